@@ -1,0 +1,46 @@
+"""What the user sees: progress and errors on stderr, data on stdout."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from blurdm_cli.errors import BlurdmError
+
+console = Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def hold_progress(what: str) -> Iterator[Callable[[float, str], None]]:
+    """Show a bar while the block runs; call what it yields with the fraction done and a note."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(escape(what), total=1.0, note="")
+        yield lambda done, note: progress.update(task, completed=done, note=escape(note))
+
+
+def say(message: str) -> None:
+    """Print one line of talk."""
+    console.print(escape(message), soft_wrap=True)
+
+
+def warn(message: str) -> None:
+    """Print one line about what was lost, or looks wrong."""
+    console.print(f"[yellow]warning[/]: {escape(message)}", soft_wrap=True)
+
+
+def report(error: BlurdmError, *, about: str = "") -> int:
+    """Print an error and its hint, and return the exit code that it asks for."""
+    prefix = f"{about}: " if about else ""
+    console.print(f"[red]error[/]: {escape(prefix + str(error))}", soft_wrap=True)
+    if error.hint:
+        console.print(f"  [cyan]fix[/]: {escape(error.hint)}", soft_wrap=True)
+    return error.exit_code

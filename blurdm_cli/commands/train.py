@@ -1,0 +1,237 @@
+"""blurdm train: make a model."""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from blurdm_cli.commands.console import hold_progress, say
+from blurdm_cli.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+    from blurdm_cli.spec import ModelSpec
+    from blurdm_cli.training.loop import Machine, Progress, Recipe
+    from blurdm_cli.training.pairs import Batch, Source
+
+VALIDATION_CROP = 256
+
+
+class Stage(StrEnum):
+    """What to train."""
+
+    stage1 = "stage1"
+    stage2 = "stage2"
+    stage3 = "stage3"
+    all = "all"
+
+
+class Prior(StrEnum):
+    """Kinds of prior."""
+
+    blurdm = "blurdm"
+    blur = "blur"
+    noise = "noise"
+    mlp = "mlp"
+    none = "none"
+
+
+class Encoder(StrEnum):
+    """Sizes of the latent encoder."""
+
+    light = "light"
+    paper = "paper"
+
+
+def train(
+    stage: Annotated[Stage, typer.Argument(help="One stage, or all three in order.")],
+    data: Annotated[
+        list[Path],
+        typer.Option(help="Folder of sharp photos, or of pairs (input/ and target/). Repeatable."),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
+    frames: Annotated[
+        Path | None, typer.Option(help="Folder of consecutive sharp high-speed frames.")
+    ] = None,
+    frames_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of crops from --frames.")
+    ] = 0.05,
+    val: Annotated[
+        Path | None, typer.Option(help="Folder of pairs to evaluate on [crops of --data].")
+    ] = None,
+    name: Annotated[str, typer.Option(help="The new model's name.")] = "my-model",
+    size: Annotated[str, typer.Option(help="tiny, fast or quality.")] = "fast",
+    prior: Annotated[Prior, typer.Option(help="Kind of prior.")] = Prior.blurdm,
+    prior_channels: Annotated[int, typer.Option(min=16, help="Length of the latent.")] = 256,
+    encoder: Annotated[Encoder, typer.Option(help="Latent encoder.")] = Encoder.light,
+    schedule: Annotated[str, typer.Option(help="Exposure schedule.")] = "released",
+    start: Annotated[
+        str | None, typer.Option("--from", help="Model to start from: a name or a folder.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=0, help="Optimiser steps of all stages.")] = 0,
+    duration: Annotated[
+        float, typer.Option(min=0, help="Seconds of training of all stages, instead of --steps.")
+    ] = 0,
+    batch: Annotated[int, typer.Option(min=0, help="Crops a step [the stage's own].")] = 0,
+    crop: Annotated[int, typer.Option(min=0, help="Side of a crop, pixels [the stage's own].")] = 0,
+    learning_rate: Annotated[float, typer.Option(min=0, help="Highest [the stage's own].")] = 0,
+    step_weight: Annotated[
+        float, typer.Option(min=0, help="Stage 2: weight of single-step supervision.")
+    ] = 0,
+    evaluate_every: Annotated[int, typer.Option(min=1, help="Steps.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    time_limit: Annotated[
+        float, typer.Option(min=0, help="Seconds after which to stop, to be resumed.")
+    ] = 0,
+    resume: Annotated[bool, typer.Option(help="Go on with the run in --output.")] = False,
+) -> None:
+    """Train a model: on sharp photos, which are blurred on the fly, or on pairs.
+
+    The model folder stands in OUTPUT/model as soon as stage 3 has something to show.
+    """
+    import time
+    from dataclasses import replace
+
+    from blurdm_cli import zoo
+    from blurdm_cli.training import stages
+
+    found = zoo.find(start) if start else None
+    spec = found.spec if found else _new_spec(size, prior, prior_channels, encoder, schedule)
+    limit = time.monotonic() + time_limit if time_limit else math.inf
+    machine = _machine(device, limit, resume)
+    source, validation, described = _read_data(data, frames, frames_share, val, machine.device)
+    spec = replace(spec, name=name, training={"data": described})
+    options = {"batch": batch, "crop": crop, "learning_rate": learning_rate}
+    changed = {key: value for key, value in options.items() if value}
+    changed |= {"evaluate_every": evaluate_every, "seed": seed}
+    recipes = _recipes(stage, spec, changed, step_weight, steps, duration)
+    with hold_progress(name) as advance:
+
+        def show(stage_name: str, progress: Progress) -> None:
+            if progress.psnr:
+                before, after = progress.psnr
+                say(f"{stage_name} step {progress.step}: PSNR {before:.2f} -> {after:.2f} dB")
+            else:
+                note = f"{stage_name} step {progress.step} loss {progress.loss:.4f}"
+                advance(progress.fraction, note)
+
+        done = stages.train(
+            recipes, spec, source, validation, output, machine, start=found, report=show
+        )
+    say(f"done: {output}" if done else f"stopped at the time limit; go on with --resume: {output}")
+
+
+def _new_spec(
+    size: str, prior: Prior, prior_channels: int, encoder: Encoder, schedule: str
+) -> ModelSpec:
+    from blurdm_cli.networks.unet import SIZES
+    from blurdm_cli.physics import diffusion
+    from blurdm_cli.spec import BackboneSpec, ModelSpec, PriorSpec, ScheduleSpec
+
+    if size not in SIZES:
+        raise UsageError(f"There is no size {size!r}", hint=f"Known: {', '.join(SIZES)}")
+    if schedule not in diffusion.SCHEDULES:
+        known = ", ".join(diffusion.SCHEDULES)
+        raise UsageError(f"There is no schedule {schedule!r}", hint=f"Known: {known}")
+    values = diffusion.schedule(schedule)
+    return ModelSpec(
+        name="",
+        backbone=BackboneSpec("unet", dict(SIZES[size])),
+        prior=PriorSpec(
+            kind=prior.value,
+            channels=prior_channels,
+            encoder=encoder.value,
+            schedule=ScheduleSpec(schedule, values.alpha, values.beta_bar),
+        ),
+        multiple_of=2 ** len(SIZES[size]["widths"]),
+        input_range=(-0.5, 0.5),
+    )
+
+
+def _machine(device: str, deadline: float, resume: bool) -> Machine:
+    import torch
+
+    from blurdm_cli.engine.torch_runtime import available_cores, choose_device, has_fast_bf16
+    from blurdm_cli.training.loop import Machine
+
+    where = choose_device(device)
+    torch.set_num_threads(available_cores())
+    return Machine(where, has_fast_bf16(where), deadline, resume)
+
+
+def _recipes(
+    stage: Stage,
+    spec: ModelSpec,
+    changed: dict[str, Any],
+    step_weight: float,
+    steps: int,
+    duration: float,
+) -> dict[str, Recipe]:
+    """The recipe of each stage to train; steps and duration are shared out among them."""
+    from blurdm_cli.training.stages import RECIPES, SHARES, stages_of
+
+    names = stages_of(spec) if stage is Stage.all else (stage.value,)
+    whole = sum(SHARES[name] for name in names)
+    recipes = {}
+    for name in names:
+        share = SHARES[name] / whole
+        own = changed | {"duration": duration * share}
+        if steps:
+            own["steps"] = round(steps * share)
+        if name == "stage2":
+            own["step_weight"] = step_weight
+        recipes[name] = RECIPES[name](**own)
+        if recipes[name].crop % spec.multiple_of:
+            raise UsageError(f"A crop's side must be a multiple of {spec.multiple_of}")
+    return recipes
+
+
+def _read_data(
+    folders: list[Path],
+    frames: Path | None,
+    frames_share: float,
+    val: Path | None,
+    device: torch.device,
+) -> tuple[Source, Batch, list[str]]:
+    """Read all training photos, and the crops to evaluate on; say what they are."""
+    from blurdm_cli.training import pairs, synthesis
+
+    photos, pair_crops, described = [], [], []
+    for folder in folders:
+        if not folder.is_dir():
+            raise InputError(f"{folder} is no folder")
+        if pairs.pair_layout(folder):
+            found = list(pairs.read_pairs(folder).values())
+            pair_crops += [(blurred.to(device), sharp.to(device)) for blurred, sharp in found]
+            described.append(f"{folder.name}: {len(found)} pairs")
+        else:
+            read = list(pairs.read_photos(folder).values())
+            photos += read
+            described.append(f"{folder.name}: {len(read)} sharp photos, blurred by synthesis")
+    sources: list[tuple[float, Source]] = []
+    if photos:
+        sources.append(
+            (len(photos), synthesis.PhotoCrops(photos, synthesis.Synthesis(), device))
+        )
+    if pair_crops:
+        sources.append((len(pair_crops), pairs.PairCrops(pair_crops)))
+    if frames:
+        weight = sum(share for share, _ in sources) * frames_share / (1 - frames_share)
+        sources.append((weight, pairs.FrameCrops(pairs.read_frames(frames, device))))
+        described.append(f"{frames.name}: averages of high-speed frames, {frames_share:.0%}")
+    source = sources[0][1] if len(sources) == 1 else pairs.Mixture(sources)
+    validation = pairs.centre_crops(val, VALIDATION_CROP) if val else _drawn(source)
+    return source, pairs.Batch(validation.blurred.to(device), validation.sharp.to(device)), described
+
+
+def _drawn(source: Source) -> Batch:
+    """Crops of the training photos, always the same, for a run that has no pairs beside it."""
+    import numpy as np
+
+    return source.draw(np.random.default_rng(0), 16, VALIDATION_CROP // 2)

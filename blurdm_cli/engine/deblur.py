@@ -1,0 +1,235 @@
+"""The engine: a photo's pixels in, restored pixels out, through any runtime."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, UInt8, UInt16
+
+from blurdm_cli.engine.runtime import Runtime, open_runtime
+from blurdm_cli.engine.tiling import Plan, blend, plan_tiles
+from blurdm_cli.errors import ComputeError, OutOfMemory, UsageError
+from blurdm_cli.spec import ModelSpec
+from blurdm_cli.zoo import DEFAULT
+
+Pixels = (
+    UInt8[np.ndarray, "height width 3"]
+    | UInt16[np.ndarray, "height width 3"]
+    | Float32[np.ndarray, "height width 3"]
+)
+"""A photo, sRGB-encoded: 8 bit, 16 bit, or float in [0, 1]."""
+
+Progress = Callable[[int, int], None]
+"""Is told how many tiles are done, and of how many."""
+
+SMALLEST_TILE = 64
+"""Side in pixels that a user may ask for."""
+
+SMALLEST_RETREAT = 128
+"""Side in pixels below which tiles are not halved when memory runs short."""
+
+WHITE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0, np.dtype(np.float32): 1.0}
+
+
+class Deblurrer:
+    """Deblurs photos of any size with one model on one device.
+
+    Photos are restored tile by tile. Where memory runs short, batches and then tiles
+    become smaller, and stay so for the photos that follow. Not thread-safe.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        spec: ModelSpec,
+        *,
+        tile: int | None = None,
+        halo: int | None = None,
+        batch: int = 1,
+        seed: int = 0,
+        strength: float = 1.0,
+    ) -> None:
+        """Set up.
+
+        Args:
+            runtime: runs the model.
+            spec: what the model says of itself.
+            tile: largest side of a tile, in pixels; cut to a multiple of what the model
+                takes. None: the side that suits the model.
+            halo: pixels at a tile's inner edges that are not trusted, at most a third of
+                the tile. None: what suits the model, but at most a quarter of the tile.
+            batch: how many tiles the runtime gets at a time.
+            seed: of the noise that the diffusion starts from, the same for every tile.
+            strength: 0 gives the photo back, 1 the restored one, between is a mix.
+
+        Raises:
+            UsageError: an option is out of its range.
+        """
+        self.runtime = runtime
+        self.spec = spec
+        self.tile = _whole_tile(spec.tile if tile is None else tile, spec.multiple_of)
+        """Largest side of a tile, in pixels; smaller once memory ran short."""
+        self.halo = min(spec.halo, self.tile // 4) if halo is None else halo
+        """Pixels at a tile's inner edges that are not trusted."""
+        self.batch = batch
+        """How many tiles the runtime gets at a time; fewer once memory ran short."""
+        self.strength = strength
+        _check_options(self.tile, self.halo, batch, seed, strength)
+        noise = np.random.default_rng(seed).standard_normal(spec.prior_channels)
+        self._noise = noise.astype(np.float32)
+
+    @classmethod
+    def open(
+        cls,
+        model: str = DEFAULT,
+        *,
+        runtime: str = "auto",
+        device: str = "auto",
+        precision: str = "auto",
+        **options: Any,
+    ) -> "Deblurrer":
+        """Open a model by its name or the path of its folder.
+
+        Args:
+            model: name or path.
+            runtime: "auto", or one of `engine.runtime.RUNTIMES`.
+            device: "auto", "cpu", "cuda", "cuda:1".
+            precision: "auto", or one of `engine.runtime.PRECISIONS`.
+            **options: what the constructor takes by name.
+
+        Raises:
+            ModelError: the model cannot be found or read.
+            RuntimeMissing: the runtime, device or precision is not on this machine.
+            UsageError: an option is out of its range.
+        """
+        return cls(*open_runtime(model, runtime, device, precision), **options)
+
+    def __call__(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
+        """Deblur one photo.
+
+        Args:
+            pixels: the photo; it is not changed.
+            progress: is told after each batch of tiles; never at strength 0.
+
+        Returns:
+            The restored photo, of the same size and type.
+
+        Raises:
+            ValueError: the pixels are not what `Pixels` says.
+            OutOfMemory: not even a tile of 128 pixels fits on the device.
+            ComputeError: the runtime failed, or its answer is not a number.
+        """
+        white = _white(pixels)
+        if self.strength == 0:
+            return pixels.copy()
+        plan = self._plan(*pixels.shape[:2])
+        restored = np.empty(pixels.shape, dtype=pixels.dtype)
+        for rows, values in blend(plan, self._restore_all(pixels, plan, white, progress)):
+            if self.strength < 1:
+                values *= self.strength
+                values += pixels[rows].transpose(2, 0, 1) * np.float32((1 - self.strength) / white)
+            _quantise(values, restored[rows], white)
+        return restored
+
+    def _plan(self, height: int, width: int) -> Plan:
+        multiple_of = self.spec.multiple_of
+        return plan_tiles(height, width, tile=self.tile, halo=self.halo, multiple_of=multiple_of)
+
+    def _restore_all(
+        self, pixels: Pixels, plan: Plan, white: float = 1.0, progress: Progress | None = None
+    ) -> Iterator[Float32[np.ndarray, "3 h w"]]:
+        """Restore the tiles of a plan in their order, with less at a time if memory asks for it."""
+        corners = plan.corners
+        done = 0
+        while done < len(corners):
+            blurred = plan.cut(pixels, corners[done : done + self.batch], white)
+            try:
+                restored = self._restore(blurred)
+            except OutOfMemory:
+                if not self._retreat(*blurred.shape):
+                    raise
+                continue
+            done += len(restored)
+            if progress:
+                progress(done, len(corners))
+            yield from restored
+
+    def _restore(self, blurred: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n 3 h w"]:
+        if max(blurred.shape[2:]) > self.tile:  # planned before memory ran short
+            return np.stack([self._restore_in_parts(tile) for tile in blurred])
+        noise = np.tile(self._noise, (len(blurred), 1))
+        restored = self.runtime.restore(blurred, noise)
+        if not np.isfinite(restored).all():
+            precision = self.runtime.precision
+            raise ComputeError(
+                f"The model's answer for a tile is not a number (computed in {precision})",
+                hint="Check the model: blurdm models verify"
+                if precision == "fp32"
+                else "Try --precision fp32",
+            )
+        return restored
+
+    def _restore_in_parts(self, tile: Float32[np.ndarray, "3 h w"]) -> Float32[np.ndarray, "3 h w"]:
+        plan = self._plan(*tile.shape[1:])
+        restored = np.empty_like(tile)
+        for rows, values in blend(plan, self._restore_all(tile.transpose(1, 2, 0), plan)):
+            restored[:, rows] = values
+        return restored
+
+    def _retreat(self, count: int, _channels: int, height: int, width: int) -> bool:
+        """Ask for less memory than this batch took: half the tiles, or tiles of half the side.
+
+        Returns:
+            Whether there is less to ask for.
+        """
+        if count > 1:
+            self.batch = count // 2
+            return True
+        multiple_of = self.spec.multiple_of
+        longest = min(max(height, width), self.tile)
+        side = -(-max(longest // 2, SMALLEST_RETREAT) // multiple_of) * multiple_of
+        if side >= longest:
+            return False
+        self.batch, self.tile, self.halo = 1, side, min(self.halo, side // 4)
+        return True
+
+
+def _white(pixels: Pixels) -> float:
+    """The value of white in this type of pixels."""
+    if pixels.dtype not in WHITE or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+        raise ValueError(f"{pixels.dtype} pixels of shape {pixels.shape} are no RGB photo")
+    if pixels.dtype == np.float32 and not (pixels.min() >= 0 and pixels.max() <= 1):
+        raise ValueError(f"float pixels from {pixels.min()} to {pixels.max()} are not in [0, 1]")
+    return WHITE[pixels.dtype]
+
+
+def _quantise(values: Float32[np.ndarray, "3 rows width"], into: Pixels, white: float) -> None:
+    """Write values in [0, 1] as pixels, rounded half up; the values are spent."""
+    if into.dtype != np.float32:
+        values *= white
+        values += 0.5
+    np.clip(values, 0, white, out=values)
+    np.copyto(into, values.transpose(1, 2, 0), casting="unsafe")
+
+
+def _whole_tile(tile: int, multiple_of: int) -> int:
+    smallest = max(SMALLEST_TILE, multiple_of)
+    if tile < smallest:
+        raise UsageError(
+            f"A tile of {tile} pixels is too small", hint=f"The smallest is --tile {smallest}"
+        )
+    return tile - tile % multiple_of
+
+
+def _check_options(tile: int, halo: int, batch: int, seed: int, strength: float) -> None:
+    if not 0 <= 3 * halo <= tile:
+        raise UsageError(
+            f"A halo of {halo} pixels does not fit in a tile of {tile} pixels",
+            hint=f"The halo may be a third of the tile at most; try --halo {tile // 8}",
+        )
+    if batch < 1:
+        raise UsageError(f"A batch of {batch} tiles is none", hint="The smallest is --batch 1")
+    if seed < 0:
+        raise UsageError(f"The seed {seed} is below 0", hint="Try --seed 0")
+    if not 0 <= strength <= 1:
+        raise UsageError(f"The strength {strength} is not between 0 and 1", hint="Try --strength 1")

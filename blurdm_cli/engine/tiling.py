@@ -1,0 +1,182 @@
+"""Cut a photo into overlapping tiles, and blend the restored tiles back.
+
+    photo   |------------------------------------------|
+    tile    |###########~~~~....|
+    tile            |....~~~~####~~~~....|
+    tile                         |....~~~~#############|
+
+A tile is trusted (# ~) but for `halo` pixels (.) at its inner edges, where the network
+did not see enough of the photo. Neighbours cross-fade (~) where both are trusted. The
+photo's own edges are no inner edges: a border tile is trusted up to them.
+
+Rows and columns are planned apart; a pixel's weight is the product of the two.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int64, Shaped
+
+WEIGHT_STEPS = 4096
+"""Weights are multiples of 1/4096: products and sums of them are exact in float32."""
+
+Corner = tuple[int, int]
+"""Where a tile starts in the photo: (top, left), in pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """Rows or columns of a photo, cut into equal tiles. All sizes are in pixels."""
+
+    length: int
+    """Side of the photo."""
+    side: int
+    """Side of a tile; longer than the photo only to be a multiple."""
+    starts: tuple[int, ...]
+    """Where the tiles begin, rising, the first at 0; they do not leave the photo."""
+    weights: Float32[np.ndarray, "tiles extent"]
+    """What each pixel of each tile counts; for each pixel of the photo, the sum is 1."""
+
+    @property
+    def extent(self) -> int:
+        """How much of a tile lies in the photo; the rest is padding."""
+        return min(self.side, self.length)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A photo, cut into equal tiles."""
+
+    rows: Axis
+    columns: Axis
+
+    @property
+    def corners(self) -> list[Corner]:
+        """Where the tiles start, row by row: the order in which `blend` takes them."""
+        return list(product(self.rows.starts, self.columns.starts))
+
+    def cut(
+        self, pixels: Shaped[np.ndarray, "height width 3"], corners: Sequence[Corner], white: float
+    ) -> Float32[np.ndarray, "n 3 h w"]:
+        """Cut out tiles, as a runtime takes them: in [0, 1], padded to their full side.
+
+        Args:
+            pixels: the photo, from 0 to `white`.
+            corners: which tiles; some of this plan's.
+            white: the value that becomes 1.
+        """
+        rows, columns = self.rows, self.columns
+        tiles = np.empty((len(corners), 3, rows.side, columns.side), dtype=np.float32)
+        for tile, (top, left) in zip(tiles, corners, strict=True):
+            window = pixels[top : top + rows.extent, left : left + columns.extent]
+            inside = tile[:, : rows.extent, : columns.extent]
+            np.divide(window.transpose(2, 0, 1), np.float32(white), out=inside)
+        tiles[..., columns.extent :] = tiles[..., _padding(columns)]
+        tiles[..., rows.extent :, :] = tiles[..., _padding(rows), :]
+        return tiles
+
+
+def plan_tiles(height: int, width: int, *, tile: int, halo: int, multiple_of: int = 1) -> Plan:
+    """Cover a photo with the fewest tiles that overlap enough, evenly spread.
+
+    Neighbours overlap by twice the halo, and by at least a quarter of it (and a pixel)
+    more for the cross-fade. Tiles start at multiples of `multiple_of`, so that a network
+    that samples down sees the photo as it would in one piece; only the last of a row or
+    column is moved back inside the photo. A photo smaller than a tile becomes one tile,
+    padded to a multiple.
+
+    Args:
+        height: of the photo, in pixels, at least 1.
+        width: of the photo, in pixels, at least 1.
+        tile: largest side of a tile, in pixels; a multiple of `multiple_of`.
+        halo: pixels at a tile's inner edges that are not trusted; at most a third of the tile.
+        multiple_of: the sides of tiles are multiples of this.
+
+    Raises:
+        ValueError: the photo is empty, the tile is no multiple, or the halo is too wide.
+    """
+    if min(height, width) < 1:
+        raise ValueError(f"a photo of {width} x {height} pixels has nothing to cut")
+    if multiple_of < 1 or tile % multiple_of or not 0 <= 3 * halo <= tile or tile < 2:
+        raise ValueError(f"tiles of {tile} pixels with {halo=} and {multiple_of=}")
+    return Plan(
+        _plan_axis(height, tile, halo, multiple_of), _plan_axis(width, tile, halo, multiple_of)
+    )
+
+
+def blend(
+    plan: Plan, restored: Iterable[Float32[np.ndarray, "3 h w"]]
+) -> Iterator[tuple[slice, Float32[np.ndarray, "3 rows width"]]]:
+    """Join restored tiles, and hand out the photo's rows as they are finished.
+
+    Args:
+        plan: how the photo was cut.
+        restored: the tiles, in the order of `plan.corners`; taken one by one, never changed.
+
+    Yields:
+        Which rows of the photo, from the top, and their values. The values may be
+        changed; they are gone when the next rows are asked for.
+    """
+    rows, columns, tiles = plan.rows, plan.columns, iter(restored)
+    band = np.zeros((3, rows.extent, columns.length), dtype=np.float32)
+    weighted = np.empty((3, rows.extent, columns.extent), dtype=np.float32)
+    ends = [*rows.starts[1:], rows.length]
+    for top, end, row_weights in zip(rows.starts, ends, rows.weights, strict=True):
+        for left, column_weights in zip(columns.starts, columns.weights, strict=True):
+            inside = next(tiles)[:, : rows.extent, : columns.extent]
+            np.multiply(inside, np.outer(row_weights, column_weights), out=weighted)
+            band[:, :, left : left + columns.extent] += weighted
+        finished = end - top
+        yield slice(top, end), band[:, :finished]
+        band[:, : rows.extent - finished] = band[:, finished:]
+        band[:, rows.extent - finished :] = 0
+
+
+def _plan_axis(length: int, tile: int, halo: int, multiple_of: int) -> Axis:
+    if length <= tile:
+        side, starts = _round_up(length, multiple_of), np.zeros(1, dtype=np.int64)
+    else:
+        stride = tile - 2 * halo - max(halo // 4, 1)
+        unit = multiple_of if stride >= multiple_of else 1  # else too little room to align
+        last = _round_up(length - tile, unit)
+        gaps = -(-last // (stride - stride % unit))
+        starts = np.arange(gaps + 1, dtype=np.int64) * last // gaps
+        side, starts = tile, np.minimum(starts - starts % unit, length - tile)
+    weights = _weights(starts, min(side, length), halo)
+    return Axis(length, side, tuple(starts.tolist()), weights)
+
+
+def _weights(
+    starts: Int64[np.ndarray, "tiles"], extent: int, halo: int
+) -> Float32[np.ndarray, "tiles extent"]:
+    """What has faded in of each tile, less what has faded in of the next.
+
+    In the sum over all tiles everything cancels but the first tile's 1, even where
+    three tiles overlap; and no weight is negative, as later tiles fade in later.
+    """
+    begin, end = starts[1:, None] + halo, starts[:-1, None] + extent - halo
+    x = starts[:, None] + np.arange(extent) + 0.5  # where in the photo each pixel's centre is
+    weights = np.ones(x.shape)
+    weights[1:] = _faded_in((x[1:] - begin) / (end - begin))
+    weights[:-1] -= _faded_in((x[:-1] - begin) / (end - begin))
+    return weights.astype(np.float32)
+
+
+def _faded_in(progress: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
+    """A raised cosine: 0 up to progress 0, 1 from progress 1 on."""
+    cosine: Float64[np.ndarray, "*shape"] = np.cos(np.pi * np.clip(progress, 0, 1))
+    return np.round((0.5 - 0.5 * cosine) * WEIGHT_STEPS) / WEIGHT_STEPS
+
+
+def _padding(axis: Axis) -> Int64[np.ndarray, "padding"]:
+    """Which pixels stand in for those beyond the photo: mirrored ones, else the last one."""
+    padding = np.arange(axis.side - axis.extent, dtype=np.int64)
+    if len(padding) < axis.extent:
+        return axis.extent - 2 - padding
+    return np.full_like(padding, axis.extent - 1)
+
+
+def _round_up(value: int, multiple_of: int) -> int:
+    return -(-value // multiple_of) * multiple_of

@@ -1,0 +1,105 @@
+"""The runtime that runs the networks themselves with PyTorch."""
+
+import os
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from blurdm_cli.errors import ComputeError, OutOfMemory, RuntimeMissing
+from blurdm_cli.networks.build import build
+from blurdm_cli.zoo import Model
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class TorchRuntime:
+    """Runs a model's networks on one device. See `Runtime`."""
+
+    name = "torch"
+
+    def __init__(self, model: Model, device: str = "auto", precision: str = "auto") -> None:
+        """Read the weights, and put them on the device.
+
+        Raises:
+            ModelError: the weights cannot be used.
+            RuntimeMissing: the device or the precision is not to be had here.
+        """
+        self._device = choose_device(device)
+        self._dtype = DTYPES[_choose_precision(precision, self._device)]
+        self.device = str(self._device)
+        self.precision = next(name for name, dtype in DTYPES.items() if dtype == self._dtype)
+        network = build(model.spec, model.weights()).eval().requires_grad_(False)
+        self._network = network.to(self._device, memory_format=torch.channels_last)
+        if self._device.type == "cpu":
+            torch.set_num_threads(available_cores())
+
+    @torch.inference_mode()
+    def restore(
+        self, blurred: Float32[np.ndarray, "n 3 h w"], noise: Float32[np.ndarray, "n c"]
+    ) -> Float32[np.ndarray, "n 3 h w"]:
+        try:
+            tiles = torch.from_numpy(blurred).to(self._device, memory_format=torch.channels_last)
+            latents = torch.from_numpy(noise).to(self._device)
+            mixed = self._dtype != torch.float32
+            with torch.autocast(self._device.type, self._dtype, enabled=mixed):
+                restored = self._network(tiles, latents)
+            return restored.float().contiguous().cpu().numpy()
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
+        except RuntimeError as error:
+            if "can't allocate memory" in str(error) or "out of memory" in str(error):
+                raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
+            raise ComputeError(f"torch failed on {self.device}: {error}") from error
+
+
+def choose_device(device: str) -> torch.device:
+    """The device that a user means; "auto" is the best there is.
+
+    Raises:
+        RuntimeMissing: the device is not on this machine; nothing else is taken instead.
+    """
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda:0")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    kind, _, number = device.partition(":")
+    there = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "mps": int(torch.backends.mps.is_available()),
+    }
+    if kind not in there or not (number or "0").isdigit() or int(number or 0) >= there[kind]:
+        built = torch.version.cuda or "no CUDA"
+        raise RuntimeMissing(
+            f"The device {device!r} is not on this machine (torch {torch.__version__}, {built})",
+            hint="blurdm doctor shows what there is; --device auto takes the best of it",
+        )
+    return torch.device(kind, int(number or 0)) if kind == "cuda" else torch.device(kind)
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Whether the device computes in bfloat16 itself, and so faster than in fp32."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        found = torch.cpu.get_capabilities()
+        return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+    return False
+
+
+def available_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _choose_precision(precision: str, device: torch.device) -> str:
+    if precision == "auto":
+        return "bf16" if has_fast_bf16(device) else "fp32"
+    if precision == "fp16" and device.type == "cpu":
+        raise RuntimeMissing(
+            "fp16 is slower than fp32 on a processor", hint="--precision auto takes the fastest"
+        )
+    return precision

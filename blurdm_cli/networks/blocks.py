@@ -1,0 +1,44 @@
+"""Blocks that networks share."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class PriorFusion(nn.Module):
+    """Scale and shift image features by a latent prior, channel by channel.
+
+    Source: BlurDM, Eq. 11, with one change: we scale by 1 + s, and start from s = 0.
+    An untrained fusion is then the identity, and a backbone that was trained
+    without a prior keeps its outputs until training teaches it to listen.
+    """
+
+    def __init__(self, channels: int, prior_channels: int) -> None:
+        super().__init__()
+        self.to_scale_shift = nn.Linear(prior_channels, 2 * channels)
+        nn.init.zeros_(self.to_scale_shift.weight)
+        nn.init.zeros_(self.to_scale_shift.bias)
+
+    def forward(
+        self, x: Float[Tensor, "n c h w"], prior: Float[Tensor, "n d"]
+    ) -> Float[Tensor, "n c h w"]:
+        scale, shift = self.to_scale_shift(prior)[:, :, None, None].chunk(2, dim=1)
+        return x * (1 + scale) + shift
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut; no norm.
+
+    The second convolution starts at a tenth of its usual size, so that deep stacks
+    start near the identity.
+    """
+
+    def __init__(self, channels: int, slope: float = 0.0) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.activation = nn.LeakyReLU(slope) if slope else nn.ReLU()
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.second.bias)
+        self.second.weight.data *= 0.1
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        return x + self.second(self.activation(self.first(x)))

@@ -1,0 +1,85 @@
+"""The prior network: a blurred image and noise in, a sharp latent prior out.
+
+    blurred ── condition encoder ── Z_B ─┬─ + β̄_T · noise ── T reverse steps ── Z_0
+                                         └─ condition of both estimators
+
+Beside BlurDM stand the priors that it is measured against. All that have a network
+share its encoder; each differs in one thing.
+
+    blurdm   both residuals
+    blur     no noise: the blur residual alone
+    noise    no exposure: the noise residual alone, as in a plain diffusion model
+    mlp      no diffusion: the two estimators, once each, one after the other
+    none     no prior at all, and so no network here
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from blurdm_cli.networks.encoder import LatentEncoder
+from blurdm_cli.networks.estimator import ResidualEstimator
+from blurdm_cli.physics.diffusion import ExposureSchedule, sample
+from blurdm_cli.spec import PriorSpec
+
+
+class PriorNetwork(nn.Module):
+    """Sample the sharp prior Z_0 of a blurred image, starting from given noise."""
+
+    def __init__(self, spec: PriorSpec) -> None:
+        """Build the network.
+
+        Raises:
+            ValueError: the prior is "none", or is a diffusion and has no schedule.
+        """
+        super().__init__()
+        if spec.kind == "none":
+            raise ValueError("a model without a prior has no prior network")
+        self.kind = spec.kind
+        self.schedule = _schedule(spec)
+        self.condition_encoder = LatentEncoder(spec.channels, spec.encoder)
+        if spec.kind != "noise":
+            self.blur_residual = ResidualEstimator(spec.channels, self.schedule.steps)
+        if spec.kind != "blur":
+            self.noise_residual = ResidualEstimator(spec.channels, self.schedule.steps)
+
+    def forward(
+        self, blurred: Float[Tensor, "n 3 h w"], noise: Float[Tensor, "n c"]
+    ) -> Float[Tensor, "n c"]:
+        condition = self.condition_encoder(blurred, blurred)
+        with torch.autocast(condition.device.type, enabled=False):
+            return self.sample(condition.float(), noise)
+
+    def sample(
+        self, condition: Float[Tensor, "n c"], noise: Float[Tensor, "n c"]
+    ) -> Float[Tensor, "n c"]:
+        """The prior of an image that the condition encoder has seen."""
+        if self.kind == "mlp":
+            hidden = self.blur_residual(condition, self.schedule.steps, condition)
+            return self.noise_residual(hidden, 0, condition)
+        z_T = condition + self.schedule.beta_bar[-1] * noise
+        return sample(
+            z_T,
+            condition,
+            _nothing if self.kind == "noise" else self.blur_residual,
+            _nothing if self.kind == "blur" else self.noise_residual,
+            self.schedule,
+        )
+
+
+def _schedule(spec: PriorSpec) -> ExposureSchedule:
+    """The schedule's values, less the part that this kind of prior leaves out."""
+    if spec.kind == "mlp":
+        return ExposureSchedule((1.0, 1.0), (0.0, 0.0))
+    if spec.schedule is None:
+        raise ValueError(f"the prior {spec.kind!r} needs an exposure schedule")
+    alpha, beta_bar = spec.schedule.alpha, spec.schedule.beta_bar
+    if spec.kind == "noise":
+        alpha = (1.0,) * len(alpha)
+    if spec.kind == "blur":
+        beta_bar = (0.0,) * len(beta_bar)
+    return ExposureSchedule(alpha, beta_bar)
+
+
+def _nothing(z_t: Tensor, t: int, condition: Tensor) -> Tensor:
+    return torch.zeros_like(z_t)

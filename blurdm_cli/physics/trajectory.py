@@ -1,0 +1,92 @@
+"""How a camera, or a thing in front of it, moves while the shutter is open.
+
+A trajectory is a smooth random path through four numbers, in the order of `AXES`: two
+in-plane shifts in pixels, roll in radians, and the logarithm of the scale. Time runs
+from -1/2 to 1/2 over one exposure; at time 0, where the sharp image is taken, all four
+are 0.
+
+A hand adds two things: a sweep, which is nearly a straight line over one exposure, and
+tremor, whose amplitude falls with its frequency.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float
+
+AXES = ("right", "down", "roll", "log_scale")
+
+HARMONICS = 4
+"""Tremor has up to this many half-cycles over one exposure."""
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """A path of one rigid thing over one exposure."""
+
+    sweep: Float[np.ndarray, "4"]
+    """Velocity at time 0, per exposure."""
+    bend: Float[np.ndarray, "4"]
+    """Half the acceleration, per exposure squared."""
+    tremor: Float[np.ndarray, "2 harmonics 4"]
+    """Amplitudes of the sines and of the cosines of 1, 2, … half-cycles an exposure."""
+
+    def at(self, times: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 4"]:
+        """Displacement along each of `AXES` at each time, against time 0."""
+        phase = np.pi * np.outer(times, np.arange(1, self.tremor.shape[1] + 1))
+        sines, cosines = np.sin(phase), np.cos(phase) - 1.0
+        line = np.outer(times, self.sweep) + np.outer(times**2, self.bend)
+        return line + sines @ self.tremor[0] + cosines @ self.tremor[1]
+
+    def affine(self, times: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 2 3"]:
+        """Matrices that take a point of the image, from its centre in pixels, to what it sees."""
+        right, down, roll, log_scale = self.at(times).T
+        cosine, sine = np.exp(log_scale) * np.array([np.cos(roll), np.sin(roll)])
+        rows = [[cosine, -sine, right], [sine, cosine, down]]
+        return np.moveaxis(np.array(rows), -1, 0)
+
+    def length(self, radius: float) -> float:
+        """Blur length: the longest path, in pixels, of the centre and of four points around it.
+
+        Args:
+            radius: how far the four points lie to the right and left, and below and above.
+        """
+        points = radius * np.array([[0, 0], [1, 1], [1, -1], [-1, 1], [-1, -1]], dtype=float)
+        matrices = self.affine(np.linspace(-0.5, 0.5, 33))
+        seen = points @ matrices[:, :, :2].transpose(0, 2, 1) + matrices[:, None, :, 2]
+        steps = np.linalg.norm(np.diff(seen, axis=0), axis=-1)
+        return float(steps.sum(axis=0).max())
+
+    def scaled(self, factor: float) -> "Trajectory":
+        """The same path, `factor` times as large."""
+        return replace(
+            self,
+            sweep=self.sweep * factor,
+            bend=self.bend * factor,
+            tremor=self.tremor * factor,
+        )
+
+
+def random_trajectory(rng: np.random.Generator, length: float, radius: float) -> Trajectory:
+    """Draw a path of a given blur length.
+
+    A third of the paths only shift; the others also roll and change scale, by up to
+    about half of what they shift at `radius`.
+
+    Args:
+        rng: where the randomness comes from.
+        length: the blur length in pixels (see `Trajectory.length`); 0 stands still.
+        radius: half the side of the image that the path is for, in pixels.
+    """
+    turning = 0.0 if rng.random() < 1 / 3 else 1.0
+    size = np.array([1.0, 1.0, turning * 0.35 / radius, turning * 0.25 / radius])
+    sweeping = rng.beta(0.7, 0.7)
+    falloff = np.arange(1, HARMONICS + 1)[:, None] ** -1.5
+    path = Trajectory(
+        sweep=sweeping * size * rng.standard_normal(4),
+        bend=0.5 * sweeping * size * rng.standard_normal(4),
+        tremor=0.5 * (1 - sweeping) * falloff * size * rng.standard_normal((2, HARMONICS, 4)),
+    )
+    for _ in range(2):  # roll is not quite linear: the second round takes out what is left
+        path = path.scaled(length / max(path.length(radius), 1e-9))
+    return path

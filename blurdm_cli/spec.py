@@ -1,0 +1,150 @@
+"""What a model folder's config.json says: all that decides the numbers a model gives.
+
+Nothing here knows of networks: the names of backbones and priors are checked
+where they are built.
+"""
+
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
+from difflib import get_close_matches
+from typing import Any, Literal
+
+from blurdm_cli.errors import ModelError
+
+FORMAT = 1
+"""Version of the folder format; another number is refused."""
+
+PriorKind = Literal["none", "mlp", "noise", "blur", "blurdm"]
+EncoderKind = Literal["paper", "light"]
+PriorScope = Literal["tile"]
+
+
+@dataclass(frozen=True)
+class ScheduleSpec:
+    """An exposure schedule by its values; the name is for people."""
+
+    name: str
+    alpha: tuple[float, ...]
+    """α_0 … α_T: exposures, in units of the sharp image's exposure."""
+    beta_bar: tuple[float, ...]
+    """β̄_0 … β̄_T: standard deviations of the noise gathered, in units of the latent."""
+
+
+@dataclass(frozen=True)
+class PriorSpec:
+    """Which network finds the latent prior, and how large it is."""
+
+    kind: PriorKind = "blurdm"
+    channels: int = 256
+    """Length of the latent; 0 where `kind` is "none"."""
+    encoder: EncoderKind = "light"
+    scope: PriorScope = "tile"
+    """"tile": one latent a tile, with tiles near the training crop."""
+    schedule: ScheduleSpec | None = None
+    """None where the prior is not a diffusion."""
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """Which backbone, and its sizes: the keyword arguments of its class."""
+
+    kind: str
+    sizes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model: its networks, the images it takes, and where its weights came from."""
+
+    name: str
+    backbone: BackboneSpec
+    prior: PriorSpec
+    multiple_of: int
+    """Height and width of a network's input are multiples of this."""
+    tile: int = 256
+    """Side of a tile in pixels that suits the prior best."""
+    halo: int = 32
+    """Pixels at a tile's inner edges that are not trusted."""
+    input_range: tuple[float, float] = (0.0, 1.0)
+    """What black and white are to the networks."""
+    licence: str = "Apache-2.0"
+    version: str = "0"
+    """Changes whenever the weights do."""
+    training: dict[str, Any] = field(default_factory=dict)
+    """The recipe and what came of it, as `blurdm train` wrote them down."""
+    files: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of each weight file, by file name."""
+    format: int = FORMAT
+
+    @property
+    def prior_channels(self) -> int:
+        """Length of the noise vector that the model takes; 0 without a prior."""
+        return 0 if self.prior.kind == "none" else self.prior.channels
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists, dictionaries, strings and numbers."""
+        return asdict(self)
+
+    def without_hashes(self) -> "ModelSpec":
+        """The same model, before its weights were written."""
+        return replace(self, files={})
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "ModelSpec":
+        """Read what `to_json` wrote.
+
+        Raises:
+            ModelError: a key is unknown (the nearest known one is named), missing, or
+                of the wrong type, or the folder has another format.
+        """
+        if data.get("format") != FORMAT:
+            raise ModelError(
+                f"config.json has format {data.get('format')!r}; this version reads {FORMAT}",
+                hint="Update blurdm, or fetch the model again",
+            )
+        return _read(cls, data, "config.json")
+
+
+def _read(kind: Any, value: Any, where: str) -> Any:
+    """Turn plain JSON into `kind`: a dataclass, tuple, literal, union, or plain type."""
+    if is_dataclass(kind):
+        return _read_dataclass(kind, value, where)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is types.UnionType:
+        if value is None and type(None) in arguments:
+            return None
+        return _read(next(a for a in arguments if a is not type(None)), value, where)
+    if origin is Literal:
+        if value in arguments:
+            return value
+        raise ModelError(f"{where} is {value!r}, not one of {', '.join(map(str, arguments))}")
+    if origin is tuple and isinstance(value, list | tuple):
+        if arguments[-1] is not ... and len(value) != len(arguments):
+            raise ModelError(f"{where} has {len(value)} values, not {len(arguments)}")
+        return tuple(_read(arguments[0], item, where) for item in value)
+    plain = origin or kind
+    if plain is float and type(value) is int:
+        return float(value)
+    if type(value) is plain:
+        return value
+    raise ModelError(f"{where} is {value!r}, which is no {plain.__name__}")
+
+
+def _read_dataclass(kind: Any, value: Any, where: str) -> Any:
+    if not isinstance(value, Mapping):
+        raise ModelError(f"{where} is {value!r}, which is no object")
+    known = {f.name: f for f in fields(kind)}
+    for key in value:
+        if key not in known:
+            near = get_close_matches(key, known, n=1)
+            raise ModelError(
+                f"{where} has an unknown key {key!r}",
+                hint=f"Did you mean {near[0]!r}?" if near else "Update blurdm",
+            )
+    for name, f in known.items():
+        if name not in value and f.default is MISSING and f.default_factory is MISSING:
+            raise ModelError(f"{where} has no {name!r}")
+    hints = typing.get_type_hints(kind)
+    return kind(**{k: _read(hints[k], v, f"{where}: {k}") for k, v in value.items()})

@@ -1,0 +1,50 @@
+"""The networks of a training run: those of the model, and the sharp encoder beside them."""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from blurdm_cli.networks.build import DeblurNetwork
+from blurdm_cli.networks.encoder import LatentEncoder
+from blurdm_cli.spec import ModelSpec
+
+
+class Networks(nn.Module):
+    """A model in training."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.noise_channels = spec.prior_channels
+        self.network = DeblurNetwork(spec)
+        self.sharp_encoder = (
+            None
+            if spec.prior.kind == "none"
+            else LatentEncoder(spec.prior.channels, spec.prior.encoder)
+        )
+
+    def oracle(
+        self, blurred: Float[Tensor, "n 3 h w"], sharp: Float[Tensor, "n 3 h w"]
+    ) -> Float[Tensor, "n c"] | None:
+        """Z_S, the prior that only the answer gives, or None for a model without one."""
+        if self.sharp_encoder is None:
+            return None
+        to_range = self.network.to_range
+        return self.sharp_encoder(to_range(blurred), to_range(sharp)).float()
+
+    def deblur(self, blurred: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
+        """Restore as at inference, from fresh noise."""
+        noise = torch.randn(len(blurred), self.noise_channels, device=blurred.device)
+        return self.network(blurred, noise)
+
+    def freeze(self, *names: str) -> None:
+        """Train all parameters but those of the modules named; what the model lacks is passed."""
+        self.requires_grad_(True)
+        for name, parameter in self.named_parameters():
+            if any(name.startswith(f"{frozen}.") for frozen in names):
+                parameter.requires_grad_(False)
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """The model's parameters by name in fp16, as the zoo stores them; no sharp encoder."""
+        state = self.network.state_dict()
+        return {name: value.detach().cpu().half().numpy() for name, value in state.items()}

@@ -1,0 +1,203 @@
+"""Training pairs that exist: folders of blurred and sharp photos, and high-speed frames.
+
+    folder/                                   layout
+      input/*  target/*                       pairs, by equal file names
+      blur/*   sharp/*                        the same, as GoPro calls them
+      *                                       consecutive sharp frames (`read_frames`)
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from blurdm_cli.errors import InputError, TrainingError
+from blurdm_cli.media.files import PHOTO_SUFFIXES
+from blurdm_cli.media.image import read_photo
+from blurdm_cli.physics.camera import linear_to_srgb, quantise, srgb_to_linear
+from blurdm_cli.physics.exposure import average
+
+PAIR_LAYOUTS = (("input", "target"), ("blur", "sharp"))
+"""Names of the folder of blurred photos and of the folder of sharp ones."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Training crops: sRGB-encoded, in [0, 1]."""
+
+    blurred: Float[Tensor, "n 3 side side"]
+    sharp: Float[Tensor, "n 3 side side"]
+    partial: Float[Tensor, "steps_and_one n 3 side side"] | None = None
+    """I_0 … I_T without noise, where the blur was made by us and they were asked for."""
+
+
+class Source(Protocol):
+    """Somewhere training crops come from."""
+
+    def draw(self, rng: np.random.Generator, count: int, side: int, steps: int = 0) -> Batch:
+        """Draw `count` crops of `side` pixels; with `steps`, their partial exposures too."""
+        ...
+
+
+class PairCrops:
+    """Crops of pairs of photos."""
+
+    def __init__(self, pairs: Sequence[tuple[UInt8[Tensor, "3 h w"], UInt8[Tensor, "3 h w"]]]):
+        self.pairs = list(pairs)
+
+    def draw(self, rng: np.random.Generator, count: int, side: int, steps: int = 0) -> Batch:
+        crops = []
+        for _ in range(count):
+            pair = torch.stack(self.pairs[rng.integers(len(self.pairs))])
+            crops.append(turn(random_crop(pair, rng, side), rng) / 255)
+        blurred, sharp = torch.stack(crops).unbind(dim=1)
+        return Batch(blurred, sharp)
+
+
+class FrameCrops:
+    """Crops of averages of consecutive sharp frames; the middle frame is the sharp one.
+
+    Half of the averages are taken in linear light, as a sensor does, and half of the
+    encoded values, as much of GoPro's data was made.
+    """
+
+    def __init__(self, frames: UInt8[Tensor, "n 3 h w"], lengths: Sequence[int] = (7, 9, 11, 13)):
+        if len(frames) < max(lengths):
+            raise TrainingError(
+                f"{len(frames)} frames are too few to average {max(lengths)} of them"
+            )
+        self.frames, self.lengths = frames, lengths
+
+    def draw(self, rng: np.random.Generator, count: int, side: int, steps: int = 0) -> Batch:
+        blurred, sharp = [], []
+        for _ in range(count):
+            length = int(rng.choice(self.lengths))
+            first = rng.integers(len(self.frames) - length + 1)
+            crop = random_crop(self.frames[first : first + length], rng, side)
+            crop = turn(crop, rng) / 255
+            sharp.append(crop[length // 2])
+            if rng.random() < 0.5:
+                blurred.append(linear_to_srgb(average(srgb_to_linear(crop))))
+            else:
+                blurred.append(average(crop))
+        return Batch(quantise(torch.stack(blurred)), torch.stack(sharp))
+
+
+class Mixture:
+    """Crops of several sources, each in its share of every batch, drawn by chance."""
+
+    def __init__(self, sources: Sequence[tuple[float, Source]]) -> None:
+        self.sources = [source for _, source in sources]
+        shares = np.array([share for share, _ in sources])
+        self.shares = shares / shares.sum()
+
+    def draw(self, rng: np.random.Generator, count: int, side: int, steps: int = 0) -> Batch:
+        if steps:  # only crops that have partial exposures stand in such a batch
+            return self.sources[0].draw(rng, count, side, steps)
+        counts = rng.multinomial(count, self.shares)
+        batches = [
+            source.draw(rng, int(n), side)
+            for source, n in zip(self.sources, counts, strict=True)
+            if n
+        ]
+        return Batch(
+            torch.cat([batch.blurred for batch in batches]),
+            torch.cat([batch.sharp for batch in batches]),
+        )
+
+
+def read_pairs(folder: Path) -> dict[str, tuple[UInt8[Tensor, "3 h w"], UInt8[Tensor, "3 h w"]]]:
+    """Read a folder of pairs, by file name.
+
+    Raises:
+        InputError: the folder has none of `PAIR_LAYOUTS`, a photo has no partner, or
+            the two of a pair differ in size.
+    """
+    layout = pair_layout(folder)
+    if layout is None:
+        known = ", ".join("/".join(names) for names in PAIR_LAYOUTS)
+        raise InputError(f"{folder} holds no pairs", hint=f"It needs the folders {known}")
+    blurred, sharp = (read_photos(folder / name) for name in layout)
+    if blurred.keys() != sharp.keys():
+        alone = sorted(blurred.keys() ^ sharp.keys())[0]
+        raise InputError(f"{alone} in {folder} has no partner")
+    for name in blurred:
+        if blurred[name].shape != sharp[name].shape:
+            raise InputError(f"The two of the pair {name} in {folder} differ in size")
+    return {name: (blurred[name], sharp[name]) for name in blurred}
+
+
+def centre_crops(folder: Path, side: int) -> Batch:
+    """The middle of each pair of a folder, to evaluate on.
+
+    Raises:
+        InputError: `read_pairs` does, or a photo is smaller than a crop.
+    """
+    crops = []
+    for name, pair in read_pairs(folder).items():
+        height, width = pair[0].shape[1:]
+        if min(height, width) < side:
+            raise InputError(f"{name} in {folder} is smaller than {side} x {side} pixels")
+        top, left = (height - side) // 2, (width - side) // 2
+        crops.append(torch.stack(pair)[:, :, top : top + side, left : left + side] / 255)
+    blurred, sharp = torch.stack(crops).unbind(dim=1)
+    return Batch(blurred, sharp)
+
+
+def pair_layout(folder: Path) -> tuple[str, str] | None:
+    """The one of `PAIR_LAYOUTS` that a folder has, or None where it is no folder of pairs."""
+    for names in PAIR_LAYOUTS:
+        if all((folder / name).is_dir() for name in names):
+            return names
+    return None
+
+
+def read_frames(folder: Path, device: torch.device) -> UInt8[Tensor, "n 3 h w"]:
+    """Read consecutive frames of one size, in the order of their names."""
+    frames = list(read_photos(folder).values())
+    if len({frame.shape for frame in frames}) > 1:
+        raise InputError(f"The frames in {folder} differ in size")
+    return torch.stack(frames).to(device)
+
+
+def read_photos(folder: Path) -> dict[str, UInt8[Tensor, "3 h w"]]:
+    """Read all photos of a folder as 8-bit RGB, by file name, in the order of their names.
+
+    Raises:
+        InputError: the folder holds no photo, or one that cannot be read.
+    """
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES)
+    if not paths:
+        raise InputError(f"There is no photo in {folder}")
+    with ThreadPoolExecutor() as pool:
+        return dict(zip((path.name for path in paths), pool.map(_read, paths), strict=True))
+
+
+def _read(path: Path) -> UInt8[Tensor, "3 h w"]:
+    pixels = read_photo(path).rgb()
+    if pixels.dtype == np.uint16:
+        pixels = (pixels // 257).astype(np.uint8)
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+
+
+def random_crop(
+    images: UInt8[Tensor, "n 3 h w"], rng: np.random.Generator, side: int
+) -> UInt8[Tensor, "n 3 {side} {side}"]:
+    """Cut the same random square out of images."""
+    height, width = images.shape[2:]
+    if min(height, width) < side:
+        raise TrainingError(f"A photo of {width} x {height} pixels is smaller than a crop: {side}")
+    top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
+    return images[:, :, top : top + side, left : left + side]
+
+
+def turn(images: Tensor, rng: np.random.Generator) -> Tensor:
+    """Turn images by a random multiple of 90 degrees, and mirror half of them."""
+    images = torch.rot90(images, int(rng.integers(4)), dims=(-2, -1))
+    return images.flip(-1) if rng.random() < 0.5 else images

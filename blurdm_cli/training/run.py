@@ -1,0 +1,107 @@
+"""The folder of a training run: all that is needed to go on, and to see how it went.
+
+    recipe.json       what was asked for
+    checkpoint.pt     state to resume from: weights, EMA, optimiser, random state
+    losses.csv        a row every few steps; evaluations fill its last columns
+    pictures/         blurred, restored and sharp crops at each evaluation
+"""
+
+import csv
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from blurdm_cli.errors import TrainingError
+
+COLUMNS = (
+    "step",
+    "seconds",
+    "loss",
+    "learning_rate",
+    "drawing_share",
+    "skipped",
+    "psnr_blurred",
+    "psnr_restored",
+)
+
+
+class RunFolder:
+    """One stage of one training run on the disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoint.pt"
+
+    def start(self, recipe: Mapping[str, Any], *, resume: bool) -> None:
+        """Make the folder and write the recipe down.
+
+        Raises:
+            TrainingError: the folder holds a run already and `resume` was not asked for,
+                or its recipe is another one.
+        """
+        written = json.loads(json.dumps(recipe))
+        path = self.folder / "recipe.json"
+        if self.checkpoint.exists():
+            if not resume:
+                raise TrainingError(
+                    f"{self.folder} holds a run already",
+                    hint="Add --resume to go on with it, or choose another --output",
+                )
+            before = json.loads(path.read_text())
+            changed = [key for key in written if written[key] != before.get(key)]
+            if changed:
+                raise TrainingError(
+                    f"The run in {self.folder} has another recipe: {', '.join(changed)}",
+                    hint="Resume with the options that it was started with",
+                )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(written, indent=2) + "\n")
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Replace the checkpoint; the old one stands until the new one is whole."""
+        partial = self.checkpoint.with_suffix(".pt.part")
+        torch.save(state, partial)
+        os.replace(partial, self.checkpoint)
+
+    def load(self, device: torch.device) -> dict[str, Any] | None:
+        """Read the checkpoint, or None where there is none, and forget later rows."""
+        if not self.checkpoint.exists():
+            return None
+        state = torch.load(self.checkpoint, map_location=device, weights_only=True)
+        self._forget_after(state["step"])
+        return state
+
+    def log(self, row: Mapping[str, float]) -> None:
+        """Add a row to losses.csv; what it lacks of `COLUMNS` stays empty."""
+        path = self.folder / "losses.csv"
+        new = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            if new:
+                writer.writeheader()
+            writer.writerow({key: f"{value:.6g}" for key, value in row.items()})
+
+    def picture(self, step: int, rows: Float[Tensor, "rows columns 3 h w"]) -> None:
+        """Write a grid of pictures, one PNG an evaluation."""
+        folder = self.folder / "pictures"
+        folder.mkdir(exist_ok=True)
+        grid = rows.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)
+        pixels = (grid.float().clamp(0, 1) * 255).round().byte().cpu().numpy()
+        cv2.imwrite(str(folder / f"{step:07d}.png"), pixels[..., ::-1])
+
+    def _forget_after(self, step: int) -> None:
+        path = self.folder / "losses.csv"
+        if path.exists():
+            header, *rows = path.read_text().splitlines(keepends=True)
+            kept = [row for row in rows if float(row.split(",", 1)[0]) <= step]
+            path.write_text("".join([header, *kept]))

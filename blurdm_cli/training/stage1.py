@@ -1,0 +1,49 @@
+"""Stage 1: learn to deblur with a perfect prior, which a sharp encoder takes from the answer.
+
+trained   sharp encoder, prior fusion, backbone
+frozen    prior network
+prior     Z_S = sharp encoder(blurred, sharp)
+loss      the image's
+
+Without a prior, this is the training of a plain backbone.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from blurdm_cli.training.loop import Objective, Recipe
+from blurdm_cli.training.losses import image_loss
+from blurdm_cli.training.networks import Networks
+from blurdm_cli.training.pairs import Batch
+
+
+@dataclass(frozen=True)
+class Stage1(Recipe):
+    """The recipe. Each field is a flag of `blurdm train`, and is kept with the run."""
+
+    frequency_weight: float = 0.1
+    """Of the Fourier part of the image loss."""
+
+
+class OraclePrior(Objective):
+    """The backbone, told the answer's latent."""
+
+    def __init__(self, networks: Networks, recipe: Stage1) -> None:
+        super().__init__()
+        self.networks, self.recipe = networks, recipe
+        networks.freeze("network.prior")
+
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        found = self._restore(batch).float()
+        return image_loss(found, batch.sharp, self.recipe.frequency_weight)
+
+    @torch.no_grad()
+    def restore(self, batch: Batch) -> Float[Tensor, "n 3 h w"]:
+        return self._restore(batch)
+
+    def _restore(self, batch: Batch) -> Float[Tensor, "n 3 h w"]:
+        prior = self.networks.oracle(batch.blurred, batch.sharp)
+        return self.networks.network.restore(batch.blurred, prior)

@@ -1,0 +1,83 @@
+"""Stage 2: find, from the blurred image alone, the prior that stage 1 took from the sharp one.
+
+trained   condition encoder, blur residual, noise residual
+frozen    sharp encoder, prior fusion, backbone
+loss      |Z_0 - Z_S|; with step supervision also, at each step t, |e_t - e_θ| and |ε - ε_θ|
+
+Step supervision needs the true partial exposures, which blur made by us has: the sharp
+encoder turns I_t into the latent z_t, and e_t = α_t z_t - α_{t-1} z_{t-1} (Eqs. 34 and 35).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import l1_loss
+
+from blurdm_cli.errors import TrainingError
+from blurdm_cli.networks.prior import PriorNetwork
+from blurdm_cli.training.loop import Objective, Recipe
+from blurdm_cli.training.networks import Networks
+from blurdm_cli.training.pairs import Batch
+
+
+@dataclass(frozen=True)
+class Stage2(Recipe):
+    """The recipe. Each field is a flag of `blurdm train`, and is kept with the run."""
+
+    learning_rate: float = 5e-4
+    step_weight: float = 0.0
+    """Of step supervision; 0 leaves it out."""
+
+
+class FoundPrior(Objective):
+    """The prior network, taught by the sharp encoder."""
+
+    def __init__(self, networks: Networks, recipe: Stage2) -> None:
+        """Freeze all but the prior network.
+
+        Raises:
+            TrainingError: the model has no prior, or no single steps to supervise.
+        """
+        super().__init__()
+        if networks.network.prior is None:
+            raise TrainingError("A model without a prior has no stage 2")
+        self.networks, self.recipe = networks, recipe
+        self.prior: PriorNetwork = networks.network.prior
+        networks.freeze("sharp_encoder", "network.backbone")
+        if recipe.step_weight:
+            if self.prior.kind != "blurdm":
+                raise TrainingError("Step supervision is for the prior 'blurdm' alone")
+            self.partial_steps = self.prior.schedule.steps
+
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        blurred = self.networks.network.to_range(batch.blurred)
+        with torch.no_grad():
+            target = self.networks.oracle(batch.blurred, batch.sharp)
+        condition = self.prior.condition_encoder(blurred, blurred)
+        with torch.autocast(blurred.device.type, enabled=False):
+            condition, noise = condition.float(), torch.randn_like(target)
+            loss = l1_loss(self.prior.sample(condition, noise), target)
+            if batch.partial is not None:
+                supervised = self._supervise(batch, condition)
+                loss = loss + self.recipe.step_weight * supervised
+        return loss
+
+    @torch.no_grad()
+    def restore(self, batch: Batch) -> Float[Tensor, "n 3 h w"]:
+        return self.networks.deblur(batch.blurred)
+
+    def _supervise(self, batch: Batch, condition: Float[Tensor, "n c"]) -> Float[Tensor, ""]:
+        """Mean error of both estimators over all steps, each from its true state."""
+        schedule = self.prior.schedule
+        with torch.no_grad():
+            latents = [self.networks.oracle(batch.blurred, image) for image in batch.partial]
+        eps = torch.randn_like(condition)
+        loss = l1_loss(condition, latents[-1])
+        for t in range(1, schedule.steps + 1):
+            e_t = schedule.alpha[t] * latents[t] - schedule.alpha[t - 1] * latents[t - 1]
+            z_t = latents[t] + schedule.beta_bar[t] * eps
+            loss = loss + l1_loss(self.prior.blur_residual(z_t, t, condition), e_t)
+            loss = loss + l1_loss(self.prior.noise_residual(z_t, t, condition), eps)
+        return loss / schedule.steps

@@ -1,0 +1,46 @@
+"""Stage 3: train the prior network and the backbone together, on the image alone.
+
+trained   prior network, prior fusion, backbone
+frozen    nothing; the sharp encoder is not used
+prior     Z_0, as at inference
+loss      the image's
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from blurdm_cli.training.loop import Objective, Recipe
+from blurdm_cli.training.losses import image_loss
+from blurdm_cli.training.networks import Networks
+from blurdm_cli.training.pairs import Batch
+
+
+@dataclass(frozen=True)
+class Stage3(Recipe):
+    """The recipe. Each field is a flag of `blurdm train`, and is kept with the run."""
+
+    batch: int = 4
+    crop: int = 192
+    learning_rate: float = 5e-4
+    frequency_weight: float = 0.1
+    """Of the Fourier part of the image loss."""
+
+
+class WholeModel(Objective):
+    """Prior network and backbone, as they run at inference."""
+
+    def __init__(self, networks: Networks, recipe: Stage3) -> None:
+        super().__init__()
+        self.networks, self.recipe = networks, recipe
+        networks.freeze("sharp_encoder")
+
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        found = self.networks.deblur(batch.blurred).float()
+        return image_loss(found, batch.sharp, self.recipe.frequency_weight)
+
+    @torch.no_grad()
+    def restore(self, batch: Batch) -> Float[Tensor, "n 3 h w"]:
+        return self.networks.deblur(batch.blurred)

@@ -1,0 +1,121 @@
+"""The three stages in order, each from the weights of the one before.
+
+    RUN/stage1/ stage2/ stage3/     a run folder each (`run.RunFolder`)
+    RUN/stageN/networks.safetensors what the stage learnt, once it is done
+    RUN/model/                      the model folder: the newest that can deblur on its own
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+
+from blurdm_cli import zoo
+from blurdm_cli.errors import TrainingError
+from blurdm_cli.networks.build import build
+from blurdm_cli.spec import ModelSpec
+from blurdm_cli.training.card import model_card
+from blurdm_cli.training.loop import Machine, Objective, Progress, Recipe, fit
+from blurdm_cli.training.networks import Networks
+from blurdm_cli.training.pairs import Batch, Source
+from blurdm_cli.training.run import RunFolder
+from blurdm_cli.training.stage1 import OraclePrior, Stage1
+from blurdm_cli.training.stage2 import FoundPrior, Stage2
+from blurdm_cli.training.stage3 import Stage3, WholeModel
+
+Report = Callable[[str, Progress], None]
+"""Told the stage's name and how it is doing."""
+
+RECIPES: dict[str, type[Recipe]] = {"stage1": Stage1, "stage2": Stage2, "stage3": Stage3}
+
+OBJECTIVES: dict[str, Callable[[Networks, Any], Objective]] = {
+    "stage1": OraclePrior,
+    "stage2": FoundPrior,
+    "stage3": WholeModel,
+}
+
+RESULT = "networks.safetensors"
+"""In a stage's folder: all networks in training, in fp32, once the stage is done."""
+
+SHARES = {"stage1": 0.35, "stage2": 0.1, "stage3": 0.55}
+"""Of the time or the steps of all three."""
+
+
+def stages_of(spec: ModelSpec) -> tuple[str, ...]:
+    """The stages that a model needs; without a prior there is none to be found in stage 2."""
+    return ("stage1", "stage3") if spec.prior.kind == "none" else tuple(RECIPES)
+
+
+def train(
+    recipes: Mapping[str, Recipe],
+    spec: ModelSpec,
+    source: Source,
+    validation: Batch,
+    output: Path,
+    machine: Machine,
+    *,
+    start: zoo.Model | None = None,
+    report: Report = lambda stage, progress: None,
+) -> bool:
+    """Train the stages that have a recipe, in order.
+
+    Args:
+        recipes: by stage.
+        spec: the model to train; its `training` is filled in.
+        source: training crops.
+        validation: crops to evaluate on.
+        output: the run's folder.
+        machine: where to compute; its time limit is for all stages together.
+        start: a model whose weights the first of the stages begins with.
+        report: told now and then how it goes.
+
+    Returns:
+        Whether all stages came to their end.
+
+    Raises:
+        TrainingError: a stage before the first one has not been trained, or a run is in
+            the way.
+    """
+    networks = Networks(spec)
+    _begin(networks, spec, output, next(iter(recipes)), start)
+    history = dict(spec.training)
+    for name, recipe in recipes.items():
+        run = RunFolder(output / name)
+        run.start({"stage": name, "model": spec.to_json(), **asdict(recipe)}, resume=machine.resume)
+        result = run.folder / RESULT
+        if machine.resume and result.exists():
+            networks.load_state_dict(load_file(result))
+            continue
+        objective = OBJECTIVES[name](networks, recipe)
+        last = fit(objective, source, validation, recipe, machine, run, partial(report, name))
+        history[name] = asdict(recipe) | last.outcome()
+        if last.fraction == 1:
+            save_file(networks.state_dict(), result)
+        if isinstance(objective, WholeModel):
+            trained = replace(spec, training=history)
+            zoo.write(output / "model", trained, networks.weights(), model_card(trained))
+        if last.fraction < 1:
+            return False
+    return True
+
+
+def _begin(
+    networks: Networks, spec: ModelSpec, output: Path, first: str, start: zoo.Model | None
+) -> None:
+    """Load what the first stage starts from."""
+    if start is not None:
+        networks.network = build(start.spec, start.weights())
+        return
+    order = stages_of(spec)
+    before = order.index(first) - 1
+    if before >= 0:
+        result = output / order[before] / RESULT
+        if not result.exists():
+            raise TrainingError(
+                f"{first} starts from {order[before]}, which is not done: {result} is missing",
+                hint="Run `blurdm train all`, or name a model to start from: --from MODEL",
+            )
+        networks.load_state_dict(load_file(result))

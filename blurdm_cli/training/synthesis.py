@@ -1,0 +1,180 @@
+"""Training pairs that are made: sharp photos, blurred as a camera would have blurred them.
+
+    sharp photo ── crop where there is detail ── linear light ── colour, highlights
+      ── exposure along a random path, with a moving object now and then
+      ── noise ── sRGB ── JPEG now and then ── blurred
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, conv2d, interpolate
+
+from blurdm_cli.errors import TrainingError
+from blurdm_cli.physics.camera import (
+    add_noise,
+    jpeg,
+    lift_highlights,
+    linear_to_srgb,
+    quantise,
+    srgb_to_linear,
+)
+from blurdm_cli.physics.exposure import MovingObject, expose, random_mask
+from blurdm_cli.physics.trajectory import random_trajectory
+from blurdm_cli.training.pairs import Batch, turn
+
+CELL = 32
+"""Side, in pixels, of the squares whose sharpness is measured."""
+
+MARGIN = 32
+"""Pixels around a crop that the blur can move in from each side."""
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """What the blurred photos are like. Shares are of all crops, in [0, 1]."""
+
+    max_length: float = 60.0
+    """Longest blur in pixels; half of the blurs are shorter than a quarter of it."""
+    sharp_share: float = 0.12
+    """Crops that move by less than a pixel."""
+    object_share: float = 0.3
+    """Crops with an object that moves on its own."""
+    noise_share: float = 0.75
+    jpeg_share: float = 0.5
+    highlight_share: float = 0.15
+    """Crops whose lamps and reflections get back the light that the photo clipped."""
+    shrink_share: float = 0.5
+    """Crops taken from a photo made smaller, by up to half."""
+
+
+class PhotoCrops:
+    """Crops of sharp photos, blurred anew each time."""
+
+    def __init__(
+        self,
+        photos: Sequence[UInt8[Tensor, "3 h w"]],
+        recipe: Synthesis,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Keep the photos on the device.
+
+        Raises:
+            TrainingError: no photo has anything sharp in it.
+        """
+        self.photos = [photo.to(device) for photo in photos]
+        self.recipe = recipe
+        cells = [_detail(photo) for photo in self.photos]
+        threshold = np.quantile(np.concatenate([cell.ravel() for cell in cells]), 0.75)
+        if threshold == 0:
+            raise TrainingError("The photos have no detail to learn from")
+        # a cell with half of the threshold's detail is drawn half as often
+        weights = [np.minimum(cell / threshold, 1) + 0.03 for cell in cells]
+        self._shapes = [weight.shape for weight in weights]
+        self._cumulated = np.cumsum(np.concatenate([weight.ravel() for weight in weights]))
+        self._first = np.cumsum([0] + [weight.size for weight in weights])
+
+    def draw(self, rng: np.random.Generator, count: int, side: int, steps: int = 0) -> Batch:
+        scenes = [self._scene(rng, side + 2 * MARGIN) for _ in range(count)]
+        linear = self._light(rng, torch.stack(scenes))
+        exposures = [
+            self._expose(rng, scene, linear[(i + 1) % count], side, max(steps, 1))
+            for i, scene in enumerate(linear)
+        ]
+        partial = torch.stack(exposures, dim=1)
+        return Batch(
+            blurred=self._photograph(rng, partial[-1]),
+            sharp=linear_to_srgb(partial[0]),
+            partial=linear_to_srgb(partial) if steps else None,
+        )
+
+    def _scene(self, rng: np.random.Generator, side: int) -> Float[Tensor, "3 {side} {side}"]:
+        """Cut a square with detail out of a photo, sRGB-encoded, turned and mirrored."""
+        cell = int(np.searchsorted(self._cumulated, rng.random() * self._cumulated[-1]))
+        index = int(np.searchsorted(self._first, cell, side="right")) - 1
+        row, column = divmod(cell - int(self._first[index]), self._shapes[index][1])
+        photo = self.photos[index]
+        height, width = photo.shape[1:]
+        extent = side
+        if rng.random() < self.recipe.shrink_share:
+            extent = min(int(side * rng.uniform(1, 2)), height, width)
+        extent = min(extent, height, width)
+        centre = np.array([row, column]) * CELL + rng.integers(CELL, size=2)
+        top = int(np.clip(centre[0] - extent // 2, 0, height - extent))
+        left = int(np.clip(centre[1] - extent // 2, 0, width - extent))
+        scene = photo[:, top : top + extent, left : left + extent] / 255
+        if extent != side:
+            scene = interpolate(
+                scene[None], size=(side, side), mode="bilinear", antialias=True
+            ).squeeze(0)
+        return turn(scene, rng)
+
+    def _light(
+        self, rng: np.random.Generator, encoded: Float[Tensor, "n 3 h w"]
+    ) -> Float[Tensor, "n 3 h w"]:
+        """Turn scenes into light, with another exposure and white balance, and bright lamps."""
+        count = len(encoded)
+        gain = np.exp(rng.normal(0, 0.3, (count, 1)) + rng.normal(0, 0.06, (count, 3)))
+        gain = _to(gain[:, :, None, None], encoded)
+        linear = srgb_to_linear(encoded)
+        lit = np.flatnonzero(rng.random(count) < self.recipe.highlight_share)
+        for i in lit:
+            linear[i] = lift_highlights(linear[i], rng.uniform(0.6, 0.9), rng.uniform(2, 12))
+        return linear * gain
+
+    def _expose(
+        self,
+        rng: np.random.Generator,
+        scene: Float[Tensor, "3 h w"],
+        other: Float[Tensor, "3 h w"],
+        side: int,
+        steps: int,
+    ) -> Float[Tensor, "steps_and_one 3 {side} {side}"]:
+        """Blur one scene; a piece of another one is the object that moves before it."""
+        path = random_trajectory(rng, self._length(rng), side / 2)
+        thing = None
+        if rng.random() < self.recipe.object_share:
+            mask = random_mask(rng, *scene.shape[1:]).to(scene)
+            own = random_trajectory(rng, self._length(rng), side / 2)
+            thing = MovingObject(other, mask, own)
+            if rng.random() < 0.4:  # a tripod
+                path = path.scaled(0)
+        return expose(scene, path, side, thing=thing, steps=steps)
+
+    def _length(self, rng: np.random.Generator) -> float:
+        if rng.random() < self.recipe.sharp_share:
+            return 0.0 if rng.random() < 0.5 else rng.random()
+        return 1 + (self.recipe.max_length - 1) * rng.random() ** 2.0
+
+    def _photograph(
+        self, rng: np.random.Generator, linear: Float[Tensor, "n 3 h w"]
+    ) -> Float[Tensor, "n 3 h w"]:
+        """Clip, add noise, encode, and now and then compress."""
+        count = len(linear)
+        noisy = rng.random(count) < self.recipe.noise_share
+        shot = _to(noisy * 10 ** rng.uniform(-5, -2.7, count), linear)
+        read = _to(noisy * 10 ** rng.uniform(-4, -2.2, count), linear)
+        encoded = quantise(linear_to_srgb(add_noise(linear.clamp(0, 1), shot, read)))
+        compressed = np.flatnonzero(rng.random(count) < self.recipe.jpeg_share)
+        if len(compressed):
+            quality = _to(rng.uniform(50, 98, len(compressed)), linear)
+            encoded[compressed] = jpeg(
+                encoded[compressed], quality, subsample=bool(rng.random() < 0.6)
+            )
+        return encoded
+
+
+def _detail(photo: UInt8[Tensor, "3 h w"]) -> np.ndarray:
+    """Mean absolute Laplacian of each whole cell of a photo, in steps of 8 bits."""
+    gray = photo.float().mean(dim=0)[None, None]
+    kernel = gray.new_tensor([[0, 1, 0], [1, -4, 1], [0, 1, 0]])[None, None]
+    edges = conv2d(gray, kernel, padding=1).abs()
+    return avg_pool2d(edges, CELL)[0, 0].cpu().numpy()
+
+
+def _to(values: np.ndarray, like: Tensor) -> Tensor:
+    return torch.from_numpy(values).to(like)

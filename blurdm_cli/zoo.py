@@ -1,0 +1,170 @@
+"""The model zoo: find a model by name or path, check its hashes, read it, write it.
+
+A model is a folder:
+
+    config.json            what `spec.ModelSpec` says
+    *.safetensors          weights, in shards; their hashes stand in config.json
+    README.md              the model card
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sysconfig
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from blurdm_cli.errors import ModelError
+from blurdm_cli.spec import ModelSpec
+
+DEFAULT = "blurdm-fast"
+"""The model that is used where none is named."""
+
+SHARD_BYTES = 15 * 2**20
+"""A weight file holds no more than this, unless one tensor alone does."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model folder that was found, with what its config.json says."""
+
+    folder: Path
+    spec: ModelSpec
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Read all weights, by parameter name, in the precision that they are stored in.
+
+        Raises:
+            ModelError: a file is missing, damaged, or not the one that was published.
+        """
+        from safetensors.numpy import load
+
+        weights: dict[str, np.ndarray] = {}
+        for name, expected in self.spec.files.items():
+            data = _read_bytes(self.folder / name)
+            if hashlib.sha256(data).hexdigest() != expected:
+                raise ModelError(
+                    f"{self.folder / name} is damaged: its hash is not the one in config.json",
+                    hint="Fetch the model again, or install blurdm again",
+                )
+            weights |= load(data)
+        return weights
+
+    @property
+    def size_bytes(self) -> int:
+        """What the weight files take on the disk."""
+        return sum((self.folder / name).stat().st_size for name in self.spec.files)
+
+
+def search_path() -> list[Path]:
+    """Folders that hold model folders, first come first served."""
+    import platformdirs
+
+    folders = [Path(entry) for entry in os.environ.get("BLURDM_MODELS", "").split(os.pathsep)]
+    checkout = Path(__file__).parents[1]
+    if (checkout / "pyproject.toml").is_file():
+        folders.append(checkout / "models")
+    folders.append(Path(platformdirs.user_data_dir("blurdm", appauthor=False)) / "models")
+    folders.append(Path(sysconfig.get_path("data")) / "share" / "blurdm" / "models")
+    return [folder for folder in folders if folder != Path() and folder.is_dir()]
+
+
+def find(name: str) -> Model:
+    """Find a model by its name in the zoo, or by the path of its folder.
+
+    Raises:
+        ModelError: there is no such model (the nearest name is given), or its
+            config.json cannot be read.
+    """
+    if (Path(name) / "config.json").is_file():
+        return _open(Path(name))
+    for folder in search_path():
+        if (folder / name / "config.json").is_file():
+            return _open(folder / name)
+    known = [folder.name for folder in _folders()]
+    near = get_close_matches(name, known, n=1)
+    raise ModelError(
+        f"There is no model {name!r}",
+        hint=f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(known) or 'none'}",
+    )
+
+
+def every() -> list[Model]:
+    """All models of the zoo, by name; the first of two with one name hides the second."""
+    return [_open(folder) for folder in _folders()]
+
+
+def write(folder: Path, spec: ModelSpec, weights: Mapping[str, np.ndarray], card: str) -> Model:
+    """Write a model folder; an older one at the same place is replaced at the very end.
+
+    Args:
+        folder: where to; its parent exists.
+        spec: the model; its `files` are filled in.
+        weights: arrays by parameter name, in the precision to store them in.
+        card: the model card, Markdown.
+    """
+    from safetensors.numpy import save
+
+    metadata = {"config": json.dumps(spec.without_hashes().to_json())}
+    shards = {name: save(shard, metadata) for name, shard in _shards(weights)}
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in shards.items()}
+    spec = replace(spec, files=hashes)
+    partial = folder.with_name(folder.name + ".part")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for name, data in shards.items():
+        (partial / name).write_bytes(data)
+    (partial / "config.json").write_text(json.dumps(spec.to_json(), indent=2) + "\n")
+    (partial / "README.md").write_text(card)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return Model(folder, spec)
+
+
+def _folders() -> list[Path]:
+    found: dict[str, Path] = {}
+    for parent in search_path():
+        for config in parent.glob("*/config.json"):
+            found.setdefault(config.parent.name, config.parent)
+    return [found[name] for name in sorted(found)]
+
+
+def _open(folder: Path) -> Model:
+    try:
+        data: Any = json.loads(_read_bytes(folder / "config.json"))
+    except ValueError as error:
+        raise ModelError(f"{folder / 'config.json'} is no JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise ModelError(f"{folder / 'config.json'} is no JSON object")
+    return Model(folder, ModelSpec.from_json(data))
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f"{path} cannot be read: {error.strerror}", hint="Fetch the model again"
+        ) from error
+
+
+def _shards(weights: Mapping[str, np.ndarray]) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    """Cut the weights into files of at most `SHARD_BYTES`, in the order of their names."""
+    shards: list[dict[str, np.ndarray]] = [{}]
+    size = 0
+    for name in sorted(weights):
+        array = np.ascontiguousarray(weights[name])
+        if shards[-1] and size + array.nbytes > SHARD_BYTES:
+            shards.append({})
+            size = 0
+        shards[-1][name] = array
+        size += array.nbytes
+    for number, shard in enumerate(shards, start=1):
+        last = f"-{number}-of-{len(shards)}" if len(shards) > 1 else ""
+        yield f"model{last}.safetensors", shard
