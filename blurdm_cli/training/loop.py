@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from blurdm_cli.errors import TrainingError
 from blurdm_cli.training.metrics import psnr
-from blurdm_cli.training.pairs import Batch, Source
+from blurdm_cli.training.pairs import Batch, Order, Source
 from blurdm_cli.training.run import RunFolder
 
 LOG_EVERY = 50
@@ -127,7 +127,7 @@ def fit(
     try:
         while state.fraction(recipe) < 1 and time.monotonic() < machine.deadline:
             begin = time.monotonic()
-            batch = source.draw(state.rng, recipe.batch, recipe.crop, objective.partial_steps)
+            batch = source.draw(state.order(objective, recipe))
             drawing += time.monotonic() - begin
             loss = _step(objective, parameters, state, batch, recipe, machine)
             in_a_row = 0 if math.isfinite(loss) else in_a_row + 1
@@ -165,7 +165,6 @@ class _State:
     parameters: list[nn.Parameter]
     ema: list[Tensor]
     optimizer: torch.optim.Optimizer
-    rng: np.random.Generator
     step: int = 0
     seconds: float = 0.0
     skipped: int = 0
@@ -186,7 +185,6 @@ class _State:
                 weight_decay=recipe.weight_decay,
                 fused=True,
             ),
-            rng=np.random.default_rng(recipe.seed),
         )
 
     def fraction(self, recipe: Recipe) -> float:
@@ -198,6 +196,10 @@ class _State:
         fraction = self.fraction(recipe)
         warm_up = min(fraction / 0.02, 1.0) if fraction else 0.01
         return recipe.learning_rate * warm_up * (0.01 + 0.99 * math.cos(math.pi / 2 * fraction) ** 2)
+
+    def order(self, objective: Objective, recipe: Recipe) -> Order:
+        first = self.step * recipe.batch
+        return Order(recipe.batch, recipe.crop, recipe.seed, first, objective.partial_steps)
 
     def row(self, recipe: Recipe) -> dict[str, float]:
         return {
@@ -218,7 +220,6 @@ class _State:
             "networks": self.objective.state_dict(),
             "ema": self.ema,
             "optimizer": self.optimizer.state_dict(),
-            "numpy": self.rng.bit_generator.state,
             "torch": torch.get_rng_state(),
             "step": self.step,
             "seconds": self.seconds,
@@ -232,7 +233,6 @@ class _State:
         self.objective.load_state_dict(state["networks"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.ema = state["ema"]
-        self.rng.bit_generator.state = state["numpy"]
         torch.set_rng_state(state["torch"].cpu())
         if "cuda" in state and torch.cuda.is_available():
             torch.cuda.set_rng_state(state["cuda"].cpu())

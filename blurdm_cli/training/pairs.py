@@ -8,7 +8,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -37,11 +37,33 @@ class Batch:
     """I_0 … I_T without noise, where the blur was made by us and they were asked for."""
 
 
+@dataclass(frozen=True)
+class Order:
+    """The crops that a training step asks for.
+
+    A source keeps no random state: what it draws follows from the order, and a run that
+    is resumed asks for the same crops again.
+    """
+
+    count: int
+    side: int
+    """Of a crop, in pixels."""
+    seed: int = 0
+    first: int = 0
+    """How many crops the run asked for before."""
+    partial_steps: int = 0
+    """T, where the partial exposures I_0 … I_T are wanted too."""
+
+    def rng(self) -> np.random.Generator:
+        """The randomness of this order alone."""
+        return np.random.default_rng([self.seed, self.first])
+
+
 class Source(Protocol):
     """Somewhere training crops come from."""
 
-    def draw(self, rng: np.random.Generator, count: int, side: int, steps: int = 0) -> Batch:
-        """Draw `count` crops of `side` pixels; with `steps`, their partial exposures too."""
+    def draw(self, order: Order) -> Batch:
+        """Draw the crops that are asked for."""
         ...
 
 
@@ -51,11 +73,11 @@ class PairCrops:
     def __init__(self, pairs: Sequence[tuple[UInt8[Tensor, "3 h w"], UInt8[Tensor, "3 h w"]]]):
         self.pairs = list(pairs)
 
-    def draw(self, rng: np.random.Generator, count: int, side: int, steps: int = 0) -> Batch:
-        crops = []
-        for _ in range(count):
+    def draw(self, order: Order) -> Batch:
+        crops, rng = [], order.rng()
+        for _ in range(order.count):
             pair = torch.stack(self.pairs[rng.integers(len(self.pairs))])
-            crops.append(turn(random_crop(pair, rng, side), rng) / 255)
+            crops.append(turn(random_crop(pair, rng, order.side), rng) / 255)
         blurred, sharp = torch.stack(crops).unbind(dim=1)
         return Batch(blurred, sharp)
 
@@ -74,12 +96,12 @@ class FrameCrops:
             )
         self.frames, self.lengths = frames, lengths
 
-    def draw(self, rng: np.random.Generator, count: int, side: int, steps: int = 0) -> Batch:
-        blurred, sharp = [], []
-        for _ in range(count):
+    def draw(self, order: Order) -> Batch:
+        blurred, sharp, rng = [], [], order.rng()
+        for _ in range(order.count):
             length = int(rng.choice(self.lengths))
             first = rng.integers(len(self.frames) - length + 1)
-            crop = random_crop(self.frames[first : first + length], rng, side)
+            crop = random_crop(self.frames[first : first + length], rng, order.side)
             crop = turn(crop, rng) / 255
             sharp.append(crop[length // 2])
             if rng.random() < 0.5:
@@ -97,14 +119,14 @@ class Mixture:
         shares = np.array([share for share, _ in sources])
         self.shares = shares / shares.sum()
 
-    def draw(self, rng: np.random.Generator, count: int, side: int, steps: int = 0) -> Batch:
-        if steps:  # only crops that have partial exposures stand in such a batch
-            return self.sources[0].draw(rng, count, side, steps)
-        counts = rng.multinomial(count, self.shares)
+    def draw(self, order: Order) -> Batch:
+        if order.partial_steps:  # only crops that have partial exposures stand in such a batch
+            return self.sources[0].draw(order)
+        counts = order.rng().multinomial(order.count, self.shares)
         batches = [
-            source.draw(rng, int(n), side)
-            for source, n in zip(self.sources, counts, strict=True)
-            if n
+            source.draw(replace(order, count=int(count)))
+            for source, count in zip(self.sources, counts, strict=True)
+            if count
         ]
         return Batch(
             torch.cat([batch.blurred for batch in batches]),

@@ -93,7 +93,8 @@ def train(
         last = fit(objective, source, validation, recipe, machine, run, partial(report, name))
         history[name] = asdict(recipe) | last.outcome()
         if last.fraction == 1:
-            save_file(networks.state_dict(), result)
+            state = networks.state_dict()
+            save_file({key: value.contiguous() for key, value in state.items()}, result)
         if isinstance(objective, WholeModel):
             trained = replace(spec, training=history)
             zoo.write(output / "model", trained, networks.weights(), model_card(trained))

@@ -1,8 +1,10 @@
 """Training pairs that are made: sharp photos, blurred as a camera would have blurred them.
 
-    sharp photo ── crop where there is detail ── linear light ── colour, highlights
+    sharp photo ── crop where there is detail ── linear light ── highlights
       ── exposure along a random path, with a moving object now and then
-      ── noise ── sRGB ── JPEG now and then ── blurred
+      ── brightness, white balance ── noise ── sRGB ── JPEG now and then ── blurred
+
+The second line costs most, so that each exposure is photographed several times.
 """
 
 from collections.abc import Sequence
@@ -25,13 +27,20 @@ from blurdm_cli.physics.camera import (
 )
 from blurdm_cli.physics.exposure import MovingObject, expose, random_mask
 from blurdm_cli.physics.trajectory import random_trajectory
-from blurdm_cli.training.pairs import Batch, turn
+from blurdm_cli.training.pairs import Batch, Order, turn
 
 CELL = 32
 """Side, in pixels, of the squares whose sharpness is measured."""
 
 MARGIN = 32
 """Pixels around a crop that the blur can move in from each side."""
+
+
+ROUND = 64
+"""Exposures that are kept to be photographed again."""
+
+REUSE = 4
+"""Times that each exposure is photographed, turned and developed anew each time."""
 
 
 @dataclass(frozen=True)
@@ -77,23 +86,33 @@ class PhotoCrops:
         self._shapes = [weight.shape for weight in weights]
         self._cumulated = np.cumsum(np.concatenate([weight.ravel() for weight in weights]))
         self._first = np.cumsum([0] + [weight.size for weight in weights])
+        self._round: tuple[int, ...] = ()
+        self._exposures: dict[tuple[int, ...], Tensor] = {}
 
-    def draw(self, rng: np.random.Generator, count: int, side: int, steps: int = 0) -> Batch:
-        scenes = [self._scene(rng, side + 2 * MARGIN) for _ in range(count)]
-        linear = self._light(rng, torch.stack(scenes))
-        exposures = [
-            self._expose(rng, scene, linear[(i + 1) % count], side, max(steps, 1))
-            for i, scene in enumerate(linear)
-        ]
-        partial = torch.stack(exposures, dim=1)
-        return Batch(
-            blurred=self._photograph(rng, partial[-1]),
-            sharp=linear_to_srgb(partial[0]),
-            partial=linear_to_srgb(partial) if steps else None,
-        )
+    def draw(self, order: Order) -> Batch:
+        numbers = range(order.first, order.first + order.count)
+        exposures = [self._exposure(order, number) for number in numbers]
+        return self._photograph(exposures, order)
+
+    def _exposure(
+        self, order: Order, number: int
+    ) -> Float[Tensor, "steps_and_one 3 {order.side} {order.side}"]:
+        """The partial exposures that training's n-th crop is photographed from.
+
+        A round of `ROUND` exposures is gone through `REUSE` times before the next.
+        """
+        which, place = divmod(number, ROUND * REUSE)
+        key = (order.seed, which, place % ROUND, order.side, max(order.partial_steps, 1))
+        if key[:2] != self._round:
+            self._round = key[:2]
+            self._exposures.clear()
+        if key not in self._exposures:
+            rng = np.random.default_rng(key[:3])
+            self._exposures[key] = self._expose(rng, *key[3:])
+        return self._exposures[key]
 
     def _scene(self, rng: np.random.Generator, side: int) -> Float[Tensor, "3 {side} {side}"]:
-        """Cut a square with detail out of a photo, sRGB-encoded, turned and mirrored."""
+        """Cut a square with detail out of a photo, sRGB-encoded."""
         cell = int(np.searchsorted(self._cumulated, rng.random() * self._cumulated[-1]))
         index = int(np.searchsorted(self._first, cell, side="right")) - 1
         row, column = divmod(cell - int(self._first[index]), self._shapes[index][1])
@@ -111,36 +130,26 @@ class PhotoCrops:
             scene = interpolate(
                 scene[None], size=(side, side), mode="bilinear", antialias=True
             ).squeeze(0)
-        return turn(scene, rng)
+        return scene
 
-    def _light(
-        self, rng: np.random.Generator, encoded: Float[Tensor, "n 3 h w"]
-    ) -> Float[Tensor, "n 3 h w"]:
-        """Turn scenes into light, with another exposure and white balance, and bright lamps."""
-        count = len(encoded)
-        gain = np.exp(rng.normal(0, 0.3, (count, 1)) + rng.normal(0, 0.06, (count, 3)))
-        gain = _to(gain[:, :, None, None], encoded)
-        linear = srgb_to_linear(encoded)
-        lit = np.flatnonzero(rng.random(count) < self.recipe.highlight_share)
-        for i in lit:
-            linear[i] = lift_highlights(linear[i], rng.uniform(0.6, 0.9), rng.uniform(2, 12))
-        return linear * gain
+    def _light(self, rng: np.random.Generator, side: int) -> Float[Tensor, "3 {side} {side}"]:
+        """Turn a scene into light, now and then with bright lamps."""
+        linear = srgb_to_linear(self._scene(rng, side))
+        if rng.random() < self.recipe.highlight_share:
+            linear = lift_highlights(linear, rng.uniform(0.6, 0.9), rng.uniform(2, 12))
+        return linear
 
     def _expose(
-        self,
-        rng: np.random.Generator,
-        scene: Float[Tensor, "3 h w"],
-        other: Float[Tensor, "3 h w"],
-        side: int,
-        steps: int,
+        self, rng: np.random.Generator, side: int, steps: int
     ) -> Float[Tensor, "steps_and_one 3 {side} {side}"]:
         """Blur one scene; a piece of another one is the object that moves before it."""
+        scene = self._light(rng, side + 2 * MARGIN)
         path = random_trajectory(rng, self._length(rng), side / 2)
         thing = None
         if rng.random() < self.recipe.object_share:
             mask = random_mask(rng, *scene.shape[1:]).to(scene)
             own = random_trajectory(rng, self._length(rng), side / 2)
-            thing = MovingObject(other, mask, own)
+            thing = MovingObject(self._light(rng, side + 2 * MARGIN), mask, own)
             if rng.random() < 0.4:  # a tripod
                 path = path.scaled(0)
         return expose(scene, path, side, thing=thing, steps=steps)
@@ -148,24 +157,29 @@ class PhotoCrops:
     def _length(self, rng: np.random.Generator) -> float:
         if rng.random() < self.recipe.sharp_share:
             return 0.0 if rng.random() < 0.5 else rng.random()
-        return 1 + (self.recipe.max_length - 1) * rng.random() ** 2.0
+        return 1 + (self.recipe.max_length - 1) * rng.random() ** 2.2
 
     def _photograph(
-        self, rng: np.random.Generator, linear: Float[Tensor, "n 3 h w"]
-    ) -> Float[Tensor, "n 3 h w"]:
-        """Clip, add noise, encode, and now and then compress."""
-        count = len(linear)
+        self, exposures: Sequence[Float[Tensor, "steps_and_one 3 side side"]], order: Order
+    ) -> Batch:
+        """Turn, choose brightness and white balance, clip, add noise, encode, compress."""
+        rng, count = order.rng(), order.count
+        turned = torch.stack([turn(exposure, rng) for exposure in exposures], dim=1)
+        gain = np.exp(rng.normal(0, 0.3, (count, 1)) + rng.normal(0, 0.06, (count, 3)))
+        linear = turned * _to(gain[:, :, None, None], turned)
         noisy = rng.random(count) < self.recipe.noise_share
         shot = _to(noisy * 10 ** rng.uniform(-5, -2.7, count), linear)
         read = _to(noisy * 10 ** rng.uniform(-4, -2.2, count), linear)
-        encoded = quantise(linear_to_srgb(add_noise(linear.clamp(0, 1), shot, read)))
+        blurred = quantise(linear_to_srgb(add_noise(linear[-1].clamp(0, 1), shot, read)))
         compressed = np.flatnonzero(rng.random(count) < self.recipe.jpeg_share)
         if len(compressed):
             quality = _to(rng.uniform(50, 98, len(compressed)), linear)
-            encoded[compressed] = jpeg(
-                encoded[compressed], quality, subsample=bool(rng.random() < 0.6)
-            )
-        return encoded
+            subsample = bool(rng.random() < 0.6)
+            blurred[compressed] = jpeg(blurred[compressed], quality, subsample=subsample)
+        if order.partial_steps:
+            partial = linear_to_srgb(linear)
+            return Batch(blurred, partial[0], partial)
+        return Batch(blurred, linear_to_srgb(linear[0]))
 
 
 def _detail(photo: UInt8[Tensor, "3 h w"]) -> np.ndarray:
