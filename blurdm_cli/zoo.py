@@ -56,10 +56,23 @@ class Model:
             weights |= load(data)
         return weights
 
+    def card(self) -> str:
+        """The model card, Markdown."""
+        return _read_bytes(self.folder / "README.md").decode()
+
     @property
     def size_bytes(self) -> int:
-        """What the weight files take on the disk."""
-        return sum((self.folder / name).stat().st_size for name in self.spec.files)
+        """What the weight files take on the disk.
+
+        Raises:
+            ModelError: a file is missing.
+        """
+        return sum(len(_read_bytes(self.folder / name)) for name in self.spec.files)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the networks learnt."""
+        return sum(array.size for array in self.weights().values())
 
 
 def search_path() -> list[Path]:

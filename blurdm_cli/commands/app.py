@@ -1,19 +1,40 @@
 """The `blurdm` command: one module per subcommand, put together here."""
 
 import sys
+from typing import Annotated
 
 import typer
 
-from blurdm_cli.commands.console import report
+from blurdm_cli import __version__
+from blurdm_cli.commands import models
+from blurdm_cli.commands.console import print_data, report
+from blurdm_cli.commands.deblur import deblur
+from blurdm_cli.commands.doctor import doctor
+from blurdm_cli.commands.evaluate import evaluate
 from blurdm_cli.commands.train import train
 from blurdm_cli.errors import BlurdmError
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+app.command()(deblur)
+app.add_typer(models.app, name="models")
 app.command()(train)
+app.command("eval")(evaluate)
+app.command()(doctor)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print_data(f"blurdm {__version__}")
+        raise typer.Exit
 
 
 @app.callback()
-def blurdm() -> None:
+def blurdm(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
     """Remove motion blur from photos."""
 
 

@@ -1,15 +1,18 @@
-"""What the user sees: progress and errors on stderr, data on stdout."""
+"""What the user sees: talk and progress on stderr, data on stdout."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from blurdm_cli.errors import BlurdmError
 
 console = Console(stderr=True, highlight=False)
+_data = Console(highlight=False, markup=False, emoji=False)
 
 
 @contextmanager
@@ -22,9 +25,25 @@ def hold_progress(what: str) -> Iterator[Callable[[float, str], None]]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    shown = console.is_terminal and not console.quiet
+    with Progress(*columns, console=console, disable=not shown, transient=True) as progress:
         task = progress.add_task(escape(what), total=1.0, note="")
         yield lambda done, note: progress.update(task, completed=done, note=escape(note))
+
+
+def print_data(data: RenderableType) -> None:
+    """Print what was asked for on stdout."""
+    _data.print(data, soft_wrap=isinstance(data, str))
+
+
+def print_json(data: Any) -> None:
+    """Print what was asked for on stdout, as JSON."""
+    print(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def be_quiet() -> None:
+    """Leave out all talk but errors."""
+    console.quiet = True
 
 
 def say(message: str) -> None:
@@ -39,6 +58,7 @@ def warn(message: str) -> None:
 
 def report(error: BlurdmError, *, about: str = "") -> int:
     """Print an error and its hint, and return the exit code that it asks for."""
+    console.quiet = False
     prefix = f"{about}: " if about else ""
     console.print(f"[red]error[/]: {escape(prefix + str(error))}", soft_wrap=True)
     if error.hint:

@@ -5,8 +5,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32
 
-from blurdm_cli.errors import RuntimeMissing
-from blurdm_cli.zoo import Model
+from blurdm_cli import zoo
+from blurdm_cli.errors import RuntimeMissing, UsageError
+from blurdm_cli.spec import ModelSpec
 
 RUNTIMES = ("auto", "torch")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -43,3 +44,40 @@ class Runtime(Protocol):
             ComputeError: the runtime failed for another reason.
         """
         ...
+
+
+def open_runtime(
+    model: str, runtime: str = "auto", device: str = "auto", precision: str = "auto"
+) -> tuple[Runtime, ModelSpec]:
+    """Find a model, and open it in a runtime.
+
+    Args:
+        model: a name in the zoo, or the path of a model folder.
+        runtime: one of `RUNTIMES`.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps"; only "auto" looks for another one
+            where the first is missing.
+        precision: one of `PRECISIONS`; "auto" is the fastest that the device computes in
+            without a visible change.
+
+    Raises:
+        UsageError: there is no such runtime or precision.
+        ModelError: the model cannot be found, or is damaged.
+        RuntimeMissing: the runtime, device or precision is not on this machine.
+    """
+    _check("runtime", runtime, RUNTIMES)
+    _check("precision", precision, PRECISIONS)
+    found = zoo.find(model)
+    try:
+        from blurdm_cli.engine.torch_runtime import TorchRuntime
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise RuntimeMissing(
+            "PyTorch is not installed", hint="pip install 'blurdm-cli[torch]'"
+        ) from error
+    return TorchRuntime(found, device, precision), found.spec
+
+
+def _check(option: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UsageError(f"There is no {option} {value!r}", hint=f"Known: {', '.join(known)}")

@@ -5,6 +5,7 @@ import os
 import numpy as np
 import torch
 from jaxtyping import Float32
+from torch import nn
 
 from blurdm_cli.errors import ComputeError, OutOfMemory, RuntimeMissing
 from blurdm_cli.networks.build import build
@@ -29,8 +30,8 @@ class TorchRuntime:
         self._dtype = DTYPES[_choose_precision(precision, self._device)]
         self.device = str(self._device)
         self.precision = next(name for name, dtype in DTYPES.items() if dtype == self._dtype)
-        network = build(model.spec, model.weights()).eval().requires_grad_(False)
-        self._network = network.to(self._device, memory_format=torch.channels_last)
+        self._network = build(model.spec, model.weights()).eval().requires_grad_(False)
+        move(self._network, self._device)
         if self._device.type == "cpu":
             torch.set_num_threads(available_cores())
 
@@ -51,6 +52,11 @@ class TorchRuntime:
             if "can't allocate memory" in str(error) or "out of memory" in str(error):
                 raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
             raise ComputeError(f"torch failed on {self.device}: {error}") from error
+
+
+def move(network: nn.Module, device: torch.device) -> None:
+    """Move networks to a device, in the memory layout that is fastest for convolutions."""
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def choose_device(device: str) -> torch.device:

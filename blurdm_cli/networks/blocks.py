@@ -37,7 +37,7 @@ class ResidualBlock(nn.Module):
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.activation = nn.LeakyReLU(slope) if slope else nn.ReLU()
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.second.bias)
+        nn.init.zeros_(self.second.get_parameter("bias"))
         self.second.weight.data *= 0.1
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:

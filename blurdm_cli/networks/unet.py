@@ -82,8 +82,8 @@ class UNet(nn.Module):
         )
         self.head = nn.Conv2d(finest, 12, 3, padding=1)
         self.unfold = nn.PixelShuffle(2)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        for parameter in self.head.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(
         self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n d"] | None

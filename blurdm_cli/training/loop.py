@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from blurdm_cli.engine.torch_runtime import move
 from blurdm_cli.errors import TrainingError
 from blurdm_cli.training.metrics import psnr
 from blurdm_cli.training.pairs import Batch, Order, Source
@@ -38,11 +39,20 @@ class Recipe:
     crop: int = 128
     """Side of a training crop in pixels."""
     learning_rate: float = 1e-3
-    """The highest; it rises over the first 2 % of the steps and falls as a cosine."""
+    """The backbone's highest; it rises over the first 2 % of the steps, then falls as a cosine."""
+    prior_rate: float = 0.1
+    """Learning rate of the encoders, estimators and fusion, as a share of the backbone's.
+
+    A fusion sums as many products as the latent has channels, and multiplies all features
+    of a level by the sum: at the backbone's rate it blows up.
+    """
     weight_decay: float = 1e-4
     ema_decay: float = 0.999
     gradient_clip: float = 0.5
     """Largest norm of all gradients together."""
+    growth: float = 0.0
+    """Share of the training over which blurs grow to their full length: short ones teach
+    a network that knows nothing much faster. Only for blurs that are made."""
     seed: int = 0
     evaluate_every: int = 2000
     """Steps between two evaluations, each with a checkpoint."""
@@ -117,7 +127,7 @@ def fit(
     Raises:
         TrainingError: the run cannot start here, or goes on giving nothing finite.
     """
-    objective.to(machine.device, memory_format=torch.channels_last)
+    move(objective, machine.device)
     parameters = [p for p in objective.parameters() if p.requires_grad]
     state = _State.start(objective, parameters, recipe)
     if machine.resume and (saved := run.load(machine.device)):
@@ -179,7 +189,7 @@ class _State:
             parameters,
             ema=[p.detach().clone() for p in parameters],
             optimizer=torch.optim.AdamW(
-                parameters,
+                _groups(objective, recipe),
                 lr=recipe.learning_rate,
                 betas=(0.9, 0.99),
                 weight_decay=recipe.weight_decay,
@@ -199,7 +209,15 @@ class _State:
 
     def order(self, objective: Objective, recipe: Recipe) -> Order:
         first = self.step * recipe.batch
-        return Order(recipe.batch, recipe.crop, recipe.seed, first, objective.partial_steps)
+        grown = min(self.fraction(recipe) / recipe.growth, 1.0) if recipe.growth else 1.0
+        return Order(
+            count=recipe.batch,
+            side=recipe.crop,
+            seed=recipe.seed,
+            first=first,
+            partial_steps=objective.partial_steps,
+            reach=max(math.ceil(grown * 16), 1) / 16,
+        )
 
     def row(self, recipe: Recipe) -> dict[str, float]:
         return {
@@ -240,6 +258,18 @@ class _State:
         self.skipped = state["skipped"]
 
 
+def _groups(objective: Objective, recipe: Recipe) -> list[dict[str, Any]]:
+    """The parameters that are trained: the backbone's, and those of all that has to do with
+    the prior; each with its share of the learning rate."""
+    backbone, prior = [], []
+    for name, parameter in objective.named_parameters():
+        if parameter.requires_grad:
+            of_prior = {"sharp_encoder", "prior", "fusion"} & set(name.split("."))
+            (prior if of_prior else backbone).append(parameter)
+    groups = [(backbone, 1.0), (prior, recipe.prior_rate)]
+    return [{"params": found, "share": share} for found, share in groups if found]
+
+
 def _step(
     objective: Objective,
     parameters: list[nn.Parameter],
@@ -250,7 +280,7 @@ def _step(
 ) -> float:
     """Take one optimiser step, unless something is not finite, and return the loss."""
     for group in state.optimizer.param_groups:
-        group["lr"] = state.learning_rate(recipe)
+        group["lr"] = state.learning_rate(recipe) * group["share"]
     with torch.autocast(machine.device.type, torch.bfloat16, enabled=machine.bf16):
         loss = objective.loss(batch)
     state.optimizer.zero_grad()

@@ -53,6 +53,8 @@ class Order:
     """How many crops the run asked for before."""
     partial_steps: int = 0
     """T, where the partial exposures I_0 … I_T are wanted too."""
+    reach: float = 1.0
+    """Share of the longest blur length that blurs which are made may have."""
 
     def rng(self) -> np.random.Generator:
         """The randomness of this order alone."""

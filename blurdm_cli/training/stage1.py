@@ -24,6 +24,7 @@ from blurdm_cli.training.pairs import Batch
 class Stage1(Recipe):
     """The recipe. Each field is a flag of `blurdm train`, and is kept with the run."""
 
+    growth: float = 0.6
     frequency_weight: float = 0.1
     """Of the Fourier part of the image loss."""
 

@@ -27,6 +27,7 @@ class Stage2(Recipe):
     """The recipe. Each field is a flag of `blurdm train`, and is kept with the run."""
 
     learning_rate: float = 5e-4
+    prior_rate: float = 1.0
     step_weight: float = 0.0
     """Of step supervision; 0 leaves it out."""
 

@@ -48,13 +48,13 @@ class Synthesis:
     """What the blurred photos are like. Shares are of all crops, in [0, 1]."""
 
     max_length: float = 60.0
-    """Longest blur in pixels; half of the blurs are shorter than a quarter of it."""
+    """Longest blur in pixels; half of the blurs are shorter than an eighth of it."""
     sharp_share: float = 0.12
     """Crops that move by less than a pixel."""
     object_share: float = 0.3
     """Crops with an object that moves on its own."""
-    noise_share: float = 0.75
-    jpeg_share: float = 0.5
+    noise_share: float = 0.5
+    jpeg_share: float = 0.3
     highlight_share: float = 0.15
     """Crops whose lamps and reflections get back the light that the photo clipped."""
     shrink_share: float = 0.5
@@ -81,13 +81,13 @@ class PhotoCrops:
         threshold = np.quantile(np.concatenate([cell.ravel() for cell in cells]), 0.75)
         if threshold == 0:
             raise TrainingError("The photos have no detail to learn from")
-        # a cell with half of the threshold's detail is drawn half as often
-        weights = [np.minimum(cell / threshold, 1) + 0.03 for cell in cells]
+        # a cell with half of the threshold's detail is drawn a quarter as often
+        weights = [np.minimum(cell / threshold, 1) ** 2 + 0.01 for cell in cells]
         self._shapes = [weight.shape for weight in weights]
         self._cumulated = np.cumsum(np.concatenate([weight.ravel() for weight in weights]))
         self._first = np.cumsum([0] + [weight.size for weight in weights])
-        self._round: tuple[int, ...] = ()
-        self._exposures: dict[tuple[int, ...], Tensor] = {}
+        self._round: tuple[object, ...] = ()
+        self._exposures: dict[int, Tensor] = {}
 
     def draw(self, order: Order) -> Batch:
         numbers = range(order.first, order.first + order.count)
@@ -102,14 +102,14 @@ class PhotoCrops:
         A round of `ROUND` exposures is gone through `REUSE` times before the next.
         """
         which, place = divmod(number, ROUND * REUSE)
-        key = (order.seed, which, place % ROUND, order.side, max(order.partial_steps, 1))
-        if key[:2] != self._round:
-            self._round = key[:2]
+        kind = (order.side, max(order.partial_steps, 1), order.reach)
+        if (order.seed, which, kind) != self._round:
+            self._round = (order.seed, which, kind)
             self._exposures.clear()
-        if key not in self._exposures:
-            rng = np.random.default_rng(key[:3])
-            self._exposures[key] = self._expose(rng, *key[3:])
-        return self._exposures[key]
+        if place % ROUND not in self._exposures:
+            rng = np.random.default_rng([order.seed, which, place % ROUND])
+            self._exposures[place % ROUND] = self._expose(rng, *kind)
+        return self._exposures[place % ROUND]
 
     def _scene(self, rng: np.random.Generator, side: int) -> Float[Tensor, "3 {side} {side}"]:
         """Cut a square with detail out of a photo, sRGB-encoded."""
@@ -140,24 +140,24 @@ class PhotoCrops:
         return linear
 
     def _expose(
-        self, rng: np.random.Generator, side: int, steps: int
+        self, rng: np.random.Generator, side: int, steps: int, reach: float
     ) -> Float[Tensor, "steps_and_one 3 {side} {side}"]:
         """Blur one scene; a piece of another one is the object that moves before it."""
         scene = self._light(rng, side + 2 * MARGIN)
-        path = random_trajectory(rng, self._length(rng), side / 2)
+        path = random_trajectory(rng, self._length(rng, reach), side / 2)
         thing = None
         if rng.random() < self.recipe.object_share:
             mask = random_mask(rng, *scene.shape[1:]).to(scene)
-            own = random_trajectory(rng, self._length(rng), side / 2)
+            own = random_trajectory(rng, self._length(rng, reach), side / 2)
             thing = MovingObject(self._light(rng, side + 2 * MARGIN), mask, own)
             if rng.random() < 0.4:  # a tripod
                 path = path.scaled(0)
         return expose(scene, path, side, thing=thing, steps=steps)
 
-    def _length(self, rng: np.random.Generator) -> float:
+    def _length(self, rng: np.random.Generator, reach: float) -> float:
         if rng.random() < self.recipe.sharp_share:
             return 0.0 if rng.random() < 0.5 else rng.random()
-        return 1 + (self.recipe.max_length - 1) * rng.random() ** 2.2
+        return 1 + (self.recipe.max_length * reach - 1) * rng.random() ** 3
 
     def _photograph(
         self, exposures: Sequence[Float[Tensor, "steps_and_one 3 side side"]], order: Order
@@ -165,15 +165,15 @@ class PhotoCrops:
         """Turn, choose brightness and white balance, clip, add noise, encode, compress."""
         rng, count = order.rng(), order.count
         turned = torch.stack([turn(exposure, rng) for exposure in exposures], dim=1)
-        gain = np.exp(rng.normal(0, 0.3, (count, 1)) + rng.normal(0, 0.06, (count, 3)))
+        gain = np.exp(rng.normal(-0.1, 0.25, (count, 1)) + rng.normal(0, 0.06, (count, 3)))
         linear = turned * _to(gain[:, :, None, None], turned)
         noisy = rng.random(count) < self.recipe.noise_share
-        shot = _to(noisy * 10 ** rng.uniform(-5, -2.7, count), linear)
-        read = _to(noisy * 10 ** rng.uniform(-4, -2.2, count), linear)
+        shot = _to(noisy * 10 ** rng.uniform(-5, -3, count), linear)
+        read = _to(noisy * 10 ** rng.uniform(-4, -2.5, count), linear)
         blurred = quantise(linear_to_srgb(add_noise(linear[-1].clamp(0, 1), shot, read)))
         compressed = np.flatnonzero(rng.random(count) < self.recipe.jpeg_share)
         if len(compressed):
-            quality = _to(rng.uniform(50, 98, len(compressed)), linear)
+            quality = _to(rng.uniform(60, 98, len(compressed)), linear)
             subsample = bool(rng.random() < 0.6)
             blurred[compressed] = jpeg(blurred[compressed], quality, subsample=subsample)
         if order.partial_steps:

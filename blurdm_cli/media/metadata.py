@@ -1,0 +1,297 @@
+"""What a photo's file says besides its pixels: EXIF, XMP, colour profile, PNG chunks.
+
+EXIF has the structure of a TIFF file: a header, directories of 12-byte entries, and values
+at absolute offsets. It is edited by writing a new first directory behind all that was there,
+so that everything else stays at its offset: maker notes hold offsets that nobody can mend.
+"""
+
+import re
+import struct
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+
+from PIL import Image
+
+from blurdm_cli import __version__
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+XMP_KEYWORD = b"XML:com.adobe.xmp"
+COLOUR_CHUNKS = frozenset({b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"})
+TEXT_CHUNKS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
+
+ORIENTATION, SOFTWARE, XMP, ICC = 274, 305, 700, 34675
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
+
+PIXEL_TAGS = frozenset(
+    {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284}
+    | {288, 289, 290, 291, 292, 293, 301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 330}
+    | {332, 333, 334, 336, 338, 339, 340, 341, 347, *range(512, 522), 529, 530, 531, 532}
+    | {XMP, ICC}
+)
+"""TIFF tags that say how pixels are stored, or that have their own field in `Metadata`."""
+
+BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 1, 2, 3, 4, 5, 7
+LETTERS = {BYTE: "B", SHORT: "H", LONG: "I", RATIONAL: "I"}
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What is written back with the restored pixels."""
+
+    icc: bytes | None = None
+    """The colour profile, byte for byte."""
+    exif: bytes | None = None
+    """A TIFF structure; it says Orientation 1, or nothing of it, and holds no thumbnail."""
+    xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    """Pixels per inch, horizontal and vertical."""
+    chunks: tuple[tuple[bytes, bytes], ...] = ()
+    """PNG chunks of colour and text by type, for PNG files only."""
+    segments: bytes = b""
+    """JPEG segments with captions (IPTC), for JPEG files only."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A value of a TIFF directory, as bytes in the file's byte order."""
+
+    kind: int
+    count: int
+    data: bytes
+
+
+def field(order: str, kind: int, values: bytes | Iterable[int]) -> Field:
+    """Pack a value; rationals are given as numerator and denominator."""
+    if isinstance(values, bytes):
+        return Field(kind, len(values), values)
+    numbers = list(values)
+    count = len(numbers) // 2 if kind == RATIONAL else len(numbers)
+    return Field(kind, count, struct.pack(f"{order}{len(numbers)}{LETTERS[kind]}", *numbers))
+
+
+def byte_order(tiff: bytes) -> str:
+    """How `struct` writes the byte order of a TIFF structure: "<" or ">".
+
+    Raises:
+        ValueError: this is no TIFF structure.
+    """
+    orders = {b"II*\0": "<", b"MM\0*": ">"}
+    if tiff[:4] not in orders:
+        raise ValueError("no TIFF structure")
+    return orders[tiff[:4]]
+
+
+def read_directory(tiff: bytes, start: int | None = None) -> tuple[dict[int, bytes], int]:
+    """Read a directory's 12-byte entries by tag, and the offset of the next directory.
+
+    Args:
+        tiff: the whole structure.
+        start: the directory's offset; None: the first one.
+
+    Raises:
+        ValueError, struct.error: the structure is damaged.
+    """
+    order = byte_order(tiff)
+    if start is None:
+        (start,) = struct.unpack_from(f"{order}I", tiff, 4)
+    if start == 0:
+        return {}, 0
+    (count,) = struct.unpack_from(f"{order}H", tiff, start)
+    end = start + 2 + 12 * count
+    (following,) = struct.unpack_from(f"{order}I", tiff, end)
+    entries = [tiff[at : at + 12] for at in range(start + 2, end, 12)]
+    return {struct.unpack_from(f"{order}H", entry)[0]: entry for entry in entries}, following
+
+
+def write_directory(order: str, entries: Mapping[int, bytes | Field], offset: int) -> bytes:
+    """A directory with no other behind it, to stand at `offset`; its new values follow it."""
+    behind = offset + 2 + 12 * len(entries) + 4
+    table = [struct.pack(f"{order}H", len(entries))]
+    values: list[bytes] = []
+    for tag in sorted(entries):
+        entry = entries[tag]
+        if isinstance(entry, Field):
+            place = entry.data.ljust(4, b"\0")
+            if len(place) > 4:
+                place = struct.pack(f"{order}I", behind)
+                values.append(entry.data + b"\0" * (len(entry.data) % 2))
+                behind += len(values[-1])
+            entry = struct.pack(f"{order}HHI", tag, entry.kind, entry.count) + place
+        table.append(entry)
+    return b"".join([*table, bytes(4), *values])
+
+
+def settle_exif(exif: bytes) -> tuple[bytes, int]:
+    """Make EXIF fit the restored, upright photo.
+
+    Orientation becomes 1, the thumbnail goes, Software names blurdm.
+
+    Returns:
+        The new EXIF, and the orientation (1 to 8) that the old one gave.
+
+    Raises:
+        ValueError, struct.error: the EXIF is damaged.
+    """
+    order = byte_order(exif)
+    raw, thumbnail = read_directory(exif)
+    entries: dict[int, bytes | Field] = dict(raw)
+    orientation = 1
+    if ORIENTATION in raw:
+        (orientation,) = struct.unpack_from(f"{order}H", raw[ORIENTATION], 8)
+        entries[ORIENTATION] = field(order, SHORT, [1])
+    software = _text(exif, raw[SOFTWARE], order) if SOFTWARE in raw else ""
+    name = f"blurdm {__version__}"
+    if not software.endswith(name):
+        software = f"{software}; {name}" if software else name
+        entries[SOFTWARE] = field(order, ASCII, software.encode("latin-1", "replace") + b"\0")
+    body = bytearray(_without_thumbnail(exif, thumbnail, order))
+    body += b"\0" * (len(body) % 2)
+    struct.pack_into(f"{order}I", body, 4, len(body))
+    directory = write_directory(order, entries, len(body))
+    return bytes(body) + directory, orientation if 1 <= orientation <= 8 else 1
+
+
+def _text(tiff: bytes, entry: bytes, order: str) -> str:
+    count, start = struct.unpack_from(f"{order}II", entry, 4)
+    data = entry[8 : 8 + count] if count <= 4 else tiff[start : start + count]
+    return data.split(b"\0")[0].decode("latin-1").strip()
+
+
+def _without_thumbnail(exif: bytes, start: int, order: str) -> bytes:
+    """Blank the picture of the second directory, or cut it off where it is the last thing."""
+    if start == 0:
+        return exif
+    entries, _ = read_directory(exif, start)
+    for where, size in ((513, 514), (273, 279)):
+        if where in entries and size in entries:
+            begin = struct.unpack_from(f"{order}I", entries[where], 8)[0]
+            end = begin + struct.unpack_from(f"{order}I", entries[size], 8)[0]
+            if begin >= 8 and end >= len(exif) - 3:
+                return exif[:begin]
+            return exif[:begin] + bytes(end - begin) + exif[end:]
+    return exif
+
+
+def settle_xmp(xmp: bytes) -> bytes:
+    """Make XMP fit the restored, upright photo: tiff:Orientation becomes 1, thumbnails go."""
+    xmp = re.sub(rb"(?s)<(xmp:Thumbnails)\b.*?</\1>", b"", xmp)
+    return re.sub(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)\d+", rb"\g<1>1", xmp)
+
+
+def pillow_metadata(image: Image.Image) -> Metadata:
+    """What Pillow found in a JPEG, WebP, AVIF, BMP or GIF file; nothing is settled yet."""
+    info = image.info
+    exif = info.get("exif")
+    captions = [data for name, data in getattr(image, "applist", []) if name == "APP13"]
+    return Metadata(
+        icc=info.get("icc_profile") or None,
+        exif=exif.removeprefix(b"Exif\0\0") if exif else None,
+        xmp=info.get("xmp") or None,
+        dpi=_dpi(*info.get("dpi", (0, 0))),
+        segments=b"".join(struct.pack(">HH", 0xFFED, len(s) + 2) + s for s in captions),
+    )
+
+
+def tiff_metadata(data: bytes) -> Metadata:
+    """What a TIFF file's first directory says; its EXIF is a copy without the pixels."""
+    exif = Image.Exif()
+    exif.load_from_fp(BytesIO(data))
+    exif.bigtiff = False
+    per_unit = 2.54 if exif.get(RESOLUTION_UNIT) == 3 else 1.0
+    x, y = exif.get(X_RESOLUTION) or 0, exif.get(Y_RESOLUTION) or 0
+    icc, xmp = exif.get(ICC), exif.get(XMP)
+    for tag in PIXEL_TAGS & set(exif):
+        del exif[tag]
+    return Metadata(
+        icc=icc or None,
+        exif=exif.tobytes().removeprefix(b"Exif\0\0") if len(exif) else None,
+        xmp=bytes(xmp) if xmp else None,
+        dpi=_dpi(float(x) * per_unit, float(y) * per_unit),
+    )
+
+
+def _dpi(x: float, y: float) -> tuple[float, float] | None:
+    return (float(x), float(y)) if 0 < x < 1e6 and 0 < y < 1e6 else None
+
+
+def png_chunks(png: bytes) -> Iterator[tuple[bytes, memoryview]]:
+    """All chunks of a PNG file, type and data.
+
+    Raises:
+        ValueError: the file is cut off, or a chunk does not fit its checksum.
+    """
+    view, at, kind = memoryview(png), len(PNG_SIGNATURE), b""
+    while kind != b"IEND":
+        if at + 12 > len(png):
+            raise ValueError("the file is cut off")
+        size, kind = struct.unpack_from(">I4s", png, at)
+        data = view[at + 8 : at + 8 + size]
+        if at + 12 + size > len(png) or zlib.crc32(data, zlib.crc32(kind)) != int.from_bytes(
+            view[at + 8 + size : at + 12 + size]
+        ):
+            raise ValueError("a chunk is damaged")
+        at += 12 + size
+        yield kind, data
+
+
+def png_metadata(png: bytes) -> Metadata:
+    """What a PNG file's chunks say; nothing is settled yet."""
+    found: dict[str, bytes] = {}
+    dpi = None
+    kept: list[tuple[bytes, bytes]] = []
+    for kind, view in png_chunks(png):
+        if kind == b"IDAT":
+            continue
+        data = bytes(view)
+        keyword = data.split(b"\0")[0]
+        if kind == b"iCCP":
+            found["icc"] = _inflate(data[len(keyword) + 2 :])
+        elif kind == b"eXIf":
+            found["exif"] = data.removeprefix(b"Exif\0\0")
+        elif kind == b"iTXt" and keyword == XMP_KEYWORD:
+            found["xmp"] = _international_text(data)
+        elif kind == b"pHYs" and data[8:9] == b"\1":
+            x, y = struct.unpack_from(">II", data)
+            dpi = _dpi(x * 0.0254, y * 0.0254)
+        elif kind == b"zTXt" and keyword in (b"Raw profile type exif", b"Raw profile type APP1"):
+            lines = _inflate(data[len(keyword) + 2 :]).split(b"\n")[3:]
+            found.setdefault("exif", bytes.fromhex(b"".join(lines).decode()))
+            found["exif"] = found["exif"].removeprefix(b"Exif\0\0")
+        elif kind in COLOUR_CHUNKS | TEXT_CHUNKS:
+            kept.append((kind, data))
+    return Metadata(dpi=dpi, chunks=tuple(kept), **found)
+
+
+def _international_text(data: bytes) -> bytes:
+    keyword, rest = data.split(b"\0", 1)
+    text = rest[2:].split(b"\0", 2)[2]
+    return _inflate(text) if rest[0] else text
+
+
+def _inflate(data: bytes) -> bytes:
+    return zlib.decompressobj().decompress(data, 2**26)  # more than this is meant to do harm
+
+
+def with_chunks(png: bytes, metadata: Metadata) -> bytes:
+    """The same PNG file with the metadata behind its header."""
+    chunks = list(metadata.chunks)
+    if metadata.icc:
+        chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(metadata.icc, 9)))
+    if metadata.dpi:
+        x, y = (round(value / 0.0254) for value in metadata.dpi)
+        chunks.append((b"pHYs", struct.pack(">IIB", x, y, 1)))
+    if metadata.exif:
+        chunks.append((b"eXIf", metadata.exif))
+    if metadata.xmp:
+        chunks.append((b"iTXt", XMP_KEYWORD + bytes(5) + metadata.xmp))
+    end = len(PNG_SIGNATURE) + 25  # the header chunk is always 25 bytes
+    packed = [png_chunk(kind, data) for kind, data in chunks]
+    return b"".join([png[:end], *packed, memoryview(png)[end:]])
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    """A chunk as it stands in a PNG file."""
+    checksum = zlib.crc32(data, zlib.crc32(kind))
+    return struct.pack(">I4s", len(data), kind) + data + struct.pack(">I", checksum)

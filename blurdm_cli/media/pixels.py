@@ -1,0 +1,249 @@
+"""Pixels as arrays: read from the bytes of a photo's file, turned, filled, rounded.
+
+Arrays are height x width x channels, 8 or 16 bit: gray or RGB, then alpha where there is any.
+Pillow opens 16-bit RGB as 8-bit without a word, so 16-bit files never go through it.
+"""
+
+import logging
+import struct
+from collections.abc import Callable, Iterator
+from io import BytesIO
+
+import cv2
+import numpy as np
+import tifffile
+from jaxtyping import Shaped, UInt8, UInt16
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageCms,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from blurdm_cli.media import metadata as md
+
+Planes = UInt8[np.ndarray, "height width channels"] | UInt16[np.ndarray, "height width channels"]
+Plane = UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]
+
+LARGEST = 500_000_000
+"""Pixels in the largest photo that is read: a small file can claim to be far larger."""
+
+OPENERS: dict[str, Callable[[BytesIO], ImageFile.ImageFile]] = {
+    "jpeg": JpegImagePlugin.JpegImageFile,
+    "png": PngImagePlugin.PngImageFile,
+    "webp": WebPImagePlugin.WebPImageFile,
+    "tiff": TiffImagePlugin.TiffImageFile,
+    "avif": AvifImagePlugin.AvifImageFile,
+    "bmp": BmpImagePlugin.BmpImageFile,
+    "gif": GifImagePlugin.GifImageFile,
+}
+"""Pillow's readers, used by name: `Image.open` tries dozens, and has a limit of its own."""
+
+MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
+"""Pillow's names for what our arrays hold, and the number of channels."""
+
+# Both libraries would talk on stderr of every oddity in a file that is then read or refused.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+cv2.setLogLevel(0)
+
+
+class TooLarge(ValueError):
+    """The file claims more pixels than `LARGEST`."""
+
+
+class Unsupported(ValueError):
+    """The file is whole, but of a sort that is not read; the message names the sort."""
+
+
+def check_size(height: int, width: int) -> None:
+    if height * width > LARGEST:
+        raise TooLarge(f"{width} x {height} pixels")
+
+
+def decode_pillow(image: ImageFile.ImageFile) -> tuple[Planes, list[str]]:
+    """Read an 8-bit picture; what has to be converted becomes RGB or gray, and a note."""
+    check_size(image.height, image.width)
+    image.load()
+    mode, notes = image.mode, []
+    ready: Image.Image = image
+    if mode == "P" or (mode in ("L", "RGB") and "transparency" in image.info):
+        ready = image.convert(_with_transparency(image))
+        notes = ["palette converted to RGB"] if mode == "P" else []
+    elif mode == "1":
+        ready, notes = image.convert("L"), ["1-bit black and white converted to 8-bit gray"]
+    elif mode in ("PA", "La", "RGBa", "RGBX"):
+        ready = image.convert({"La": "LA", "RGBX": "RGB"}.get(mode, "RGBA"))
+    elif mode in ("CMYK", "LAB", "YCbCr", "HSV"):
+        ready, notes = _to_srgb(image), [f"{mode} converted to RGB"]
+    elif mode not in MODES:
+        raise Unsupported(f"a photo with pixels of type {mode}")
+    planes = np.asarray(ready)
+    return planes.reshape(ready.height, ready.width, -1), notes
+
+
+def _with_transparency(image: Image.Image) -> str:
+    if "transparency" not in image.info:
+        return "RGB"
+    return "LA" if image.mode == "L" else "RGBA"
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    """Convert through the photo's own profile, or through Lab's; without one by rule of thumb."""
+    profile = image.info.get("icc_profile")
+    try:
+        if image.mode == "LAB":
+            source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+        elif image.mode == "CMYK" and profile:
+            source = ImageCms.ImageCmsProfile(BytesIO(profile))
+        else:
+            return image.convert("RGB")
+        srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+        converted = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
+        return converted or image.convert("RGB")
+    except ImageCms.PyCMSError as error:
+        if image.mode == "LAB":
+            raise Unsupported("a Lab photo of this kind") from error
+        return image.convert("RGB")
+
+
+def decode_png16(png: bytes, colour_type: int) -> Planes:
+    """Read a PNG file of 16 bits a channel."""
+    planes = _from_opencv(png)
+    return planes[..., [0, 3]] if colour_type == 4 and planes.shape[2] == 4 else planes
+
+
+def _from_opencv(data: bytes) -> Planes:
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise ValueError("OpenCV cannot read the pixels")
+    if pixels.ndim == 2:
+        return pixels[..., None]
+    swap = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}[pixels.shape[2]]
+    return cv2.cvtColor(pixels, swap, dst=pixels)
+
+
+def is_deep_tiff(page: tifffile.TiffPage) -> bool:
+    """Whether Pillow would drop bits, or not open the file at all."""
+    bits = page.bitspersample
+    if 8 < bits < 16:
+        raise Unsupported(f"a TIFF file of {bits} bits a channel")
+    return bits > 8 and page.photometric in (0, 1, 2)
+
+
+def decode_deep_tiff(data: bytes, page: tifffile.TiffPage) -> tuple[Planes, list[str]]:
+    """Read a TIFF file of 16 or more bits a channel; more become 16."""
+    check_size(page.imagelength, page.imagewidth)
+    colours = 3 if page.photometric == 2 else 1
+    extra = page.extrasamples or (0,) * (page.samplesperpixel - colours)
+    try:
+        samples = page.asarray()
+        if samples.ndim == 3 and page.planarconfig == 2:
+            samples = samples.transpose(1, 2, 0)
+    except ValueError:  # a compression for which tifffile wants one more package
+        samples = _from_opencv(_unturned(data, page))
+    samples = samples.reshape(page.imagelength, page.imagewidth, -1)
+    if samples.shape[2] != page.samplesperpixel:
+        raise Unsupported("a 16-bit TIFF file with these channels and this compression")
+    alpha = bool(extra) and extra[0] in (1, 2)
+    notes = [] if alpha or not extra else ["channels without a meaning are dropped"]
+    planes, more = _to_16_bit(samples[..., : colours + alpha])
+    if page.photometric == 0:
+        planes[..., 0] = 65535 - planes[..., 0]
+    if alpha and extra[0] == 1:
+        _divide_by_alpha(planes)
+    return planes, notes + more
+
+
+def _unturned(data: bytes, page: tifffile.TiffPage) -> bytes:
+    """The same file with Orientation 1: OpenCV turns TIFF pixels, whatever it is told."""
+    tag = page.tags.get(md.ORIENTATION)
+    if tag is None or tag.value == 1:
+        return data
+    at = tag.valueoffset
+    return data[:at] + struct.pack(f"{page.parent.byteorder}H", 1) + data[at + 2 :]
+
+
+def _to_16_bit(samples: Shaped[np.ndarray, "h w c"]) -> tuple[Planes, list[str]]:
+    if samples.dtype.kind == "u" and samples.dtype.itemsize == 2:
+        return np.array(samples, dtype=np.uint16, order="C", copy=not samples.flags.writeable), []
+    planes = np.empty(samples.shape, np.uint16)
+    if samples.dtype.kind == "u":
+        shift = 8 * samples.dtype.itemsize - 16
+        for rows in strips(samples):
+            planes[rows] = samples[rows] >> shift
+    elif samples.dtype.kind == "f":
+        for rows in strips(samples):
+            values = np.nan_to_num(samples[rows].astype(np.float64), nan=0.0)
+            planes[rows] = np.clip(values, 0, 1) * 65535 + 0.5
+    else:
+        raise Unsupported("a TIFF file of signed numbers")
+    kind = "floating point" if samples.dtype.kind == "f" else "integers"
+    return planes, [f"{8 * samples.dtype.itemsize}-bit {kind} converted to 16 bit"]
+
+
+def _divide_by_alpha(planes: Planes) -> None:
+    for rows in strips(planes):
+        alpha = np.maximum(planes[rows, :, -1:], 1).astype(np.uint32)
+        planes[rows, :, :-1] = np.minimum(planes[rows, :, :-1] * np.uint32(65535) // alpha, 65535)
+
+
+def strips(array: Shaped[np.ndarray, "h ..."]) -> Iterator[slice]:
+    """Rows to work on at a time, so that wide numbers of a whole photo need no memory."""
+    rows = max(1, 2**18 // max(1, array[0].size))
+    return (slice(top, top + rows) for top in range(0, len(array), rows))
+
+
+def upright(planes: Planes, orientation: int) -> Planes:
+    """Turn the pixels as EXIF's Orientation, 1 to 8, says that they are to be seen."""
+    if orientation >= 5:
+        planes = planes.swapaxes(0, 1)
+    rows = -1 if orientation in (3, 4, 7, 8) else 1
+    columns = -1 if orientation in (2, 3, 6, 7) else 1
+    return planes[::rows, ::columns]
+
+
+def fill_hidden(pixels: Planes, alpha: Plane) -> Planes:
+    """Give every pixel under alpha 0 the colour of the nearest pixel that can be seen.
+
+    Returns:
+        New pixels, or the same ones where nothing is hidden, or all is.
+    """
+    hidden = (alpha == 0).view(np.uint8)
+    if not hidden.any() or hidden.all():
+        return pixels
+    edge = cv2.dilate(hidden, np.ones((3, 3), np.uint8)) > hidden  # seen, beside what is hidden
+    _, labels = cv2.distanceTransformWithLabels(
+        (~edge).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    nearest = np.zeros(int(labels.max()) + 1, np.int64)
+    nearest[labels[edge]] = np.flatnonzero(edge)
+    filled = pixels.copy()
+    colours = pixels.reshape(-1, pixels.shape[2])
+    for rows in strips(filled):
+        where = hidden[rows].view(bool)
+        filled[rows][where] = colours[nearest[labels[rows][where]]]
+    return filled
+
+
+def to_8_bit(planes: Planes) -> UInt8[np.ndarray, "height width channels"]:
+    """Round 16 bits to 8; 8-bit pixels come back as they are."""
+    if planes.dtype == np.uint8:
+        return planes
+    return cv2.convertScaleAbs(planes, alpha=255 / 65535).reshape(planes.shape)
+
+
+def over_white(planes: Planes) -> Planes:
+    """Lay gray or RGB with alpha over white; the alpha is gone."""
+    flat = np.empty((*planes.shape[:2], planes.shape[2] - 1), planes.dtype)
+    white = np.uint32(np.iinfo(planes.dtype).max)
+    for rows in strips(planes):
+        alpha = planes[rows, :, -1:].astype(np.uint32)
+        mixed = planes[rows, :, :-1] * alpha + white * (white - alpha)
+        flat[rows] = (mixed + white // 2) // white
+    return flat
