@@ -1,9 +1,9 @@
 """Remove motion blur from photos with BlurDM, a diffusion model of how blur forms.
 
-    from blurdm_cli import Deblurrer
+from blurdm_cli import Deblurrer
 
-    deblurrer = Deblurrer.open()
-    restored = deblurrer(pixels)  # height x width x 3; uint8, uint16, or float32 in [0, 1]
+deblurrer = Deblurrer.open()
+restored = deblurrer(pixels)  # height x width x 3; uint8, uint16, or float32 in [0, 1]
 """
 
 from typing import TYPE_CHECKING, Any

@@ -22,10 +22,11 @@ app.command("eval")(evaluate)
 app.command()(doctor)
 
 
-def _version(asked: bool) -> None:
+def _version(asked: bool) -> bool:
     if asked:
         print_data(f"blurdm {__version__}")
         raise typer.Exit
+    return asked
 
 
 @app.callback()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -19,11 +19,12 @@ from blurdm_cli.commands.console import (
     say,
     warn,
 )
-from blurdm_cli.errors import BlurdmError, UsageError
+from blurdm_cli.errors import BlurdmError, InputError, UsageError
 
 if TYPE_CHECKING:
     from blurdm_cli.engine.deblur import Deblurrer
     from blurdm_cli.media.files import Job
+    from blurdm_cli.media.image import Photo
 
 
 class OnExists(StrEnum):
@@ -62,7 +63,7 @@ def deblur(
         list[Path], typer.Argument(metavar="INPUT...", help="Photos, and folders of photos.")
     ],
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output",
             "-o",
@@ -103,7 +104,9 @@ def deblur(
     ] = 1.0,
     seed: Annotated[
         int,
-        typer.Option(min=0, help="Of the noise the diffusion starts from.", rich_help_panel="Model"),
+        typer.Option(
+            min=0, help="Of the noise the diffusion starts from.", rich_help_panel="Model"
+        ),
     ] = 0,
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel="Engine")
@@ -113,7 +116,9 @@ def deblur(
     ] = "auto",
     tile: Annotated[
         str,
-        typer.Option(help="Side of a tile in pixels; auto is the model's.", rich_help_panel="Engine"),
+        typer.Option(
+            help="Side of a tile in pixels; auto is the model's.", rich_help_panel="Engine"
+        ),
     ] = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: Annotated[
@@ -121,14 +126,12 @@ def deblur(
     ] = False,
 ) -> None:
     """Deblur photos. The inputs are never changed; size, depth and metadata are kept."""
-    from blurdm_cli.media.files import plan_outputs
-
     if quiet:
         be_quiet()
-    wanted = _auto_or_number("quality", quality)
+    wanted = _auto_or_number("quality", quality, 1, 100)
     settings = Settings(on_exists, "auto" if wanted is None else wanted, compare)
-    side = _auto_or_number("tile", tile)
-    jobs = plan_outputs(inputs, output, recursive=recursive)
+    side = _auto_or_number("tile", tile, 1, 2**16)
+    jobs = _plan(inputs, output, recursive)
     deblurrer = _open(model, device, precision, side, seed, strength)
     outcomes = []
     for number, job in enumerate(jobs, start=1):
@@ -140,6 +143,16 @@ def deblur(
     if as_json:
         print_json([asdict(outcome) for outcome in outcomes])
     raise typer.Exit(_exit_code(outcomes))
+
+
+def _plan(inputs: list[Path], output: str | None, recursive: bool) -> list[Job]:
+    from blurdm_cli.media.files import gather_photos, plan_outputs
+
+    photos = gather_photos(inputs, recursive, skip=Path(output) if output else None)
+    if not photos:
+        names = ", ".join(map(str, inputs))
+        raise InputError(f"There is no photo in {names}", hint="JPEG, PNG, WebP, TIFF or AVIF")
+    return plan_outputs(photos, output)
 
 
 def _open(
@@ -207,13 +220,28 @@ def _deblur_file(
     return blurred.shape[0], blurred.shape[1]
 
 
-def _auto_or_number(option: str, value: str) -> int | None:
+def _auto_or_number(option: str, value: str, least: int, most: int) -> int | None:
     """The number that an option says, or None for "auto"."""
     if value == "auto":
         return None
-    if value.isdecimal():
+    if value.isdecimal() and least <= int(value) <= most:
         return int(value)
-    raise UsageError(f"--{option} is {value!r}", hint=f"It is auto, or a number: --{option} 256")
+    raise UsageError(
+        f"--{option} cannot be {value!r}", hint=f"It is auto, or a number from {least} to {most}"
+    )
+
+
+def _write_comparison(photo: Photo, result: Photo, target: Path) -> None:
+    """Write before and after as one picture: side by side, or one above the other if wide."""
+    import numpy as np
+
+    from blurdm_cli.media.image import write_photo
+
+    height, width = photo.pixels.shape[:2]
+    axis = 0 if width > 2 * height else 1
+    alpha = None if photo.alpha is None else np.concatenate([photo.alpha, result.alpha], axis)
+    both = replace(result, pixels=np.concatenate([photo.pixels, result.pixels], axis), alpha=alpha)
+    write_photo(both, target.with_name(f"{target.stem}.compare{target.suffix}"))
 
 
 def _exit_code(outcomes: list[Outcome]) -> int:

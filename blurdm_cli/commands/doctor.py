@@ -6,6 +6,7 @@ import importlib.metadata as metadata
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -50,7 +51,7 @@ def _examine() -> Iterator[Finding]:
     system = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     yield Finding("blurdm", f"{__version__} on {system}")
     for package in PACKAGES:
-        yield _try(package, lambda name=package: metadata.version(name))
+        yield _try(package, partial(metadata.version, package))
     yield _one_opencv()
     yield _try("cpu", _processor)
     yield _try("cuda", _cuda)

@@ -216,9 +216,7 @@ def _read_data(
             described.append(f"{folder.name}: {len(read)} sharp photos, blurred by synthesis")
     sources: list[tuple[float, Source]] = []
     if photos:
-        sources.append(
-            (len(photos), synthesis.PhotoCrops(photos, synthesis.Synthesis(), device))
-        )
+        sources.append((len(photos), synthesis.PhotoCrops(photos, synthesis.Synthesis(), device)))
     if pair_crops:
         sources.append((len(pair_crops), pairs.PairCrops(pair_crops)))
     if frames:
@@ -227,7 +225,11 @@ def _read_data(
         described.append(f"{frames.name}: averages of high-speed frames, {frames_share:.0%}")
     source = sources[0][1] if len(sources) == 1 else pairs.Mixture(sources)
     validation = pairs.centre_crops(val, VALIDATION_CROP) if val else _drawn(source)
-    return source, pairs.Batch(validation.blurred.to(device), validation.sharp.to(device)), described
+    return (
+        source,
+        pairs.Batch(validation.blurred.to(device), validation.sharp.to(device)),
+        described,
+    )
 
 
 def _drawn(source: Source) -> Batch:

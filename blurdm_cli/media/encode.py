@@ -6,7 +6,7 @@ The same pixels and metadata give the same bytes: no file says when it was writt
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from io import BytesIO
 from typing import Any, Literal
@@ -25,6 +25,14 @@ Quality = Literal["auto"] | int
 
 GOOD_JPEG = 90
 """A JPEG file of this quality or better is written with its own tables again."""
+
+
+LARGEST_SIDE = {"jpeg": 65500, "webp": 16383, "avif": 65535}
+"""Pixels; the other formats hold more than we read."""
+
+
+MOST_IN_JPEG = {"exif": 65527, "xmp": 65504}
+"""Bytes, in the one segment that each must fit into."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,7 @@ def encode(
     Raises:
         OSError, ValueError, cv2.error: the codec failed.
     """
+    metadata, _ = that_fits(metadata, format)
     if format == "png":
         return md.with_chunks(encode_png(planes), metadata)
     if format == "tiff":
@@ -103,13 +112,41 @@ def encode(
     if metadata.xmp:
         options["xmp"] = metadata.xmp
     lossy: dict[str, Callable[..., bytes]] = {
-        "jpeg": _encode_jpeg, "webp": _encode_webp, "avif": _encode_avif
+        "jpeg": _encode_jpeg,
+        "webp": _encode_webp,
+        "avif": _encode_avif,
     }
     return lossy[format](to_pillow(planes), metadata, coding, quality, options)
 
 
+def that_fits(metadata: Metadata, format: str) -> tuple[Metadata, list[str]]:
+    """What of the metadata a format can hold, and a line for each thing that it cannot."""
+    name, lost = format.upper(), []
+    if format == "jpeg":
+        if len(metadata.exif or b"") > MOST_IN_JPEG["exif"]:
+            metadata = replace(metadata, exif=None)
+            lost.append("EXIF is too long for JPEG, and is dropped")
+        if len(metadata.xmp or b"") > MOST_IN_JPEG["xmp"]:
+            metadata = replace(metadata, xmp=None)
+            lost.append("XMP is too long for JPEG, and is dropped")
+    elif metadata.segments:
+        lost.append(f"captions (IPTC) are not written to {name}")
+    kinds = {kind.decode() for kind, _ in metadata.chunks}
+    if "sRGB" in kinds or metadata.icc:
+        kinds -= {"sRGB", "gAMA", "cHRM"}  # they say again what all programs take for granted
+    if kinds and format != "png":
+        lost.append(f"PNG chunks are not written to {name}: {', '.join(sorted(kinds))}")
+    if metadata.dpi and not metadata.exif and format in ("webp", "avif"):
+        lost.append(f"{name} holds no resolution (dpi)")
+    return metadata, lost
+
+
 def _encode_jpeg(
-    image: Image.Image, metadata: Metadata, coding: Coding, quality: Quality, options: dict[str, Any]
+    image: Image.Image,
+    metadata: Metadata,
+    coding: Coding,
+    quality: Quality,
+    options: dict[str, Any],
 ) -> bytes:
     options |= {"extra": metadata.segments, "subsampling": 0}
     if metadata.dpi:

@@ -18,15 +18,9 @@ from typing import Literal
 from blurdm_cli.errors import InputError, OutputError, UsageError
 
 FORMATS = {
-    ".jpg": "jpeg",
-    ".jpeg": "jpeg",
-    ".jpe": "jpeg",
-    ".jfif": "jpeg",
-    ".png": "png",
-    ".webp": "webp",
-    ".tif": "tiff",
-    ".tiff": "tiff",
-    ".avif": "avif",
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "jpeg"),
+    **dict.fromkeys((".tif", ".tiff"), "tiff"),
+    **{".png": "png", ".webp": "webp", ".avif": "avif"},
 }
 """The formats that are written, by the suffixes that ask for them."""
 
@@ -39,7 +33,7 @@ OnExists = Literal["skip", "overwrite", "rename", "error"]
 OWN_MARK = ".deblurred"
 """Stands between stem and suffix of results that lie beside their photos."""
 
-OWN_STEM = re.compile(rf"(.+){re.escape(OWN_MARK)}(-\d+)?")
+OWN_STEM = re.compile(rf"(.+){re.escape(OWN_MARK)}(-\d+)?(\.compare)?")
 
 
 @dataclass(frozen=True)
@@ -76,7 +70,9 @@ def atomic_output(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the file cannot be written there.
     """
-    part = path.with_name(f".{_short(path.name)}.part")
+    long = len(os.fsencode(path.name)) > 200
+    name = hashlib.sha256(os.fsencode(path.name)).hexdigest() if long else path.name
+    part = path.with_name(f".{name}.part")
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -96,21 +92,12 @@ def atomic_output(path: Path) -> Iterator[Path]:
     _keep_name(path.parent)
 
 
-def _short(name: str) -> str:
-    """The name, or a stand-in for one so long that nothing can be added to it."""
-    if len(os.fsencode(name)) <= 200:
-        return name
-    return hashlib.sha256(os.fsencode(name)).hexdigest()
-
-
 def _keep_name(folder: Path) -> None:
     """Have the folder's list of names written to the disk, where the system knows how to."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        os.fsync(descriptor)
+        os.close(descriptor)
 
 
 def _output_error(path: Path, error: OSError) -> OutputError:
@@ -213,7 +200,10 @@ def plan_outputs(
     """
     if output is None:
         inputs = _without_results(inputs)
-        wanted = [(photo, _beside(photo, suffix)) for photo, _ in inputs]
+        wanted = [
+            (photo, photo.with_name(f"{photo.stem}{OWN_MARK}{_suffix(photo, suffix)}"))
+            for photo, _ in inputs
+        ]
     elif _is_file(output, inputs):
         wanted = [(photo, Path(output)) for photo, _ in inputs]
     else:
@@ -222,9 +212,10 @@ def plan_outputs(
                 f"{output} is a file, and cannot hold the results of a folder",
                 hint="Name a folder with --output",
             )
+        inside = [photo.relative_to(root or photo.parent) for photo, root in inputs]
         wanted = [
-            (photo, Path(output, _inside(photo, root).with_suffix(_suffix(photo, suffix))))
-            for photo, root in inputs
+            (photo, Path(output, name.with_suffix(_suffix(photo, suffix))))
+            for (photo, _), name in zip(inputs, inside, strict=True)
         ]
     jobs = [Job(photo, place) for photo, place in _apart(wanted)]
     _check_inputs_stay(jobs)
@@ -267,14 +258,6 @@ def _suffix(photo: Path, suffix: str | None) -> str:
         return suffix
     known = not photo.suffix or photo.suffix.lower() in FORMATS
     return photo.suffix if known else ".png"
-
-
-def _beside(photo: Path, suffix: str | None) -> Path:
-    return photo.with_name(f"{photo.stem}{OWN_MARK}{_suffix(photo, suffix)}")
-
-
-def _inside(photo: Path, root: Path | None) -> Path:
-    return Path(photo.name) if root is None else photo.relative_to(root)
 
 
 def _apart(wanted: Iterable[tuple[Path, Path]]) -> Iterator[tuple[Path, Path]]:
@@ -326,6 +309,4 @@ def settle(output: Path, policy: OnExists) -> Path | None:
         return None
     if policy == "rename":
         return next(path for path in _numbered(output) if not os.path.lexists(path))
-    raise OutputError(
-        f"{output} exists already", hint="Try --on-exists overwrite, skip or rename"
-    )
+    raise OutputError(f"{output} exists already", hint="Try --on-exists overwrite, skip or rename")

@@ -1,5 +1,7 @@
 """The residual estimator: what one step of the diffusion added."""
 
+from itertools import pairwise
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -19,7 +21,7 @@ class ResidualEstimator(nn.Module):
         self.steps = steps
         sizes = [2 * channels + 1] + [channels] * 6
         layers: list[nn.Module] = []
-        for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+        for inputs, outputs in pairwise(sizes):
             layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(SLOPE)]
         self.layers = nn.Sequential(*layers)
 

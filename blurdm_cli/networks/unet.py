@@ -11,6 +11,7 @@ network gives the same answer on a tile with a halo as on the whole photo.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -67,12 +68,10 @@ class UNet(nn.Module):
             _blocks(width, count) for width, count in zip(widths[:-1], encoder_blocks, strict=True)
         )
         self.down = nn.ModuleList(
-            nn.Conv2d(fine, coarse, 2, stride=2)
-            for fine, coarse in zip(widths[:-1], widths[1:], strict=True)
+            nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in pairwise(widths)
         )
         self.up = nn.ModuleList(
-            nn.ConvTranspose2d(coarse, fine, 2, stride=2)
-            for coarse, fine in zip(rising[:-1], rising[1:], strict=True)
+            nn.ConvTranspose2d(coarse, fine, 2, stride=2) for coarse, fine in pairwise(rising)
         )
         self.fusion = nn.ModuleList(
             PriorFusion(width, prior_channels) for width in rising if prior_channels

@@ -1,6 +1,6 @@
 """What a camera does to light after the exposure: clipping, noise, sRGB, JPEG.
 
-    linear light ── clip ── shot and read noise ── sRGB, 8 bits ── JPEG
+linear light ── clip ── shot and read noise ── sRGB, 8 bits ── JPEG
 """
 
 import math

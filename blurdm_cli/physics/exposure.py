@@ -9,7 +9,6 @@ blurred image, and the light between I_{t-1} and I_t is the blur residual of ste
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np

@@ -92,9 +92,7 @@ def _likeness(found: Float[Tensor, "1 3 h w"], wanted: Float[Tensor, "1 3 h w"])
     return psnr(found[..., inside, inside], wanted[..., inside, inside]).item()
 
 
-def _move(
-    image: Float[Tensor, "1 3 h w"], down: float, right: float
-) -> Float[Tensor, "1 3 h w"]:
+def _move(image: Float[Tensor, "1 3 h w"], down: float, right: float) -> Float[Tensor, "1 3 h w"]:
     if down == right == 0:
         return image
     height, width = image.shape[2:]

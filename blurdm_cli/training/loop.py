@@ -128,7 +128,7 @@ def fit(
         TrainingError: the run cannot start here, or goes on giving nothing finite.
     """
     move(objective, machine.device)
-    parameters = [p for p in objective.parameters() if p.requires_grad]
+    parameters: list[Tensor] = [p for p in objective.parameters() if p.requires_grad]
     state = _State.start(objective, parameters, recipe)
     if machine.resume and (saved := run.load(machine.device)):
         state.load(saved)
@@ -172,7 +172,7 @@ class _State:
     """All that a checkpoint keeps."""
 
     objective: Objective
-    parameters: list[nn.Parameter]
+    parameters: list[Tensor]
     ema: list[Tensor]
     optimizer: torch.optim.Optimizer
     step: int = 0
@@ -181,7 +181,7 @@ class _State:
 
     @classmethod
     def start(
-        cls, objective: Objective, parameters: list[nn.Parameter], recipe: Recipe
+        cls, objective: Objective, parameters: list[Tensor], recipe: Recipe
     ) -> "_State":
         torch.manual_seed(recipe.seed)
         return cls(
@@ -205,7 +205,9 @@ class _State:
     def learning_rate(self, recipe: Recipe) -> float:
         fraction = self.fraction(recipe)
         warm_up = min(fraction / 0.02, 1.0) if fraction else 0.01
-        return recipe.learning_rate * warm_up * (0.01 + 0.99 * math.cos(math.pi / 2 * fraction) ** 2)
+        return (
+            recipe.learning_rate * warm_up * (0.01 + 0.99 * math.cos(math.pi / 2 * fraction) ** 2)
+        )
 
     def order(self, objective: Objective, recipe: Recipe) -> Order:
         first = self.step * recipe.batch
@@ -259,9 +261,9 @@ class _State:
 
 
 def _groups(objective: Objective, recipe: Recipe) -> list[dict[str, Any]]:
-    """The parameters that are trained: the backbone's, and those of all that has to do with
-    the prior; each with its share of the learning rate."""
-    backbone, prior = [], []
+    """The backbone's parameters, and those of the prior, each with its share of the rate."""
+    backbone: list[nn.Parameter] = []
+    prior: list[nn.Parameter] = []
     for name, parameter in objective.named_parameters():
         if parameter.requires_grad:
             of_prior = {"sharp_encoder", "prior", "fusion"} & set(name.split("."))
@@ -272,7 +274,7 @@ def _groups(objective: Objective, recipe: Recipe) -> list[dict[str, Any]]:
 
 def _step(
     objective: Objective,
-    parameters: list[nn.Parameter],
+    parameters: list[Tensor],
     state: _State,
     batch: Batch,
     recipe: Recipe,
@@ -298,7 +300,7 @@ def _step(
 
 
 @contextmanager
-def _averaged(parameters: list[nn.Parameter], ema: list[Tensor]) -> Iterator[None]:
+def _averaged(parameters: list[Tensor], ema: list[Tensor]) -> Iterator[None]:
     """Run a block with the parameters' EMA in their place."""
     kept = [p.detach().clone() for p in parameters]
     with torch.no_grad():

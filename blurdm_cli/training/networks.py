@@ -25,10 +25,10 @@ class Networks(nn.Module):
 
     def oracle(
         self, blurred: Float[Tensor, "n 3 h w"], sharp: Float[Tensor, "n 3 h w"]
-    ) -> Float[Tensor, "n c"] | None:
-        """Z_S, the prior that only the answer gives, or None for a model without one."""
+    ) -> Float[Tensor, "n c"]:
+        """Z_S, the prior that only the answer gives; not for a model without a prior."""
         if self.sharp_encoder is None:
-            return None
+            raise ValueError("a model without a prior has no sharp encoder")
         to_range = self.network.to_range
         return self.sharp_encoder(to_range(blurred), to_range(sharp)).float()
 

@@ -1,16 +1,16 @@
 """Training pairs that exist: folders of blurred and sharp photos, and high-speed frames.
 
-    folder/                                   layout
-      input/*  target/*                       pairs, by equal file names
-      blur/*   sharp/*                        the same, as GoPro calls them
-      *                                       consecutive sharp frames (`read_frames`)
+folder/                                   layout
+  input/*  target/*                       pairs, by equal file names
+  blur/*   sharp/*                        the same, as GoPro calls them
+  *                                       consecutive sharp frames (`read_frames`)
 """
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -61,6 +61,7 @@ class Order:
         return np.random.default_rng([self.seed, self.first])
 
 
+@runtime_checkable
 class Source(Protocol):
     """Somewhere training crops come from."""
 

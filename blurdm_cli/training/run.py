@@ -1,9 +1,9 @@
 """The folder of a training run: all that is needed to go on, and to see how it went.
 
-    recipe.json       what was asked for
-    checkpoint.pt     state to resume from: weights, EMA, optimiser, random state
-    losses.csv        a row every few steps; evaluations fill its last columns
-    pictures/         blurred, restored and sharp crops at each evaluation
+recipe.json       what was asked for
+checkpoint.pt     state to resume from: weights, EMA, optimiser, random state
+losses.csv        a row every few steps; evaluations fill its last columns
+pictures/         blurred, restored and sharp crops at each evaluation
 """
 
 import csv

@@ -25,7 +25,7 @@ class Stage1(Recipe):
     """The recipe. Each field is a flag of `blurdm train`, and is kept with the run."""
 
     growth: float = 0.6
-    frequency_weight: float = 0.1
+    frequency_weight: float = 25.0
     """Of the Fourier part of the image loss."""
 
 
@@ -46,5 +46,6 @@ class OraclePrior(Objective):
         return self._restore(batch)
 
     def _restore(self, batch: Batch) -> Float[Tensor, "n 3 h w"]:
-        prior = self.networks.oracle(batch.blurred, batch.sharp)
-        return self.networks.network.restore(batch.blurred, prior)
+        networks, has_prior = self.networks, self.networks.sharp_encoder is not None
+        prior = networks.oracle(batch.blurred, batch.sharp) if has_prior else None
+        return networks.network.restore(batch.blurred, prior)

@@ -61,7 +61,7 @@ class FoundPrior(Objective):
             condition, noise = condition.float(), torch.randn_like(target)
             loss = l1_loss(self.prior.sample(condition, noise), target)
             if batch.partial is not None:
-                supervised = self._supervise(batch, condition)
+                supervised = self._supervise(batch.blurred, batch.partial, condition)
                 loss = loss + self.recipe.step_weight * supervised
         return loss
 
@@ -69,11 +69,16 @@ class FoundPrior(Objective):
     def restore(self, batch: Batch) -> Float[Tensor, "n 3 h w"]:
         return self.networks.deblur(batch.blurred)
 
-    def _supervise(self, batch: Batch, condition: Float[Tensor, "n c"]) -> Float[Tensor, ""]:
+    def _supervise(
+        self,
+        blurred: Float[Tensor, "n 3 h w"],
+        partial: Float[Tensor, "steps_and_one n 3 h w"],
+        condition: Float[Tensor, "n c"],
+    ) -> Float[Tensor, ""]:
         """Mean error of both estimators over all steps, each from its true state."""
         schedule = self.prior.schedule
         with torch.no_grad():
-            latents = [self.networks.oracle(batch.blurred, image) for image in batch.partial]
+            latents = [self.networks.oracle(blurred, image) for image in partial]
         eps = torch.randn_like(condition)
         loss = l1_loss(condition, latents[-1])
         for t in range(1, schedule.steps + 1):

@@ -25,7 +25,7 @@ class Stage3(Recipe):
     batch: int = 4
     crop: int = 192
     learning_rate: float = 5e-4
-    frequency_weight: float = 0.1
+    frequency_weight: float = 25.0
     """Of the Fourier part of the image loss."""
 
 

@@ -1,8 +1,8 @@
 """The three stages in order, each from the weights of the one before.
 
-    RUN/stage1/ stage2/ stage3/     a run folder each (`run.RunFolder`)
-    RUN/stageN/networks.safetensors what the stage learnt, once it is done
-    RUN/model/                      the model folder: the newest that can deblur on its own
+RUN/stage1/ stage2/ stage3/     a run folder each (`run.RunFolder`)
+RUN/stageN/networks.safetensors what the stage learnt, once it is done
+RUN/model/                      the model folder: the newest that can deblur on its own
 """
 
 from collections.abc import Callable, Mapping

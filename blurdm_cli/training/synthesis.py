@@ -151,7 +151,7 @@ class PhotoCrops:
             own = random_trajectory(rng, self._length(rng, reach), side / 2)
             thing = MovingObject(self._light(rng, side + 2 * MARGIN), mask, own)
             if rng.random() < 0.4:  # a tripod
-                path = path.scaled(0)
+                path = path.scaled(0.0)
         return expose(scene, path, side, thing=thing, steps=steps)
 
     def _length(self, rng: np.random.Generator, reach: float) -> float:

@@ -31,7 +31,9 @@ def files_in(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_photo_is_deblurred_beside_itself_and_stays_as_it_was(blurdm: Blurdm, photo: Path) -> None:
+def test_a_photo_is_deblurred_beside_itself_and_stays_as_it_was(
+    blurdm: Blurdm, photo: Path
+) -> None:
     before = photo.read_bytes()
 
     result = blurdm("deblur", photo, *TINY)
@@ -206,9 +208,7 @@ def test_compare_shows_before_and_after_side_by_side(
     assert (both[:, -90:] == pixels(tmp_path / "photo.deblurred.png")).all()
 
 
-def test_json_tells_what_became_of_each_photo(
-    blurdm: Blurdm, photo: Path, bad_files: Path
-) -> None:
+def test_json_tells_what_became_of_each_photo(blurdm: Blurdm, photo: Path, bad_files: Path) -> None:
     shutil.copy(photo, bad_files / "good.jpg")
     result = blurdm("deblur", bad_files, "-o", photo.parent / "out", "--json", "--quiet", *TINY)
 
