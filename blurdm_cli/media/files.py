@@ -280,10 +280,11 @@ def _numbered(path: Path) -> Iterator[Path]:
 
 def _identity(path: Path) -> tuple[int, int] | str:
     """What two names of one file have in common, whatever links, `..` or case they use."""
+    real = os.path.realpath(path)
     try:
-        status = os.stat(path)
+        status = os.stat(real)
     except OSError:
-        return os.path.realpath(path)
+        return real
     return status.st_dev, status.st_ino
 
 

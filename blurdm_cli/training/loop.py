@@ -180,9 +180,7 @@ class _State:
     skipped: int = 0
 
     @classmethod
-    def start(
-        cls, objective: Objective, parameters: list[Tensor], recipe: Recipe
-    ) -> "_State":
+    def start(cls, objective: Objective, parameters: list[Tensor], recipe: Recipe) -> "_State":
         torch.manual_seed(recipe.seed)
         return cls(
             objective,

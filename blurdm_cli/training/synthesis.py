@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, conv2d, interpolate
+from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
 
 from blurdm_cli.errors import TrainingError
 from blurdm_cli.physics.camera import (
@@ -186,7 +186,7 @@ def _detail(photo: UInt8[Tensor, "3 h w"]) -> np.ndarray:
     """Mean absolute Laplacian of each whole cell of a photo, in steps of 8 bits."""
     gray = photo.float().mean(dim=0)[None, None]
     kernel = gray.new_tensor([[0, 1, 0], [1, -4, 1], [0, 1, 0]])[None, None]
-    edges = conv2d(gray, kernel, padding=1).abs()
+    edges = conv2d(pad(gray, (1, 1, 1, 1), mode="replicate"), kernel).abs()
     return avg_pool2d(edges, CELL)[0, 0].cpu().numpy()
 
 

@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+import torch
+
+from blurdm_cli.training.losses import charbonnier, frequency_distance, image_loss
+from blurdm_cli.training.metrics import psnr, ssim
+
+
+def images(seed: int = 0) -> torch.Tensor:
+    return torch.rand(2, 3, 24, 28, generator=torch.Generator().manual_seed(seed))
+
+
+def test_psnr_of_a_known_error() -> None:
+    found = images().clone()
+    found[1] += 0.1
+    assert psnr(found, images()).tolist() == pytest.approx([100, 20], abs=1e-4)
+
+
+def test_ssim_is_1_for_equal_images_and_less_for_others() -> None:
+    assert ssim(images(), images()).tolist() == pytest.approx([1, 1])
+    assert ssim(images(), images(1)).abs().max() < 0.2
+
+
+def test_ssim_of_flat_images_compares_their_brightness() -> None:
+    """Without structure, what is left is (2ab + c) / (a² + b² + c) with c = 0.0001."""
+    dark, bright = torch.full((1, 3, 16, 16), 0.2), torch.full((1, 3, 16, 16), 0.6)
+    expected = (2 * 0.2 * 0.6 + 1e-4) / (0.2**2 + 0.6**2 + 1e-4)
+    assert ssim(dark, bright).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_charbonnier_is_the_mean_absolute_error_where_errors_are_large() -> None:
+    assert charbonnier(images(), images() + 0.5).item() == pytest.approx(0.5, abs=1e-4)
+    assert charbonnier(images(), images()).item() == pytest.approx(1e-3, rel=1e-4)
+
+
+def test_the_frequency_distance_of_one_wave_is_its_amplitude_in_one_place() -> None:
+    wave = 0.1 * torch.cos(2 * torch.pi * 5 * torch.arange(28) / 28).expand(2, 3, 24, 28)
+    found = frequency_distance(images() + wave, images()).item()
+    energy = 0.1 * np.sqrt(24 * 28) / 2  # of one coefficient, in an orthonormal transform
+    assert found == pytest.approx(energy / (24 * 15), rel=1e-3)
+
+
+def test_the_frequency_part_is_weighted() -> None:
+    plain, more = (image_loss(images(), images(1), weight).item() for weight in (0.0, 2.0))
+    assert plain == pytest.approx(charbonnier(images(), images(1)).item())
+    assert more - plain == pytest.approx(2 * frequency_distance(images(), images(1)).item())

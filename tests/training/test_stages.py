@@ -1,0 +1,134 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from blurdm_cli import zoo
+from blurdm_cli.errors import TrainingError
+from blurdm_cli.networks.build import build
+from blurdm_cli.spec import ModelSpec, PriorSpec
+from blurdm_cli.training import stages
+from blurdm_cli.training.loop import Machine, Objective, Recipe
+from blurdm_cli.training.networks import Networks
+from blurdm_cli.training.pairs import Batch, Order
+from blurdm_cli.training.stage1 import OraclePrior, Stage1
+from blurdm_cli.training.stage2 import FoundPrior, Stage2
+from blurdm_cli.training.stage3 import Stage3, WholeModel
+
+SMALL: dict[str, Any] = {"batch": 2, "crop": 32, "evaluate_every": 1000}
+
+
+class Same:
+    """A source that always gives one batch."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+
+    def draw(self, order: Order) -> Batch:
+        return self.batch if order.partial_steps else replace(self.batch, partial=None)
+
+
+def recipes(steps: int) -> dict[str, Recipe]:
+    return {name: kind(steps=steps, **SMALL) for name, kind in stages.RECIPES.items()}
+
+
+@pytest.mark.parametrize(
+    ("make", "recipe", "trained", "below"),
+    [
+        (OraclePrior, Stage1(), {"sharp_encoder", "network.backbone"}, 0.8),
+        (FoundPrior, Stage2(), {"network.prior"}, 0.7),
+        (FoundPrior, Stage2(step_weight=1.0), {"network.prior"}, 0.8),
+        (WholeModel, Stage3(), {"network.prior", "network.backbone"}, 0.8),
+    ],
+)
+def test_each_stage_learns_one_batch_by_heart_and_leaves_frozen_parameters_alone(
+    make: Callable[[Networks, Any], Objective],
+    recipe: Recipe,
+    trained: set[str],
+    below: float,
+    spec: ModelSpec,
+    batch: Batch,
+) -> None:
+    torch.manual_seed(0)
+    networks = Networks(spec)
+    before = {name: p.detach().clone() for name, p in networks.named_parameters()}
+    objective = make(networks, recipe)
+    batch = batch if objective.partial_steps else replace(batch, partial=None)
+    optimizer = torch.optim.Adam([p for p in objective.parameters() if p.requires_grad], lr=2e-3)
+
+    losses = []
+    for _ in range(60):
+        loss = objective.loss(batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+
+    assert sum(losses[-5:]) < below * sum(losses[:5])
+    changed = {name for name, p in networks.named_parameters() if not torch.equal(p, before[name])}
+    for name in before:
+        of_trained = any(name.startswith(f"{part}.") for part in trained)
+        assert (name in changed) <= of_trained
+    assert all(any(name.startswith(f"{part}.") for name in changed) for part in trained)
+
+
+def test_all_stages_make_a_model_that_the_zoo_knows(
+    spec: ModelSpec, batch: Batch, tmp_path: Path
+) -> None:
+    done = stages.train(
+        recipes(3), spec, Same(batch), replace(batch, partial=None), tmp_path, Machine()
+    )
+
+    model = zoo.find(str(tmp_path / "model"))
+    assert done
+    assert model.spec.backbone == spec.backbone
+    assert [model.spec.training[name]["steps_done"] for name in stages.RECIPES] == [3, 3, 3]
+    assert build(model.spec, model.weights())(batch.blurred, torch.randn(2, 16)).shape[1] == 3
+    assert "| stage3 | 3 |" in model.card()
+
+
+def test_a_later_stage_begins_with_what_the_one_before_has_learnt(
+    spec: ModelSpec, batch: Batch, tmp_path: Path
+) -> None:
+    validation = replace(batch, partial=None)
+    with pytest.raises(TrainingError, match="stage3 starts from stage2") as caught:
+        stages.train(
+            {"stage3": Stage3(steps=1, **SMALL)}, spec, Same(batch), validation, tmp_path, Machine()
+        )
+    assert "train all" in str(caught.value.hint)
+    for name, recipe in recipes(2).items():
+        assert stages.train({name: recipe}, spec, Same(batch), validation, tmp_path, Machine())
+
+
+def test_a_model_can_be_trained_on(spec: ModelSpec, batch: Batch, tmp_path: Path) -> None:
+    validation = replace(batch, partial=None)
+    stages.train(recipes(2), spec, Same(batch), validation, tmp_path / "first", Machine())
+    start = zoo.find(str(tmp_path / "first" / "model"))
+
+    still = {"stage3": Stage3(steps=1, learning_rate=0.0, **SMALL)}
+    again = tmp_path / "second"
+    stages.train(still, start.spec, Same(batch), validation, again, Machine(), start=start)
+
+    before, after = start.weights(), zoo.find(str(again / "model")).weights()
+    assert all((before[name] == after[name]).all() for name in before)
+
+
+def test_without_a_prior_there_is_no_second_stage(
+    spec: ModelSpec, batch: Batch, tmp_path: Path
+) -> None:
+    plain = replace(spec, prior=PriorSpec("none", 0))
+    assert stages.stages_of(plain) == ("stage1", "stage3")
+    short = {name: recipe for name, recipe in recipes(2).items() if name != "stage2"}
+    validation = replace(batch, partial=None)
+    assert stages.train(short, plain, Same(batch), validation, tmp_path, Machine())
+    with pytest.raises(TrainingError, match="no stage 2"):
+        FoundPrior(Networks(plain), Stage2())
+
+
+def test_steps_are_supervised_for_blurdm_alone(spec: ModelSpec) -> None:
+    other = replace(spec, prior=replace(spec.prior, kind="mlp"))
+    with pytest.raises(TrainingError, match="'blurdm' alone"):
+        FoundPrior(Networks(other), Stage2(step_weight=1.0))
