@@ -1,4 +1,4 @@
-"""What a photo costs: start of the command, seconds and memory of 12 megapixels, seams of tiles.
+"""What a photo costs: start of the command, seconds and memory of 12 megapixels.
 
 python benchmarks/speed.py [MODEL]
 """
@@ -31,6 +31,8 @@ def peak_and_seconds(model: str, height: int, width: int) -> tuple[float, float]
     script = f"""
 import resource, tempfile, time
 from pathlib import Path
+import numpy as np
+from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.media.image import read_photo, write_photo
 from PIL import Image
 with tempfile.TemporaryDirectory() as folder:

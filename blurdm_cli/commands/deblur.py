@@ -67,7 +67,7 @@ def deblur(
         typer.Option(
             "--output",
             "-o",
-            help="File or folder [beside the input, as NAME.deblurred.EXT].",
+            help="File or folder (beside the input, as NAME.deblurred.EXT).",
             rich_help_panel="Output",
         ),
     ] = None,
@@ -94,7 +94,10 @@ def deblur(
     ] = True,
     model: Annotated[
         str | None,
-        typer.Option(help="A model's name, or the path of its folder.", rich_help_panel="Model"),
+        typer.Option(
+            help="A name from `blurdm models list` (its default), or the path of a folder.",
+            rich_help_panel="Model",
+        ),
     ] = None,
     strength: Annotated[
         float,

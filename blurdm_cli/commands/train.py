@@ -59,10 +59,10 @@ def train(
         Path | None, typer.Option(help="Folder of consecutive sharp high-speed frames.")
     ] = None,
     frames_share: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of crops from --frames.")
+        float, typer.Option(min=0, max=0.9, help="Share of crops from --frames.")
     ] = 0.05,
     val: Annotated[
-        Path | None, typer.Option(help="Folder of pairs to evaluate on [crops of --data].")
+        Path | None, typer.Option(help="Folder of pairs to evaluate on (crops of --data).")
     ] = None,
     name: Annotated[str, typer.Option(help="The new model's name.")] = "my-model",
     size: Annotated[str, typer.Option(help="tiny, fast or quality.")] = "fast",
@@ -77,14 +77,14 @@ def train(
     duration: Annotated[
         float, typer.Option(min=0, help="Seconds of training of all stages, instead of --steps.")
     ] = 0,
-    batch: Annotated[int, typer.Option(min=0, help="Crops a step [the stage's own].")] = 0,
-    crop: Annotated[int, typer.Option(min=0, help="Side of a crop, pixels [the stage's own].")] = 0,
-    learning_rate: Annotated[float, typer.Option(min=0, help="Highest [the stage's own].")] = 0,
+    batch: Annotated[int, typer.Option(min=0, help="Crops a step (the stage's own).")] = 0,
+    crop: Annotated[int, typer.Option(min=0, help="Side of a crop, pixels (the stage's own).")] = 0,
+    learning_rate: Annotated[float, typer.Option(min=0, help="Highest (the stage's own).")] = 0,
     step_weight: Annotated[
         float, typer.Option(min=0, help="Stage 2: weight of single-step supervision.")
     ] = 0,
     evaluate_every: Annotated[int, typer.Option(min=1, help="Steps.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     time_limit: Annotated[
         float, typer.Option(min=0, help="Seconds after which to stop, to be resumed.")
@@ -93,7 +93,7 @@ def train(
 ) -> None:
     """Train a model: on sharp photos, which are blurred on the fly, or on pairs.
 
-    The model folder stands in OUTPUT/model as soon as stage 3 has something to show.
+    The model folder stands in OUTPUT/model when stage 3 ends, or stops at the time limit.
     """
     import time
     from dataclasses import replace

@@ -30,7 +30,6 @@ GOOD_JPEG = 90
 LARGEST_SIDE = {"jpeg": 65500, "webp": 16383, "avif": 65535}
 """Pixels; the other formats hold more than we read."""
 
-
 MOST_IN_JPEG = {"exif": 65527, "xmp": 65504}
 """Bytes, in the one segment that each must fit into."""
 

@@ -25,7 +25,7 @@ from blurdm_cli.media import pixels as px
 from blurdm_cli.media.encode import LARGEST_SIDE, Coding, Quality, encode, read_coding, that_fits
 from blurdm_cli.media.files import atomic_output, format_of, no_input
 from blurdm_cli.media.metadata import Metadata
-from blurdm_cli.media.pixels import Plane, Planes
+from blurdm_cli.media.pixels import Planes
 
 RGB = UInt8[np.ndarray, "height width 3"] | UInt16[np.ndarray, "height width 3"]
 
@@ -250,9 +250,9 @@ def losses(photo: Photo, format: str | None = None) -> list[str]:
     name, lost = format.upper(), that_fits(photo.metadata, format)[1]
     if photo.pixels.dtype == np.uint16 and format not in ("png", "tiff"):
         lost.append(f"{name} holds 8 bits a channel: 16 bits are rounded")
-    if photo.alpha is not None and format == "jpeg":
-        if photo.alpha.min() < np.iinfo(photo.alpha.dtype).max:
-            lost.append("JPEG holds no transparency: the photo is laid over white")
+    opaque = photo.alpha is None or photo.alpha.min() == np.iinfo(photo.alpha.dtype).max
+    if format == "jpeg" and not opaque:
+        lost.append("JPEG holds no transparency: the photo is laid over white")
     return lost
 
 

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Literal
 
 from PIL import Image
 
@@ -71,16 +72,15 @@ def field(order: str, kind: int, values: bytes | Iterable[int]) -> Field:
     return Field(kind, count, struct.pack(f"{order}{len(numbers)}{LETTERS[kind]}", *numbers))
 
 
-def byte_order(tiff: bytes) -> str:
+def byte_order(tiff: bytes) -> Literal["<", ">"]:
     """How `struct` writes the byte order of a TIFF structure: "<" or ">".
 
     Raises:
         ValueError: this is no TIFF structure.
     """
-    orders = {b"II*\0": "<", b"MM\0*": ">"}
-    if tiff[:4] not in orders:
+    if tiff[:4] not in (b"II*\0", b"MM\0*"):
         raise ValueError("no TIFF structure")
-    return orders[tiff[:4]]
+    return "<" if tiff[:1] == b"I" else ">"
 
 
 def read_directory(tiff: bytes, start: int | None = None) -> tuple[dict[int, bytes], int]:
@@ -265,7 +265,7 @@ def png_metadata(png: bytes) -> Metadata:
 
 
 def _international_text(data: bytes) -> bytes:
-    keyword, rest = data.split(b"\0", 1)
+    rest = data.split(b"\0", 1)[1]
     text = rest[2:].split(b"\0", 2)[2]
     return _inflate(text) if rest[0] else text
 

@@ -28,7 +28,7 @@ def model_card(spec: ModelSpec) -> str:
             f"Backbone `{spec.backbone.kind}` {spec.backbone.sizes}, prior `{spec.prior.kind}`"
             f" with the {spec.prior.encoder} encoder. Licence: {spec.licence}.",
             "",
-            f"Trained on: {spec.training.get('data', 'not recorded')}.",
+            f"Trained on: {'; '.join(spec.training.get('data', ['not recorded']))}.",
             "",
             f"| stage | {heads} |",
             "|---" * (len(STAGE_COLUMNS) + 1) + "|",
