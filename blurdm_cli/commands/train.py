@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     import torch
 
     from blurdm_cli.spec import ModelSpec
-    from blurdm_cli.training.loop import Machine, Progress, Recipe
+    from blurdm_cli.training.loop import Machine
     from blurdm_cli.training.pairs import Batch, Source
+    from blurdm_cli.training.recipe import Progress, Recipe
 
 VALIDATION_CROP = 256
 

@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from blurdm_cli.training.loop import Objective, Recipe
 from blurdm_cli.training.losses import image_loss
 from blurdm_cli.training.networks import Networks
 from blurdm_cli.training.pairs import Batch
+from blurdm_cli.training.recipe import Objective, Recipe
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ from blurdm_cli.errors import TrainingError
 from blurdm_cli.networks.build import build
 from blurdm_cli.spec import ModelSpec
 from blurdm_cli.training.card import model_card
-from blurdm_cli.training.loop import Machine, Objective, Progress, Recipe, fit
+from blurdm_cli.training.loop import Machine, fit
 from blurdm_cli.training.networks import Networks
 from blurdm_cli.training.pairs import Batch, Source
+from blurdm_cli.training.recipe import Objective, Progress, Recipe
 from blurdm_cli.training.run import RunFolder
 from blurdm_cli.training.stage1 import OraclePrior, Stage1
 from blurdm_cli.training.stage2 import FoundPrior, Stage2

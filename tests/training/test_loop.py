@@ -11,9 +11,11 @@ from torch import nn
 
 from blurdm_cli.errors import TrainingError
 from blurdm_cli.training import loop
-from blurdm_cli.training.loop import Machine, Objective, Progress, Recipe, fit
+from blurdm_cli.training.loop import Machine, fit
 from blurdm_cli.training.pairs import Batch, Order
+from blurdm_cli.training.recipe import Objective, Progress, Recipe
 from blurdm_cli.training.run import RunFolder
+from blurdm_cli.training.state import State
 
 RECIPE = Recipe(steps=8, batch=2, crop=16, learning_rate=0.01, evaluate_every=4)
 
@@ -129,7 +131,7 @@ def test_the_weights_that_come_out_are_the_average_of_those_on_the_way(tmp_path:
 def test_the_rate_rises_and_falls_and_the_prior_has_its_share(tmp_path: Path) -> None:
     seen: list[list[float]] = []
     objective = Line()
-    state = loop._State.start(objective, list(objective.parameters()), RECIPE)
+    state = State.start(objective, list(objective.parameters()), RECIPE)
     for step in range(0, 101):
         state.step = step
         seen.append([state.learning_rate(replace(RECIPE, steps=100))])

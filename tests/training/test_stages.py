@@ -11,9 +11,10 @@ from blurdm_cli.errors import TrainingError
 from blurdm_cli.networks.build import build
 from blurdm_cli.spec import ModelSpec, PriorSpec
 from blurdm_cli.training import stages
-from blurdm_cli.training.loop import Machine, Objective, Recipe
+from blurdm_cli.training.loop import Machine
 from blurdm_cli.training.networks import Networks
 from blurdm_cli.training.pairs import Batch, Order
+from blurdm_cli.training.recipe import Objective, Recipe
 from blurdm_cli.training.stage1 import OraclePrior, Stage1
 from blurdm_cli.training.stage2 import FoundPrior, Stage2
 from blurdm_cli.training.stage3 import Stage3, WholeModel

@@ -1,0 +1,114 @@
+"""The state of a training run: all that changes from step to step, and that a checkpoint keeps."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from blurdm_cli.training.pairs import Order
+from blurdm_cli.training.recipe import Objective, Progress, Recipe
+
+
+@dataclass
+class State:
+    """All that a checkpoint keeps."""
+
+    objective: Objective
+    parameters: list[Tensor]
+    ema: list[Tensor]
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    seconds: float = 0.0
+    skipped: int = 0
+
+    @classmethod
+    def start(cls, objective: Objective, parameters: list[Tensor], recipe: Recipe) -> "State":
+        torch.manual_seed(recipe.seed)
+        return cls(
+            objective,
+            parameters,
+            ema=[p.detach().clone() for p in parameters],
+            optimizer=torch.optim.AdamW(
+                _groups(objective, recipe),
+                lr=recipe.learning_rate,
+                betas=(0.9, 0.99),
+                weight_decay=recipe.weight_decay,
+                fused=True,
+            ),
+        )
+
+    def fraction(self, recipe: Recipe) -> float:
+        if recipe.duration:
+            return min(self.seconds / recipe.duration, 1.0)
+        return min(self.step / recipe.steps, 1.0)
+
+    def learning_rate(self, recipe: Recipe) -> float:
+        fraction = self.fraction(recipe)
+        warm_up = min(fraction / 0.02, 1.0) if fraction else 0.01
+        return (
+            recipe.learning_rate * warm_up * (0.01 + 0.99 * math.cos(math.pi / 2 * fraction) ** 2)
+        )
+
+    def order(self, objective: Objective, recipe: Recipe) -> Order:
+        first = self.step * recipe.batch
+        grown = min(self.fraction(recipe) / recipe.growth, 1.0) if recipe.growth else 1.0
+        return Order(
+            count=recipe.batch,
+            side=recipe.crop,
+            seed=recipe.seed,
+            first=first,
+            partial_steps=objective.partial_steps,
+            reach=max(math.ceil(grown * 16), 1) / 16,
+        )
+
+    def row(self, recipe: Recipe) -> dict[str, float]:
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "learning_rate": self.learning_rate(recipe),
+            "skipped": self.skipped,
+        }
+
+    def progress(
+        self, recipe: Recipe, loss: float, scores: tuple[float, float] | None = None
+    ) -> Progress:
+        fraction = self.fraction(recipe)
+        return Progress(self.step, fraction, self.seconds, loss, self.skipped, scores)
+
+    def save(self) -> dict[str, Any]:
+        state = {
+            "networks": self.objective.state_dict(),
+            "ema": self.ema,
+            "optimizer": self.optimizer.state_dict(),
+            "torch": torch.get_rng_state(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "skipped": self.skipped,
+        }
+        if torch.cuda.is_available():
+            state["cuda"] = torch.cuda.get_rng_state()
+        return state
+
+    def load(self, state: dict[str, Any]) -> None:
+        self.objective.load_state_dict(state["networks"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.ema = state["ema"]
+        torch.set_rng_state(state["torch"].cpu())
+        if "cuda" in state and torch.cuda.is_available():
+            torch.cuda.set_rng_state(state["cuda"].cpu())
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.skipped = state["skipped"]
+
+
+def _groups(objective: Objective, recipe: Recipe) -> list[dict[str, Any]]:
+    """The backbone's parameters, and those of the prior, each with its share of the rate."""
+    backbone: list[nn.Parameter] = []
+    prior: list[nn.Parameter] = []
+    for name, parameter in objective.named_parameters():
+        if parameter.requires_grad:
+            of_prior = {"sharp_encoder", "prior", "fusion"} & set(name.split("."))
+            (prior if of_prior else backbone).append(parameter)
+    groups = [(backbone, 1.0), (prior, recipe.prior_rate)]
+    return [{"params": found, "share": share} for found, share in groups if found]
