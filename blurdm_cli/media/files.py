@@ -22,13 +22,16 @@ FORMATS = {
     **dict.fromkeys((".tif", ".tiff"), "tiff"),
     **{".png": "png", ".webp": "webp", ".avif": "avif"},
 }
-"""The formats that are written, by the suffixes that ask for them."""
+"""The formats that are written, by suffix."""
 
 PHOTO_SUFFIXES = frozenset(FORMATS) | {".bmp", ".gif"}
 """Suffixes, in lower case, of what is taken for a photo in a folder."""
 
 OnExists = Literal["skip", "overwrite", "rename", "error"]
 """What to do where the output is there already."""
+
+Found = Sequence[tuple[Path, Path | None]]
+"""Photos, each with the folder that it was found through, or None where it was named itself."""
 
 OWN_MARK = ".deblurred"
 """Stands between stem and suffix of results that lie beside their photos."""
@@ -124,25 +127,16 @@ def find_photos(folder: Path, recursive: bool = True, skip: Path | None = None) 
     Raises:
         InputError: there is no such folder, or it may not be read.
     """
-    skipped = None if skip is None else os.path.realpath(skip)
-    photos: list[Path] = []
+    skipped, photos = skip and os.path.realpath(skip), list[Path]()
     try:
         os.scandir(folder).close()
     except OSError as error:
         raise no_input(folder, error) from error
     for parent, folders, names in os.walk(folder):
-        folders[:] = [
-            name
-            for name in folders
-            if recursive
-            and not name.startswith(".")
-            and os.path.realpath(os.path.join(parent, name)) != skipped
-        ]
-        photos += [
-            Path(parent, name)
-            for name in names
-            if not name.startswith(".") and Path(name).suffix.lower() in PHOTO_SUFFIXES
-        ]
+        seen = [name for name in folders if recursive and not name.startswith(".")]
+        folders[:] = [n for n in seen if os.path.realpath(os.path.join(parent, n)) != skipped]
+        shown = [Path(parent, name) for name in names if not name.startswith(".")]
+        photos += [path for path in shown if path.suffix.lower() in PHOTO_SUFFIXES]
     return sorted(photos)
 
 
@@ -180,15 +174,12 @@ def gather_photos(
 
 
 def plan_outputs(
-    inputs: Sequence[tuple[Path, Path | None]],
-    output: str | Path | None = None,
-    *,
-    suffix: str | None = None,
+    inputs: Found, output: str | Path | None = None, *, suffix: str | None = None
 ) -> list[Job]:
     """Decide where each photo's result goes; no two go to one place, and none onto an input.
 
     Args:
-        inputs: photos, each with the folder that it was found through, or None.
+        inputs: photos.
         output: None: beside each photo as `{stem}.deblurred{suffix}`, and results of earlier
             runs are no inputs. A file, for one photo that was named itself. Else a folder: what
             exists as one, has no suffix, or ends with a separator (in a str; a Path has lost
@@ -198,12 +189,11 @@ def plan_outputs(
     Raises:
         UsageError: a result would take an input's place, or several that of one file.
     """
+    wanted: list[tuple[Path, Path]] = []
     if output is None:
-        inputs = _without_results(inputs)
-        wanted = [
-            (photo, photo.with_name(f"{photo.stem}{OWN_MARK}{_suffix(photo, suffix)}"))
-            for photo, _ in inputs
-        ]
+        for photo, _ in _without_results(inputs):
+            name = f"{photo.stem}{OWN_MARK}{_suffix(photo, suffix)}"
+            wanted.append((photo, photo.with_name(name)))
     elif _is_file(output, inputs):
         wanted = [(photo, Path(output)) for photo, _ in inputs]
     else:
@@ -212,17 +202,15 @@ def plan_outputs(
                 f"{output} is a file, and cannot hold the results of a folder",
                 hint="Name a folder with --output",
             )
-        inside = [photo.relative_to(root or photo.parent) for photo, root in inputs]
-        wanted = [
-            (photo, Path(output, name.with_suffix(_suffix(photo, suffix))))
-            for (photo, _), name in zip(inputs, inside, strict=True)
-        ]
+        for photo, root in inputs:
+            inside = photo.relative_to(root or photo.parent).with_suffix(_suffix(photo, suffix))
+            wanted.append((photo, Path(output, inside)))
     jobs = [Job(photo, place) for photo, place in _apart(wanted)]
     _check_inputs_stay(jobs)
     return jobs
 
 
-def _is_file(output: str | Path, inputs: Sequence[tuple[Path, Path | None]]) -> bool:
+def _is_file(output: str | Path, inputs: Found) -> bool:
     """Whether the output names the one result; the format must be one that can be written."""
     text = os.fspath(output)
     separators = tuple(filter(None, (os.sep, os.altsep)))
@@ -239,9 +227,7 @@ def _is_file(output: str | Path, inputs: Sequence[tuple[Path, Path | None]]) -> 
     return False
 
 
-def _without_results(
-    inputs: Sequence[tuple[Path, Path | None]],
-) -> list[tuple[Path, Path | None]]:
+def _without_results(inputs: Found) -> list[tuple[Path, Path | None]]:
     """Leave out what a run without --output wrote: in folders, and beside its own original."""
     named = {photo.with_suffix("") for photo, _ in inputs}
     kept = []

@@ -5,7 +5,6 @@ becomes an error of ours here, and nowhere else.
 """
 
 import struct
-import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +34,7 @@ FOREIGN = (
 )
 """What Pillow, OpenCV and tifffile raise on damaged files."""
 
+QUIET = px.Quiet()
 COPY_AGAIN = "Copy it again from where it came"
 CONVERT = "Convert it to a 16-bit TIFF, a PNG or a JPEG file first"
 
@@ -117,7 +117,7 @@ def _kind(head: bytes, name: str) -> str:
 def _damage_named(name: str) -> Iterator[None]:
     """Turn what other libraries raise on a file into one line about it."""
     try:
-        with warnings.catch_warnings(action="ignore"):
+        with QUIET:
             yield
     except (px.TooLarge, Image.DecompressionBombError) as error:
         raise DecodeError(
@@ -181,12 +181,13 @@ def _decode_tiff(data: bytes) -> tuple[Planes, Metadata, list[str]]:
         if deep:
             planes, notes = px.decode_deep_tiff(data, page)
     if not deep:
-        planes, notes = px.decode_pillow(px.OPENERS["tiff"](BytesIO(data)))
+        planes, notes = px.decode_pillow(px.OPENERS["tiff"](BytesIO(px.unturned(data, page))))
         if page.bitspersample > 8:
             notes.append(f"{page.bitspersample} bits a channel converted to 8")
     if pages > 1:
         notes.append(f"{pages} pages: only the first one is taken")
-    return planes, md.tiff_metadata(data), notes
+    metadata, more = md.tiff_metadata(data)
+    return planes, metadata, notes + more
 
 
 def _left_out(image: Image.Image, data: bytes) -> list[str]:

@@ -194,8 +194,8 @@ def pillow_metadata(image: Image.Image) -> Metadata:
     )
 
 
-def tiff_metadata(data: bytes) -> Metadata:
-    """What a TIFF file's first directory says; its EXIF is a copy without the pixels."""
+def tiff_metadata(data: bytes) -> tuple[Metadata, list[str]]:
+    """What a TIFF file's first directory says, less its pixels; and what of it is lost."""
     exif = Image.Exif()
     exif.load_from_fp(BytesIO(data))
     exif.bigtiff = False
@@ -204,12 +204,15 @@ def tiff_metadata(data: bytes) -> Metadata:
     icc, xmp = exif.get(ICC), exif.get(XMP)
     for tag in PIXEL_TAGS & set(exif):
         del exif[tag]
-    return Metadata(
-        icc=icc or None,
-        exif=exif.tobytes().removeprefix(b"Exif\0\0") if len(exif) else None,
-        xmp=bytes(xmp) if xmp else None,
-        dpi=_dpi(float(x) * per_unit, float(y) * per_unit),
-    )
+    try:
+        blob, notes = exif.tobytes(), []
+    except (ValueError, TypeError, AttributeError, struct.error):  # Pillow's, on odd values
+        kept = Image.Exif()
+        kept[ORIENTATION] = exif.get(ORIENTATION, 1)
+        blob, notes = kept.tobytes(), ["EXIF is damaged and is dropped"]
+    dpi = _dpi(float(x) * per_unit, float(y) * per_unit)
+    blob = blob.removeprefix(b"Exif\0\0") if len(exif) else b""
+    return Metadata(icc or None, blob or None, bytes(xmp) if xmp else None, dpi), notes
 
 
 def _dpi(x: float, y: float) -> tuple[float, float] | None:

@@ -6,8 +6,10 @@ Pillow opens 16-bit RGB as 8-bit without a word, so 16-bit files never go throug
 
 import logging
 import struct
+import warnings
 from collections.abc import Callable, Iterator
 from io import BytesIO
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -29,6 +31,7 @@ from PIL import (
 from blurdm_cli.media import metadata as md
 
 Planes = UInt8[np.ndarray, "height width channels"] | UInt16[np.ndarray, "height width channels"]
+NewPlanes = UInt8[np.ndarray, "rows columns planes"] | UInt16[np.ndarray, "rows columns planes"]
 Plane = UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]
 
 RAW, VIDEO = "a RAW file", "a video"
@@ -68,6 +71,30 @@ MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 # Both libraries would talk on stderr of every oddity in a file that is then read or refused.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+class Quiet:
+    """Holds Python's warnings back while any thread is inside: several may read photos at once.
+
+    `warnings.catch_warnings` in each of them would restore what another one had set.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside = Lock(), 0
+        self._held = warnings.catch_warnings(action="ignore")
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._held = warnings.catch_warnings(action="ignore")
+                self._held.__enter__()
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._held.__exit__(None, None, None)
 
 
 class TooLarge(ValueError):
@@ -110,8 +137,7 @@ def decode_pillow(image: ImageFile.ImageFile) -> tuple[Planes, list[str]]:
         ready, notes = _to_srgb(image), [f"{mode} converted to RGB"]
     elif mode not in MODES:
         raise Unsupported(f"a photo with pixels of type {mode}")
-    planes = np.asarray(ready)
-    return planes.reshape(ready.height, ready.width, -1), notes
+    return np.asarray(ready).reshape(ready.height, ready.width, -1), notes
 
 
 def _with_transparency(image: Image.Image) -> str:
@@ -133,7 +159,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
         srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
         converted = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
         return converted or image.convert("RGB")
-    except ImageCms.PyCMSError as error:
+    except (ImageCms.PyCMSError, OSError) as error:
         if image.mode == "LAB":
             raise Unsupported("a Lab photo of this kind") from error
         return image.convert("RGB")
@@ -173,7 +199,7 @@ def decode_deep_tiff(data: bytes, page: tifffile.TiffPage) -> tuple[Planes, list
         if samples.ndim == 3 and page.planarconfig == 2:
             samples = samples.transpose(1, 2, 0)
     except ValueError:  # a compression for which tifffile wants one more package
-        samples = _from_opencv(_unturned(data, page))
+        samples = _from_opencv(unturned(data, page))
     samples = samples.reshape(page.imagelength, page.imagewidth, -1)
     if samples.shape[2] != page.samplesperpixel:
         raise Unsupported("a 16-bit TIFF file with these channels and this compression")
@@ -187,8 +213,8 @@ def decode_deep_tiff(data: bytes, page: tifffile.TiffPage) -> tuple[Planes, list
     return planes, notes + more
 
 
-def _unturned(data: bytes, page: tifffile.TiffPage) -> bytes:
-    """The same file with Orientation 1: OpenCV turns TIFF pixels, whatever it is told."""
+def unturned(data: bytes, page: tifffile.TiffPage) -> bytes:
+    """The same file with Orientation 1: Pillow and OpenCV turn TIFF pixels unasked."""
     tag = page.tags.get(md.ORIENTATION)
     if tag is None or tag.value == 1:
         return data
@@ -198,7 +224,7 @@ def _unturned(data: bytes, page: tifffile.TiffPage) -> bytes:
 
 def _to_16_bit(samples: Shaped[np.ndarray, "h w c"]) -> tuple[Planes, list[str]]:
     if samples.dtype.kind == "u" and samples.dtype.itemsize == 2:
-        return np.array(samples, dtype=np.uint16, order="C", copy=not samples.flags.writeable), []
+        return np.require(samples, np.uint16, ["C", "W"]), []
     planes = np.empty(samples.shape, np.uint16)
     if samples.dtype.kind == "u":
         shift = 8 * samples.dtype.itemsize - 16
@@ -210,8 +236,7 @@ def _to_16_bit(samples: Shaped[np.ndarray, "h w c"]) -> tuple[Planes, list[str]]
             planes[rows] = np.clip(values, 0, 1) * 65535 + 0.5
     else:
         raise Unsupported("a TIFF file of signed numbers")
-    kind = "floating point" if samples.dtype.kind == "f" else "integers"
-    return planes, [f"{8 * samples.dtype.itemsize}-bit {kind} converted to 16 bit"]
+    return planes, [f"{samples.dtype.name} converted to 16 bit"]
 
 
 def _divide_by_alpha(planes: Planes) -> None:
@@ -226,10 +251,9 @@ def strips(array: Shaped[np.ndarray, "h ..."]) -> Iterator[slice]:
     return (slice(top, top + rows) for top in range(0, len(array), rows))
 
 
-def upright(planes: Planes, orientation: int) -> Planes:
+def upright(planes: Planes, orientation: int) -> NewPlanes:
     """Turn the pixels as EXIF's Orientation, 1 to 8, says that they are to be seen."""
-    if orientation >= 5:
-        planes = planes.swapaxes(0, 1)
+    planes = planes.swapaxes(0, 1) if orientation >= 5 else planes
     rows = -1 if orientation in (3, 4, 7, 8) else 1
     columns = -1 if orientation in (2, 3, 6, 7) else 1
     return planes[::rows, ::columns]
@@ -265,7 +289,7 @@ def to_8_bit(planes: Planes) -> UInt8[np.ndarray, "height width channels"]:
     return cv2.convertScaleAbs(planes, alpha=255 / 65535).reshape(planes.shape)
 
 
-def over_white(planes: Planes) -> Planes:
+def over_white(planes: Planes) -> NewPlanes:
     """Lay gray or RGB with alpha over white; the alpha is gone."""
     flat = np.empty((*planes.shape[:2], planes.shape[2] - 1), planes.dtype)
     white = np.uint32(np.iinfo(planes.dtype).max)

