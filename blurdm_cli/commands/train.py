@@ -107,7 +107,8 @@ def train(
     limit = time.monotonic() + time_limit if time_limit else math.inf
     machine = _machine(device, limit, resume)
     source, validation, described = _read_data(data, frames, frames_share, val, machine.device)
-    spec = replace(spec, name=name, training={"data": described})
+    history = {"data": described} | ({"from": found.spec.training} if found else {})
+    spec = replace(spec, name=name, training=history)
     options = {"batch": batch, "crop": crop, "learning_rate": learning_rate}
     changed = {key: value for key, value in options.items() if value}
     changed |= {"evaluate_every": evaluate_every, "seed": seed}

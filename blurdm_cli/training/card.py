@@ -1,5 +1,8 @@
 """The model card that a training run writes: what the run knows of its own model."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from blurdm_cli.spec import ModelSpec
 
 STAGE_COLUMNS = (
@@ -15,10 +18,9 @@ STAGE_COLUMNS = (
 
 def model_card(spec: ModelSpec) -> str:
     """Markdown: the networks, the data and the three stages of a trained model."""
-    stages = {name: row for name, row in spec.training.items() if isinstance(row, dict)}
     rows = [
         f"| {name} | " + " | ".join(str(row.get(column, "")) for column in STAGE_COLUMNS) + " |"
-        for name, row in stages.items()
+        for name, row in _stages(spec.training)
     ]
     heads = " | ".join(column.replace("_", " ") for column in STAGE_COLUMNS)
     return "\n".join(
@@ -38,3 +40,9 @@ def model_card(spec: ModelSpec) -> str:
             "",
         ]
     )
+
+
+def _stages(training: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """All stages in the order they were trained, those of the model it began from first."""
+    before = _stages(training["from"]) if "from" in training else []
+    return before + [(name, row) for name, row in training.items() if name.startswith("stage")]

@@ -53,7 +53,7 @@ class Synthesis:
     """Crops that move by less than a pixel."""
     object_share: float = 0.3
     """Crops with an object that moves on its own."""
-    noise_share: float = 0.5
+    noise_share: float = 0.8
     jpeg_share: float = 0.3
     highlight_share: float = 0.15
     """Crops whose lamps and reflections get back the light that the photo clipped."""
@@ -168,8 +168,8 @@ class PhotoCrops:
         gain = np.exp(rng.normal(-0.1, 0.25, (count, 1)) + rng.normal(0, 0.06, (count, 3)))
         linear = turned * _to(gain[:, :, None, None], turned)
         noisy = rng.random(count) < self.recipe.noise_share
-        shot = _to(noisy * 10 ** rng.uniform(-5, -3, count), linear)
-        read = _to(noisy * 10 ** rng.uniform(-4, -2.5, count), linear)
+        shot = _to(noisy * 10 ** rng.uniform(-4.5, -2.8, count), linear)
+        read = _to(noisy * 10 ** rng.uniform(-3.7, -2.3, count), linear)
         blurred = quantise(linear_to_srgb(add_noise(linear[-1].clamp(0, 1), shot, read)))
         compressed = np.flatnonzero(rng.random(count) < self.recipe.jpeg_share)
         if len(compressed):
