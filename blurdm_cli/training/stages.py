@@ -5,12 +5,14 @@ RUN/stageN/networks.safetensors what the stage learnt, once it is done
 RUN/model/                      the model folder: the newest that can deblur on its own
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from blurdm_cli import zoo
@@ -81,21 +83,19 @@ def train(
             the way.
     """
     networks = Networks(spec)
-    _begin(networks, spec, output, next(iter(recipes)), start)
-    history = dict(spec.training)
+    history = spec.training | _begin(networks, spec, output, next(iter(recipes)), start)
     for name, recipe in recipes.items():
         run = RunFolder(output / name)
         run.start({"stage": name, "model": spec.to_json(), **asdict(recipe)}, resume=machine.resume)
         result = run.folder / RESULT
         if machine.resume and result.exists():
-            networks.load_state_dict(load_file(result))
+            history |= _load(networks, result)
             continue
         objective = OBJECTIVES[name](networks, recipe)
         last = fit(objective, source, validation, recipe, machine, run, partial(report, name))
         history[name] = asdict(recipe) | last.outcome()
         if last.fraction == 1:
-            state = networks.state_dict()
-            save_file({key: value.contiguous() for key, value in state.items()}, result)
+            _save(networks, history, result)
         if isinstance(objective, WholeModel):
             trained = replace(spec, training=history)
             zoo.write(output / "model", trained, networks.weights(), model_card(trained))
@@ -106,18 +106,31 @@ def train(
 
 def _begin(
     networks: Networks, spec: ModelSpec, output: Path, first: str, start: zoo.Model | None
-) -> None:
-    """Load what the first stage starts from."""
+) -> dict[str, Any]:
+    """Load what the first stage starts from, and say how that was trained."""
     if start is not None:
         networks.network = build(start.spec, start.weights())
-        return
+        return {}
     order = stages_of(spec)
     before = order.index(first) - 1
-    if before >= 0:
-        result = output / order[before] / RESULT
-        if not result.exists():
-            raise TrainingError(
-                f"{first} starts from {order[before]}, which is not done: {result} is missing",
-                hint="Run `blurdm train all`, or name a model to start from: --from MODEL",
-            )
-        networks.load_state_dict(load_file(result))
+    if before < 0:
+        return {}
+    result = output / order[before] / RESULT
+    if not result.exists():
+        raise TrainingError(
+            f"{first} starts from {order[before]}, which is not done: {result} is missing",
+            hint="Run `blurdm train all`, or name a model to start from: --from MODEL",
+        )
+    return _load(networks, result)
+
+
+def _save(networks: Networks, history: dict[str, Any], result: Path) -> None:
+    state = {name: value.contiguous() for name, value in networks.state_dict().items()}
+    save_file(state, result, metadata={"history": json.dumps(history)})
+
+
+def _load(networks: Networks, result: Path) -> dict[str, Any]:
+    """Load what a stage has learnt, and say how it and those before it were trained."""
+    networks.load_state_dict(load_file(result))
+    with safe_open(result, "pt") as file:
+        return json.loads(file.metadata()["history"])

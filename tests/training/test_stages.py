@@ -102,6 +102,8 @@ def test_a_later_stage_begins_with_what_the_one_before_has_learnt(
     assert "train all" in str(caught.value.hint)
     for name, recipe in recipes(2).items():
         assert stages.train({name: recipe}, spec, Same(batch), validation, tmp_path, Machine())
+    history = zoo.find(str(tmp_path / "model")).spec.training
+    assert [history[name]["steps_done"] for name in stages.RECIPES] == [2, 2, 2]
 
 
 def test_a_model_can_be_trained_on(spec: ModelSpec, batch: Batch, tmp_path: Path) -> None:
