@@ -2,29 +2,64 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from blurdm_cli.commands.console import hold_progress, print_data, print_json
 
+if TYPE_CHECKING:
+    from blurdm_cli.training.evaluation import Deblur, Scores
+    from blurdm_cli.training.layouts import PairFiles
+
+
+class Alignment(StrEnum):
+    """As `training.evaluation.Align`."""
+
+    none = "none"
+    shift = "shift"
+    homography = "homography"
+
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="A model's name, or the path of its folder.")],
     data: Annotated[
-        Path, typer.Option(help="Folder of pairs: input/ and target/, or blur/ and sharp/.")
+        Path,
+        typer.Option(
+            help="Pairs: input/ and target/, blur/ and sharp/, the folders of GoPro and HIDE,"
+            " or a list of RealBlur."
+        ),
     ],
     align: Annotated[
-        bool, typer.Option(help="Score after the best shift by up to 4 pixels.")
+        Alignment,
+        typer.Option(
+            help="Score after the best shift by up to 4 pixels, or after the best homography"
+            " (as RealBlur is scored)."
+        ),
+    ] = Alignment.none,
+    gamma: Annotated[
+        bool, typer.Option("--gamma", help="Of GoPro: blur_gamma/ instead of blur/.")
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
     tile: Annotated[int | None, typer.Option(help="Side of a tile, pixels (the model's).")] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="An array on stdout: each pair, then the mean.")
+        bool, typer.Option("--json", help="On stdout: all pairs, the mean, the gain's interval.")
     ] = False,
+    table: Annotated[
+        Path | None, typer.Option("--csv", help="Also write a row a pair to this file.")
+    ] = None,
+    grid: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write this PNG: blurred, restored and sharp, of the pair with the"
+            " least, the median and the largest gain."
+        ),
+    ] = None,
 ) -> None:
     """Measure a model: PSNR and SSIM of blurred and restored photos against the sharp ones.
 
@@ -33,23 +68,76 @@ def evaluate(
     """
     from blurdm_cli.engine.deblur import Deblurrer
     from blurdm_cli.training import evaluation
-    from blurdm_cli.training.pairs import read_pairs
+    from blurdm_cli.training.layouts import find_pairs
 
-    pairs = read_pairs(data)
+    files = find_pairs(data, gamma=gamma)
     deblurrer = Deblurrer.open(model, device=device, precision=precision, tile=tile)
-    scores: list[evaluation.Scores] = []
+    scores: list[Scores] = []
     with hold_progress(model) as advance:
-        for score in evaluation.evaluate(deblurrer, pairs, align=align):
+        pairs = ((file.name, file.read()) for file in files)
+        for score in evaluation.evaluate(deblurrer, pairs, align=align.value):
             scores.append(score)
-            advance(len(scores) / len(pairs), score.name)
-    scores.append(evaluation.mean(scores))
+            advance(len(scores) / len(files), score.name)
+    mean, (low, high) = evaluation.mean(scores), evaluation.interval(scores)
+    if table:
+        _write_csv(table, scores)
+    if grid:
+        chosen = {score.name for score in evaluation.worst_median_best(scores)}
+        _write_grid(grid, [file for file in files if file.name in chosen], deblurrer)
     if as_json:
-        print_json([asdict(score) for score in scores])
+        facts: dict[str, Any] = {"model": deblurrer.spec.name, "data": str(data), "align": align}
+        gain = {"mean": mean.gain, "low": low, "high": high}
+        print_json({**facts, "pairs": list(map(_row, scores)), "mean": _row(mean), "gain": gain})
         return
-    print_data(f"{'':<24}  PSNR blurred  restored    gain   SSIM blurred  restored   sharp kept")
-    for s in scores:
+    width = max(24, *(len(score.name) for score in scores))
+    print_data(
+        f"{'':<{width}}  PSNR blurred  restored    gain   SSIM blurred  restored"
+        "   3-D blurred  restored   sharp kept"
+    )
+    for s in [*scores, mean]:
         print_data(
-            f"{s.name:<24}{s.psnr_blurred:14.2f}{s.psnr_restored:10.2f}"
-            f"{s.psnr_restored - s.psnr_blurred:+8.2f}"
-            f"{s.ssim_blurred:15.4f}{s.ssim_restored:10.4f}{s.psnr_sharp:13.2f}"
+            f"{s.name:<{width}}{s.psnr_blurred:14.2f}{s.psnr_restored:10.2f}{s.gain:+8.2f}"
+            f"{s.ssim_blurred:15.4f}{s.ssim_restored:10.4f}"
+            f"{s.ssim_3d_blurred:14.4f}{s.ssim_3d_restored:10.4f}{s.psnr_sharp:13.2f}"
         )
+    print_data(
+        f"{len(scores)} pairs; mean gain {mean.gain:+.2f} dB, 95 %: {low:+.2f} to {high:+.2f}"
+    )
+
+
+def _row(score: Scores) -> dict[str, Any]:
+    return {**asdict(score), "gain": score.gain}
+
+
+def _write_csv(path: Path, scores: list[Scores]) -> None:
+    from blurdm_cli.media.files import atomic_output
+
+    rows = [_row(score) for score in scores]
+    with atomic_output(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _write_grid(path: Path, files: list[PairFiles], deblur: Deblur) -> None:
+    """Write the middles of some pairs: a row a pair, in the order of the files."""
+    import cv2
+    import torch
+
+    from blurdm_cli.media.files import atomic_output
+    from blurdm_cli.training.evaluation import deblurred
+
+    rows = []
+    side = 512
+    for file in files:
+        blurred, sharp = file.read()
+        row = torch.stack([blurred, deblurred(deblur, blurred), sharp])
+        side = min(side, *row.shape[2:])
+        rows.append(row)
+    squares = []
+    for row in rows:
+        top, left = ((extent - side) // 2 for extent in row.shape[2:])
+        squares.append(row[:, :, top : top + side, left : left + side])
+    pixels = torch.stack(squares).permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)
+    with atomic_output(path) as part:
+        part.write_bytes(cv2.imencode(".png", pixels.numpy()[..., ::-1])[1].tobytes())

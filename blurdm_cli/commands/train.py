@@ -203,12 +203,13 @@ def _read_data(
 ) -> tuple[Source, Batch, list[str]]:
     """Read all training photos, and the crops to evaluate on; say what they are."""
     from blurdm_cli.training import pairs, synthesis
+    from blurdm_cli.training.layouts import flat_layout
 
     photos, pair_crops, described = [], [], []
     for folder in folders:
         if not folder.is_dir():
             raise InputError(f"{folder} is no folder")
-        if pairs.pair_layout(folder):
+        if flat_layout(folder):
             found = list(pairs.read_pairs(folder).values())
             pair_crops += [(blurred.to(device), sharp.to(device)) for blurred, sharp in found]
             described.append(f"{folder.name}: {len(found)} pairs")

@@ -1,10 +1,4 @@
-"""Training pairs that exist: folders of blurred and sharp photos, and high-speed frames.
-
-folder/                                   layout
-  input/*  target/*                       pairs, by equal file names
-  blur/*   sharp/*                        the same, as GoPro calls them
-  *                                       consecutive sharp frames (`read_frames`)
-"""
+"""Training pairs that exist: blurred and sharp photos, and consecutive high-speed frames."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,13 +12,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from blurdm_cli.errors import InputError, TrainingError
-from blurdm_cli.media.files import PHOTO_SUFFIXES
-from blurdm_cli.media.image import read_photo
 from blurdm_cli.physics.camera import linear_to_srgb, quantise, srgb_to_linear
 from blurdm_cli.physics.exposure import average
-
-PAIR_LAYOUTS = (("input", "target"), ("blur", "sharp"))
-"""Names of the folder of blurred photos and of the folder of sharp ones."""
+from blurdm_cli.training.layouts import Pair, PairFiles, find_pairs, photos_of, read_rgb
 
 
 @dataclass(frozen=True)
@@ -73,7 +63,7 @@ class Source(Protocol):
 class PairCrops:
     """Crops of pairs of photos."""
 
-    def __init__(self, pairs: Sequence[tuple[UInt8[Tensor, "3 h w"], UInt8[Tensor, "3 h w"]]]):
+    def __init__(self, pairs: Sequence[Pair]) -> None:
         self.pairs = list(pairs)
 
     def draw(self, order: Order) -> Batch:
@@ -137,25 +127,16 @@ class Mixture:
         )
 
 
-def read_pairs(folder: Path) -> dict[str, tuple[UInt8[Tensor, "3 h w"], UInt8[Tensor, "3 h w"]]]:
-    """Read a folder of pairs, by file name.
+def read_pairs(path: Path) -> dict[str, Pair]:
+    """Read pairs of any layout of `find_pairs`, by name.
 
     Raises:
-        InputError: the folder has none of `PAIR_LAYOUTS`, a photo has no partner, or
-            the two of a pair differ in size.
+        InputError: `find_pairs` does, or a photo cannot be read.
     """
-    layout = pair_layout(folder)
-    if layout is None:
-        known = ", ".join("/".join(names) for names in PAIR_LAYOUTS)
-        raise InputError(f"{folder} holds no pairs", hint=f"It needs the folders {known}")
-    blurred, sharp = (read_photos(folder / name) for name in layout)
-    if blurred.keys() != sharp.keys():
-        alone = sorted(blurred.keys() ^ sharp.keys())[0]
-        raise InputError(f"{alone} in {folder} has no partner")
-    for name in blurred:
-        if blurred[name].shape != sharp[name].shape:
-            raise InputError(f"The two of the pair {name} in {folder} differ in size")
-    return {name: (blurred[name], sharp[name]) for name in blurred}
+    files = find_pairs(path)
+    with ThreadPoolExecutor() as pool:
+        read = pool.map(PairFiles.read, files)
+        return {file.name: pair for file, pair in zip(files, read, strict=True)}
 
 
 def centre_crops(folder: Path, side: int) -> Batch:
@@ -175,14 +156,6 @@ def centre_crops(folder: Path, side: int) -> Batch:
     return Batch(blurred, sharp)
 
 
-def pair_layout(folder: Path) -> tuple[str, str] | None:
-    """The one of `PAIR_LAYOUTS` that a folder has, or None where it is no folder of pairs."""
-    for names in PAIR_LAYOUTS:
-        if all((folder / name).is_dir() for name in names):
-            return names
-    return None
-
-
 def read_frames(folder: Path, device: torch.device) -> UInt8[Tensor, "n 3 h w"]:
     """Read consecutive frames of one size, in the order of their names."""
     frames = list(read_photos(folder).values())
@@ -197,18 +170,9 @@ def read_photos(folder: Path) -> dict[str, UInt8[Tensor, "3 h w"]]:
     Raises:
         InputError: the folder holds no photo, or one that cannot be read.
     """
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES)
-    if not paths:
-        raise InputError(f"There is no photo in {folder}")
+    paths = photos_of(folder)
     with ThreadPoolExecutor() as pool:
-        return dict(zip((path.name for path in paths), pool.map(_read, paths), strict=True))
-
-
-def _read(path: Path) -> UInt8[Tensor, "3 h w"]:
-    pixels = read_photo(path).rgb()
-    if pixels.dtype == np.uint16:
-        pixels = (pixels // 257).astype(np.uint8)
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+        return dict(zip(paths, pool.map(read_rgb, paths.values()), strict=True))
 
 
 def random_crop(

@@ -43,7 +43,7 @@ def test_a_model_that_was_just_trained_is_scored_and_deblurs(
     deblurred = blurdm("deblur", sharp_photos / "0.png", "--model", run / "model")
 
     assert (trained.code, scored.code, deblurred.code) == (0, 0, 0)
-    assert scored.out.splitlines()[-1].startswith("mean")
+    assert scored.out.splitlines()[-2].startswith("mean")
     assert "mine" in blurdm("models", "show", run / "model").out
     for stage in ("stage1", "stage2", "stage3"):
         rows = list(csv.DictReader((run / stage / "losses.csv").read_text().splitlines()))

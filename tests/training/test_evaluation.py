@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from torch.nn.functional import avg_pool2d, interpolate
+from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, interpolate
 
 from blurdm_cli.training import evaluation
+from blurdm_cli.training.metrics import psnr
 
 
 def soft_photo(side: int = 96) -> torch.Tensor:
@@ -27,18 +28,56 @@ def test_half_a_pixel_is_found_too() -> None:
     assert shift == pytest.approx((0, 0.5), abs=0.13)
 
 
-@pytest.mark.parametrize("align", [False, True])
-def test_scores_of_a_model_that_changes_nothing(align: bool) -> None:
+@pytest.mark.parametrize("align", ["none", "shift", "homography"])
+def test_scores_of_a_model_that_changes_nothing(align: evaluation.Align) -> None:
     sharp = (soft_photo()[0] * 255).byte()
     blurred = torch.where(sharp > 100, sharp - 10, sharp + 10)
-    (scores,) = evaluation.evaluate(np.copy, {"a": (blurred, sharp)}, align=align)
+    (scores,) = evaluation.evaluate(np.copy, [("a", (blurred, sharp))], align=align)
 
-    assert scores.psnr_blurred == pytest.approx(20 * np.log10(255 / 10), abs=0.01)
+    tolerance = 1.0 if align == "homography" else 0.01  # it moves the photo a little
+    assert scores.psnr_blurred == pytest.approx(20 * np.log10(255 / 10), abs=tolerance)
     assert scores.psnr_restored == scores.psnr_blurred
     assert scores.ssim_restored == scores.ssim_blurred
     assert scores.psnr_sharp == 100
 
 
+def scores_with(*gains: float) -> list[evaluation.Scores]:
+    return [
+        evaluation.Scores(f"{number}", 20.0, 20 + gain, 0.5, 0.6, 0.7, 0.8, 50.0)
+        for number, gain in enumerate(gains)
+    ]
+
+
 def test_the_mean_is_of_each_figure() -> None:
-    rows = [evaluation.Scores(name, v, v + 1, v, v, 2 * v) for name, v in (("a", 1.0), ("b", 3.0))]
-    assert evaluation.mean(rows) == evaluation.Scores("mean", 2.0, 3.0, 2.0, 2.0, 4.0)
+    mean = evaluation.mean(scores_with(1.0, 3.0))
+    assert mean == evaluation.Scores("mean", 20, 22, 0.5, 0.6, 0.7, 0.8, 50)
+    assert mean.gain == 2
+
+
+def test_the_interval_is_two_standard_errors_wide_each_way() -> None:
+    gains = np.random.default_rng(0).normal(1.0, 0.5, 400)
+    low, high = evaluation.interval(scores_with(*gains))
+    error = gains.std() / np.sqrt(len(gains))
+    assert (low, high) == pytest.approx(gains.mean() + np.array([-1.96, 1.96]) * error, abs=0.01)
+    assert evaluation.interval(scores_with(0.7)) == pytest.approx((0.7, 0.7))
+
+
+def test_the_worst_the_median_and_the_best_pair() -> None:
+    chosen = evaluation.worst_median_best(scores_with(3, -1, 2, 5, 0))
+    assert [score.gain for score in chosen] == [-1, 2, 5]
+    assert len(evaluation.worst_median_best(scores_with(1.0))) == 1
+
+
+def test_a_photo_that_was_warped_is_warped_back() -> None:
+    """Turned by half a degree and moved by a pixel: PSNR rises by 10 dB inside the photo."""
+    wanted = soft_photo(144)
+    angle = np.deg2rad(0.5)
+    turn = [[np.cos(angle), -np.sin(angle), 0.02], [np.sin(angle), np.cos(angle), 0]]
+    grid = affine_grid(
+        torch.tensor([turn], dtype=torch.float32), [1, 3, 144, 144], align_corners=False
+    )
+    found = grid_sample(wanted, grid, padding_mode="reflection", align_corners=False)
+    moved, inside = evaluation.best_homography(found, wanted)
+    gained = psnr(moved, wanted, inside) - psnr(found, wanted, inside)
+    assert gained.item() > 10
+    assert 0.9 < inside.float().mean() < 1

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from blurdm_cli.training.losses import charbonnier, frequency_distance, image_loss
-from blurdm_cli.training.metrics import psnr, ssim
+from blurdm_cli.training.metrics import psnr, ssim, ssim_3d
 
 
 def images(seed: int = 0) -> torch.Tensor:
@@ -26,6 +26,31 @@ def test_ssim_of_flat_images_compares_their_brightness() -> None:
     dark, bright = torch.full((1, 3, 16, 16), 0.2), torch.full((1, 3, 16, 16), 0.6)
     expected = (2 * 0.2 * 0.6 + 1e-4) / (0.2**2 + 0.6**2 + 1e-4)
     assert ssim(dark, bright).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_3d_ssim_is_that_of_one_channel_where_all_three_are_equal() -> None:
+    gray, other = (images(seed)[:, :1].expand(-1, 3, -1, -1) for seed in (0, 1))
+    inner = (..., slice(5, -5), slice(5, -5))
+    everywhere, cut = torch.zeros(2, 1, 24, 28, dtype=torch.bool), torch.ones(2, 1, 14, 18)
+    everywhere[inner] = cut.bool()
+    assert ssim_3d(gray, other, everywhere).tolist() == pytest.approx(ssim(gray, other).tolist())
+
+
+def test_3d_ssim_takes_a_colour_cast_for_structure() -> None:
+    gray = torch.full((1, 3, 24, 24), 0.5)
+    cast = gray + torch.tensor([0.2, 0.0, -0.2])[:, None, None]
+    assert ssim(cast, gray).item() > 0.9
+    assert ssim_3d(cast, gray).item() < 0.1
+    assert ssim_3d(cast, cast).item() == pytest.approx(1)
+
+
+def test_only_what_is_inside_counts() -> None:
+    found = images().clone()
+    found[..., :14] = images(1)[..., :14]
+    right = torch.zeros(2, 1, 24, 28, dtype=torch.bool)
+    right[..., 20:] = True
+    assert psnr(found, images(), right).tolist() == [100, 100]
+    assert ssim(found, images(), right).tolist() == pytest.approx([1, 1])
 
 
 def test_charbonnier_is_the_mean_absolute_error_where_errors_are_large() -> None:

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from blurdm_cli.errors import InputError, TrainingError
-from blurdm_cli.training import pairs
+from blurdm_cli.training import layouts, pairs
 from blurdm_cli.training.pairs import FrameCrops, Mixture, Order, PairCrops
 
 
@@ -18,7 +18,7 @@ def write(path: Path, height: int = 40, width: int = 50, seed: int = 0) -> np.nd
     return pixels
 
 
-@pytest.mark.parametrize("layout", pairs.PAIR_LAYOUTS)
+@pytest.mark.parametrize("layout", layouts.FLAT_LAYOUTS)
 def test_pairs_are_read_by_name(tmp_path: Path, layout: tuple[str, str]) -> None:
     for name in ("b.png", "a.png"):
         for number, kind in enumerate(layout):

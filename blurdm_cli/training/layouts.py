@@ -1,0 +1,149 @@
+"""Where the photos of a set of pairs lie.
+
+path                                       layout
+  input/*       target/*                   flat; blur/ and sharp/, blurred/ and sharp/ too
+  VIDEO/blur/*  VIDEO/sharp/*              GoPro; blur_gamma/ where it is asked for
+  test/KIND/*   GT/*                       HIDE
+  LIST.txt                                 RealBlur: a line a pair, "sharp blurred", from the list
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from blurdm_cli.errors import InputError
+from blurdm_cli.media.files import PHOTO_SUFFIXES
+from blurdm_cli.media.image import read_photo
+
+FLAT_LAYOUTS = (("input", "target"), ("blur", "sharp"), ("blurred", "sharp"))
+"""Names of the folder of blurred photos and of the folder of sharp ones."""
+
+Pair = tuple[UInt8[Tensor, "3 h w"], UInt8[Tensor, "3 h w"]]
+"""A blurred photo and the sharp one."""
+
+
+@dataclass(frozen=True)
+class PairFiles:
+    """The two files of a pair."""
+
+    name: str
+    blurred: Path
+    sharp: Path
+
+    def read(self) -> Pair:
+        """Read both as 8-bit RGB.
+
+        Raises:
+            InputError: one cannot be read, or they differ in size.
+        """
+        blurred, sharp = read_rgb(self.blurred), read_rgb(self.sharp)
+        if blurred.shape != sharp.shape:
+            raise InputError(f"The two of the pair {self.name} differ in size")
+        return blurred, sharp
+
+
+def find_pairs(path: Path, *, gamma: bool = False) -> list[PairFiles]:
+    """Find the pairs of any of the layouts above, in the order of their names.
+
+    Args:
+        path: the folder, or RealBlur's list.
+        gamma: of GoPro, take `blur_gamma` instead of `blur`.
+
+    Raises:
+        InputError: there are none, or one has no partner.
+    """
+    if path.is_file():
+        found = list(_listed(path))
+    elif names := flat_layout(path):
+        found = list(_matched(path / names[0], path / names[1]))
+    elif (path / "GT").is_dir() and (path / "test").is_dir():
+        found = list(_hide(path))
+    elif path.is_dir():
+        found = list(_videos(path, "blur_gamma" if gamma else "blur"))
+    else:
+        raise InputError(f"There is no {path}")
+    if not found:
+        known = ", ".join("/".join(names) for names in FLAT_LAYOUTS)
+        raise InputError(
+            f"{path} holds no pairs",
+            hint=f"It needs the folders {known}; or it is GoPro, HIDE or a RealBlur list",
+        )
+    return found
+
+
+def flat_layout(folder: Path) -> tuple[str, str] | None:
+    """The one of `FLAT_LAYOUTS` that a folder has, or None."""
+    for names in FLAT_LAYOUTS:
+        if all((folder / name).is_dir() for name in names):
+            return names
+    return None
+
+
+def photos_of(folder: Path) -> dict[str, Path]:
+    """The photos that lie in a folder, by file name, in the order of their names.
+
+    Raises:
+        InputError: there is none.
+    """
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES)
+    if not paths:
+        raise InputError(f"There is no photo in {folder}")
+    return {path.name: path for path in paths}
+
+
+def read_rgb(path: Path) -> UInt8[Tensor, "3 h w"]:
+    """Read a photo as 8-bit RGB."""
+    pixels = read_photo(path).rgb()
+    if pixels.dtype == np.uint16:
+        pixels = (pixels // 257).astype(np.uint8)
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+
+
+def _matched(blurred: Path, sharp: Path, prefix: str = "") -> Iterator[PairFiles]:
+    """The photos of two folders, by equal names; each must have its partner."""
+    ours, theirs = photos_of(blurred), photos_of(sharp)
+    if alone := sorted(ours.keys() ^ theirs.keys()):
+        raise InputError(f"{alone[0]} in {blurred.parent} has no partner")
+    return (PairFiles(prefix + name, ours[name], theirs[name]) for name in ours)
+
+
+def _videos(root: Path, blurred: str) -> Iterator[PairFiles]:
+    for video in sorted(path for path in root.iterdir() if path.is_dir()):
+        if (video / blurred).is_dir() and (video / "sharp").is_dir():
+            yield from _matched(video / blurred, video / "sharp", f"{video.name}/")
+
+
+def _hide(root: Path) -> Iterator[PairFiles]:
+    sharp = photos_of(root / "GT")
+    for folder in sorted(path for path in (root / "test").iterdir() if path.is_dir()):
+        for name, path in photos_of(folder).items():
+            if name not in sharp:
+                raise InputError(f"{name} in {folder} has no partner")
+            yield PairFiles(f"{folder.name}/{name}", path, sharp[name])
+
+
+def _listed(path: Path) -> Iterator[PairFiles]:
+    """Read RealBlur's list: two paths a line, and a third word in some versions."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no list of pairs: {error}") from error
+    for number, line in enumerate(lines, start=1):
+        words = line.split()
+        if not words:
+            continue
+        if len(words) < 2:
+            raise InputError(f"Line {number} of {path} does not name two photos")
+        sharp, blurred = (path.parent / word for word in words[:2])
+        for photo in (sharp, blurred):
+            if not photo.is_file():
+                raise InputError(
+                    f"Line {number} of {path} names {photo}, which is not there",
+                    hint="The list lies in the folder that its paths start from",
+                )
+        yield PairFiles(f"{blurred.parent.parent.name}/{blurred.name}", blurred, sharp)
