@@ -11,6 +11,7 @@ from blurdm_cli.commands.console import print_data, report
 from blurdm_cli.commands.deblur import deblur
 from blurdm_cli.commands.doctor import doctor
 from blurdm_cli.commands.evaluate import evaluate
+from blurdm_cli.commands.synth import synth
 from blurdm_cli.commands.train import train
 from blurdm_cli.errors import BlurdmError
 
@@ -19,6 +20,7 @@ app.command()(deblur)
 app.add_typer(models.app, name="models")
 app.command()(train)
 app.command("eval")(evaluate)
+app.command()(synth)
 app.command()(doctor)
 
 

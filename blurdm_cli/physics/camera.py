@@ -8,7 +8,7 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, interpolate
+from torch.nn.functional import avg_pool2d, interpolate, pad
 
 
 def srgb_to_linear(encoded: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -40,6 +40,7 @@ def add_noise(
     linear: Float[Tensor, "n 3 h w"],
     shot: Float[Tensor, "n"],
     read: Float[Tensor, "n"],
+    generator: torch.Generator | None = None,
 ) -> Float[Tensor, "n 3 h w"]:
     """Add the noise of photons and of the sensor's electronics.
 
@@ -47,9 +48,11 @@ def add_noise(
         linear: light in [0, 1].
         shot: variance per unit of light, one an image.
         read: standard deviation in the dark, one an image.
+        generator: decides the noise; torch's own where there is none.
     """
     variance = shot[:, None, None, None] * linear + (read**2)[:, None, None, None]
-    return linear + variance.sqrt() * torch.randn_like(linear)
+    noise = torch.randn(linear.shape, generator=generator, device=linear.device)
+    return linear + variance.sqrt() * noise
 
 
 def quantise(encoded: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -78,10 +81,12 @@ def jpeg(
     Source: ITU-T T.81 with the IJG quality scale; no entropy coding, which loses nothing.
 
     Args:
-        encoded: sRGB images in [0, 1], with sides that are multiples of 16.
+        encoded: sRGB images in [0, 1].
         quality: 1 to 100, one an image.
         subsample: halve the chroma planes (4:2:0).
     """
+    height, width = encoded.shape[2:]
+    encoded = pad(encoded, (0, -width % 16, 0, -height % 16), mode="replicate")
     to_ycc = encoded.new_tensor(_TO_YCC)
     ycc = torch.einsum("ij,njhw->nihw", to_ycc, encoded * 255)
     percent = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)[:, None, None, None]
@@ -92,7 +97,7 @@ def jpeg(
         chroma = interpolate(chroma, scale_factor=2, mode="bilinear")
     ycc = torch.cat([luma, chroma], dim=1)
     rgb = torch.einsum("ij,njhw->nihw", torch.linalg.inv(to_ycc), ycc)
-    return quantise(rgb / 255)
+    return quantise(rgb[..., :height, :width] / 255)
 
 
 def _quantise_blocks(

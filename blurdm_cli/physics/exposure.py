@@ -40,18 +40,18 @@ class MovingObject:
 def expose(
     scene_linear: Float[Tensor, "3 h w"],
     path: Trajectory,
-    side: int,
+    size: tuple[int, int],
     *,
     thing: MovingObject | None = None,
     steps: int = 1,
-) -> Float[Tensor, "steps_and_one 3 side side"]:
+) -> Float[Tensor, "steps_and_one 3 rows columns"]:
     """Take a picture of a scene with a moving camera, and keep each partial exposure.
 
     Args:
         scene_linear: the sharp scene, with a margin around what the picture shows; what
             lies beyond the margin is taken from its edge.
         path: the camera's.
-        side: of the picture, in pixels, taken from the scene's middle.
+        size: height and width of the picture, in pixels, taken from the scene's middle.
         thing: an object in front of the scene, if any.
         steps: T, how many parts the exposure is cut into.
 
@@ -62,24 +62,24 @@ def expose(
         ValueError: the scene's margins are not whole pixels (a still camera would
             resample it), or negative.
     """
-    margins = [extent - side for extent in scene_linear.shape[1:]]
+    margins = [extent - side for extent, side in zip(scene_linear.shape[1:], size, strict=True)]
     if min(margins) < 0 or any(margin % 2 for margin in margins):
-        raise ValueError(f"a picture of {side} pixels from a scene of {scene_linear.shape}")
-    radius = side / 2
+        raise ValueError(f"a picture of {size} pixels from a scene of {scene_linear.shape}")
+    radius = max(size) / 2
     length = max(path.length(radius), thing.path.length(radius) if thing else 0.0)
     shell = max(1, math.ceil(length / SAMPLE_SPACING / (2 * steps)))
     count = 2 * steps * shell
     times = (np.arange(count) + 0.5) / count - 0.5
-    blurred = scene_linear.new_zeros(steps, 3, side, side)
+    blurred = scene_linear.new_zeros(steps, 3, *size)
     for first in range(0, count, CHUNK):
         chunk = times[first : first + CHUNK]
-        seen = _composite(scene_linear, path, thing, chunk, side)
+        seen = _composite(scene_linear, path, thing, chunk, size)
         # row t holds 1/n for the n instants in the middle t/T of the exposure, 0 for the others
         inside = np.abs(chunk) < np.arange(1, steps + 1)[:, None] / (2 * steps)
         share = inside / (np.arange(1, steps + 1)[:, None] * 2 * shell)
         weights = torch.from_numpy(share).to(seen)
         blurred += (weights @ seen.flatten(1)).view_as(blurred)
-    return torch.cat([_composite(scene_linear, None, thing, None, side), blurred])
+    return torch.cat([_composite(scene_linear, None, thing, None, size), blurred])
 
 
 def average(frames_linear: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "3 h w"]:
@@ -108,29 +108,32 @@ def _composite(
     path: Trajectory | None,
     thing: MovingObject | None,
     times: np.ndarray | None,
-    side: int,
-) -> Float[Tensor, "n 3 {side} {side}"]:
+    size: tuple[int, int],
+) -> Float[Tensor, "n 3 {size[0]} {size[1]}"]:
     """What the sensor sees at each time; no time is the instant in the exposure's middle."""
-    seen = _look(scene, path, times, side)
+    seen = _look(scene, path, times, size)
     if thing is None:
         return seen
     # light is multiplied by opacity before it moves, so that soft edges stay true
-    layer = _look(torch.cat([thing.light * thing.mask, thing.mask]), thing.path, times, side)
+    layer = _look(torch.cat([thing.light * thing.mask, thing.mask]), thing.path, times, size)
     return layer[:, :3] + (1 - layer[:, 3:]) * seen
 
 
 def _look(
-    layer: Float[Tensor, "c h w"], path: Trajectory | None, times: np.ndarray | None, side: int
-) -> Float[Tensor, "n c {side} {side}"]:
-    """What a picture of `side` pixels shows of a layer at each time, where nothing hides it."""
+    layer: Float[Tensor, "c h w"],
+    path: Trajectory | None,
+    times: np.ndarray | None,
+    size: tuple[int, int],
+) -> Float[Tensor, "n c {size[0]} {size[1]}"]:
+    """What a picture of this size shows of a layer at each time, where nothing hides it."""
     height, width = layer.shape[1:]
     if path is None or times is None:
-        top, left = (height - side) // 2, (width - side) // 2
-        return layer[None, :, top : top + side, left : left + side]
+        top, left = (height - size[0]) // 2, (width - size[1]) // 2
+        return layer[None, :, top : top + size[0], left : left + size[1]]
     matrices = path.affine(times) * np.array([2 / width, 2 / height])[:, None]
     across = torch.from_numpy(matrices).to(layer.device, torch.float32)[..., None, None]
-    axis = torch.arange(side, device=layer.device) - (side - 1) / 2
-    grid = across[:, :, 0] * axis + (across[:, :, 1] * axis[:, None] + across[:, :, 2])
+    down, right = (torch.arange(side, device=layer.device) - (side - 1) / 2 for side in size)
+    grid = across[:, :, 0] * right + (across[:, :, 1] * down[:, None] + across[:, :, 2])
     return grid_sample(
         layer.expand(len(times), -1, -1, -1),
         grid.movedim(1, -1),

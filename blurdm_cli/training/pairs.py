@@ -19,11 +19,11 @@ from blurdm_cli.training.layouts import Pair, PairFiles, find_pairs, photos_of, 
 
 @dataclass(frozen=True)
 class Batch:
-    """Training crops: sRGB-encoded, in [0, 1]."""
+    """Blurred and sharp images: sRGB-encoded, in [0, 1]."""
 
-    blurred: Float[Tensor, "n 3 side side"]
-    sharp: Float[Tensor, "n 3 side side"]
-    partial: Float[Tensor, "steps_and_one n 3 side side"] | None = None
+    blurred: Float[Tensor, "n 3 h w"]
+    sharp: Float[Tensor, "n 3 h w"]
+    partial: Float[Tensor, "steps_and_one n 3 h w"] | None = None
     """I_0 … I_T without noise, where the blur was made by us and they were asked for."""
 
 

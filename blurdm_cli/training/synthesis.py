@@ -7,8 +7,9 @@
 The second line costs most, so that each exposure is photographed several times.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from blurdm_cli.physics.camera import (
 )
 from blurdm_cli.physics.exposure import MovingObject, expose, random_mask
 from blurdm_cli.physics.trajectory import random_trajectory
+from blurdm_cli.training.layouts import Pair
 from blurdm_cli.training.pairs import Batch, Order, turn
 
 CELL = 32
@@ -132,54 +134,121 @@ class PhotoCrops:
             ).squeeze(0)
         return scene
 
-    def _light(self, rng: np.random.Generator, side: int) -> Float[Tensor, "3 {side} {side}"]:
-        """Turn a scene into light, now and then with bright lamps."""
-        linear = srgb_to_linear(self._scene(rng, side))
-        if rng.random() < self.recipe.highlight_share:
-            linear = lift_highlights(linear, rng.uniform(0.6, 0.9), rng.uniform(2, 12))
-        return linear
-
     def _expose(
         self, rng: np.random.Generator, side: int, steps: int, reach: float
     ) -> Float[Tensor, "steps_and_one 3 {side} {side}"]:
         """Blur one scene; a piece of another one is the object that moves before it."""
-        scene = self._light(rng, side + 2 * MARGIN)
-        path = random_trajectory(rng, self._length(rng, reach), side / 2)
-        thing = None
-        if rng.random() < self.recipe.object_share:
-            mask = random_mask(rng, *scene.shape[1:]).to(scene)
-            own = random_trajectory(rng, self._length(rng, reach), side / 2)
-            thing = MovingObject(self._light(rng, side + 2 * MARGIN), mask, own)
-            if rng.random() < 0.4:  # a tripod
-                path = path.scaled(0.0)
-        return expose(scene, path, side, thing=thing, steps=steps)
-
-    def _length(self, rng: np.random.Generator, reach: float) -> float:
-        if rng.random() < self.recipe.sharp_share:
-            return 0.0 if rng.random() < 0.5 else rng.random()
-        return 1 + (self.recipe.max_length * reach - 1) * rng.random() ** 3
+        extent = side + 2 * MARGIN
+        scene = self._scene(rng, extent)
+        blur = partial(_blur, steps=steps, reach=reach)
+        return blur(scene, lambda: self._scene(rng, extent), self.recipe, rng)
 
     def _photograph(
         self, exposures: Sequence[Float[Tensor, "steps_and_one 3 side side"]], order: Order
     ) -> Batch:
-        """Turn, choose brightness and white balance, clip, add noise, encode, compress."""
-        rng, count = order.rng(), order.count
+        """Turn the exposures, and develop them."""
+        rng = order.rng()
         turned = torch.stack([turn(exposure, rng) for exposure in exposures], dim=1)
-        gain = np.exp(rng.normal(-0.1, 0.25, (count, 1)) + rng.normal(0, 0.06, (count, 3)))
-        linear = turned * _to(gain[:, :, None, None], turned)
-        noisy = rng.random(count) < self.recipe.noise_share
-        shot = _to(noisy * 10 ** rng.uniform(-4.5, -2.8, count), linear)
-        read = _to(noisy * 10 ** rng.uniform(-3.7, -2.3, count), linear)
-        blurred = quantise(linear_to_srgb(add_noise(linear[-1].clamp(0, 1), shot, read)))
-        compressed = np.flatnonzero(rng.random(count) < self.recipe.jpeg_share)
-        if len(compressed):
-            quality = _to(rng.uniform(60, 98, len(compressed)), linear)
-            subsample = bool(rng.random() < 0.6)
-            blurred[compressed] = jpeg(blurred[compressed], quality, subsample=subsample)
-        if order.partial_steps:
-            partial = linear_to_srgb(linear)
-            return Batch(blurred, partial[0], partial)
-        return Batch(blurred, linear_to_srgb(linear[0]))
+        return _develop(turned, self.recipe, rng, keep_partial=order.partial_steps > 0)
+
+
+def synthesise(
+    photo: UInt8[Tensor, "3 photo_h photo_w"],
+    other: UInt8[Tensor, "3 other_h other_w"],
+    recipe: Synthesis,
+    rng: np.random.Generator,
+) -> Pair:
+    """Blur a whole photo; a piece of another one may move before it.
+
+    Returns:
+        The blurred and the sharp photo, without the `MARGIN` on each side that blur
+        moves in from, and one row or column less where that is odd.
+
+    Raises:
+        TrainingError: the photo is no larger than its margins.
+    """
+    height, width = (extent - extent % 2 for extent in photo.shape[1:])
+    if min(height, width) <= 2 * MARGIN:
+        raise TrainingError(f"A photo of {width} x {height} pixels is too small to blur")
+    scene = photo[:, :height, :width] / 255
+
+    def thing() -> Tensor:
+        return interpolate(
+            other[None] / 255, size=(height, width), mode="bilinear", antialias=True
+        )[0]
+
+    exposure = _blur(scene, thing, recipe, rng)
+    batch = _develop(exposure[:, None], recipe, rng)
+    blurred, sharp = ((image[0] * 255).round().byte() for image in (batch.blurred, batch.sharp))
+    return blurred, sharp
+
+
+def _light(
+    scene: Float[Tensor, "3 h w"], recipe: Synthesis, rng: np.random.Generator
+) -> Float[Tensor, "3 h w"]:
+    """Turn a scene into light, now and then with bright lamps."""
+    linear = srgb_to_linear(scene)
+    if rng.random() < recipe.highlight_share:
+        linear = lift_highlights(linear, rng.uniform(0.6, 0.9), rng.uniform(2, 12))
+    return linear
+
+
+def _length(recipe: Synthesis, rng: np.random.Generator, reach: float) -> float:
+    """Draw how far the image moves, in pixels."""
+    if rng.random() < recipe.sharp_share:
+        return 0.0 if rng.random() < 0.5 else rng.random()
+    return 1 + (recipe.max_length * reach - 1) * rng.random() ** 3
+
+
+def _blur(
+    scene: Float[Tensor, "3 h w"],
+    thing: Callable[[], Float[Tensor, "3 h w"]],
+    recipe: Synthesis,
+    rng: np.random.Generator,
+    steps: int = 1,
+    reach: float = 1.0,
+) -> Float[Tensor, "steps_and_one 3 rows columns"]:
+    """The partial exposures of a scene within its margin, in linear light."""
+    linear = _light(scene, recipe, rng)
+    size = (linear.shape[1] - 2 * MARGIN, linear.shape[2] - 2 * MARGIN)
+    radius = max(size) / 2
+    path = random_trajectory(rng, _length(recipe, rng, reach), radius)
+    moving = None
+    if rng.random() < recipe.object_share:
+        mask = random_mask(rng, *linear.shape[1:]).to(linear)
+        own = random_trajectory(rng, _length(recipe, rng, reach), radius)
+        moving = MovingObject(_light(thing(), recipe, rng), mask, own)
+        if rng.random() < 0.4:  # a tripod
+            path = path.scaled(0.0)
+    return expose(linear, path, size, thing=moving, steps=steps)
+
+
+def _develop(
+    exposures: Float[Tensor, "steps_and_one n 3 h w"],
+    recipe: Synthesis,
+    rng: np.random.Generator,
+    *,
+    keep_partial: bool = False,
+) -> Batch:
+    """Choose brightness and white balance, clip, add noise, encode, compress."""
+    count = exposures.shape[1]
+    gain = np.exp(rng.normal(-0.1, 0.25, (count, 1)) + rng.normal(0, 0.06, (count, 3)))
+    linear = exposures * _to(gain[:, :, None, None], exposures)
+    noisy = rng.random(count) < recipe.noise_share
+    shot = _to(noisy * 10 ** rng.uniform(-4.5, -2.8, count), linear)
+    read = _to(noisy * 10 ** rng.uniform(-3.7, -2.3, count), linear)
+    generator = torch.Generator(linear.device).manual_seed(int(rng.integers(2**62)))
+    light = add_noise(linear[-1].clamp(0, 1), shot, read, generator)
+    blurred = quantise(linear_to_srgb(light))
+    compressed = np.flatnonzero(rng.random(count) < recipe.jpeg_share)
+    if len(compressed):
+        quality = _to(rng.uniform(60, 98, len(compressed)), linear)
+        subsample = bool(rng.random() < 0.6)
+        blurred[compressed] = jpeg(blurred[compressed], quality, subsample=subsample)
+    if keep_partial:
+        encoded = linear_to_srgb(linear)
+        return Batch(blurred, encoded[0], encoded)
+    return Batch(blurred, linear_to_srgb(linear[0]))
 
 
 def _detail(photo: UInt8[Tensor, "3 h w"]) -> np.ndarray:

@@ -57,3 +57,13 @@ def test_jpeg_loses_what_a_jpeg_file_loses(quality: int, subsample: bool) -> Non
     lost = ((pixels.astype(float) - theirs) ** 2).mean()
     assert 10 * np.log10(255**2 / error) > 42
     assert error < lost / 2
+
+
+def test_jpeg_of_an_odd_size_is_that_of_the_whole_blocks_it_covers() -> None:
+    photo, quality = smooth(), torch.tensor([40.0])
+    whole = camera.jpeg(photo, quality, subsample=False)
+    odd = camera.jpeg(photo[..., :-5, :-11], quality, subsample=False)
+    assert odd.shape[2:] == (photo.shape[2] - 5, photo.shape[3] - 11)
+    torch.testing.assert_close(
+        odd[..., :-16, :-16], whole[..., : odd.shape[2] - 16, : odd.shape[3] - 16]
+    )

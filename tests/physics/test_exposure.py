@@ -18,14 +18,14 @@ def scene(side: int = 96) -> torch.Tensor:
 
 
 def test_a_still_scene_stays_sharp() -> None:
-    exposures = expose(scene(), sweep(), 64, steps=5)
+    exposures = expose(scene(), sweep(), (64, 64), steps=5)
     assert (exposures[0] == scene()[:, 16:80, 16:80]).all()
     torch.testing.assert_close(exposures, exposures[:1].expand(6, -1, -1, -1), atol=1e-5, rtol=0)
 
 
 def test_a_straight_sweep_is_a_box_blur() -> None:
     image = avg_pool2d(scene(96)[None], 3, stride=1, padding=1)[0]  # less to interpolate
-    blurred = expose(image, sweep(right=9.0), 64)[-1]
+    blurred = expose(image, sweep(right=9.0), (64, 64))[-1]
     box = avg_pool2d(image[None], (1, 9), stride=1)[0][:, 16:80, 12:76]
     assert (blurred - box).abs().mean() < 0.01
     assert (blurred - image[:, 16:80, 16:80]).abs().mean() > 0.05
@@ -34,7 +34,7 @@ def test_a_straight_sweep_is_a_box_blur() -> None:
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_no_interval_of_the_exposure_gathers_less_than_no_light(steps: int) -> None:
     path = random_trajectory(np.random.default_rng(1), 24.0, 32.0)
-    exposures = expose(scene(), path, 64, steps=steps)
+    exposures = expose(scene(), path, (64, 64), steps=steps)
     light = exposures[1:] * torch.arange(1, steps + 1)[:, None, None, None]
     intervals = torch.diff(light, dim=0, prepend=torch.zeros_like(light[:1]))
     assert intervals.min() > -1e-5
@@ -43,13 +43,13 @@ def test_no_interval_of_the_exposure_gathers_less_than_no_light(steps: int) -> N
 
 def test_the_blurred_image_does_not_depend_on_the_number_of_partial_exposures() -> None:
     path = random_trajectory(np.random.default_rng(1), 24.0, 32.0)
-    once, parts = (expose(scene(), path, 64, steps=steps)[-1] for steps in (1, 5))
+    once, parts = (expose(scene(), path, (64, 64), steps=steps)[-1] for steps in (1, 5))
     assert (once - parts).abs().mean() < 0.005
 
 
 def test_longer_exposures_are_blurrier() -> None:
     path = random_trajectory(np.random.default_rng(1), 24.0, 32.0)
-    exposures = expose(scene(), path, 64, steps=5)
+    exposures = expose(scene(), path, (64, 64), steps=5)
     detail = exposures.diff(dim=-1).abs().mean(dim=(1, 2, 3))
     assert (detail.diff() < 0).all()
 
@@ -57,7 +57,9 @@ def test_longer_exposures_are_blurrier() -> None:
 def test_flat_light_stays_flat() -> None:
     flat = torch.full((3, 96, 96), 0.3)
     path = random_trajectory(np.random.default_rng(2), 40.0, 32.0)
-    torch.testing.assert_close(expose(flat, path, 64, steps=3), torch.full((4, 3, 64, 64), 0.3))
+    torch.testing.assert_close(
+        expose(flat, path, (64, 64), steps=3), torch.full((4, 3, 64, 64), 0.3)
+    )
 
 
 def test_with_a_camera_that_stands_only_the_object_is_blurred() -> None:
@@ -65,7 +67,7 @@ def test_with_a_camera_that_stands_only_the_object_is_blurred() -> None:
     mask[:, 40:56, 40:56] = 1
     thing = MovingObject(1 - scene(), mask, sweep(right=12.0))
 
-    first, last = expose(scene(), sweep(), 64, thing=thing)[[0, -1]]
+    first, last = expose(scene(), sweep(), (64, 64), thing=thing)[[0, -1]]
 
     changed = (first - last).abs().amax(dim=0) > 1e-4
     assert changed[24:40, 17:47].float().mean() > 0.9
@@ -91,4 +93,13 @@ def test_the_average_of_frames_is_their_mean() -> None:
 @pytest.mark.parametrize("side", [95, 98])
 def test_margins_that_are_no_whole_pixels_are_refused(side: int) -> None:
     with pytest.raises(ValueError, match="from a scene of"):
-        expose(scene(96), sweep(), side)
+        expose(scene(96), sweep(), (side, side))
+
+
+def test_a_wide_picture_holds_the_square_one_in_its_middle() -> None:
+    """For shifts alone; what turns, turns about the middle of the picture."""
+    image = torch.rand(3, 96, 160, generator=torch.Generator().manual_seed(0))
+    wide = expose(image, sweep(right=7.0, down=3.0), (64, 128), steps=2)
+    square = expose(image, sweep(right=7.0, down=3.0), (64, 64), steps=2)
+    assert wide.shape == (3, 3, 64, 128)
+    torch.testing.assert_close(wide[..., 32:96], square, atol=1e-4, rtol=0)

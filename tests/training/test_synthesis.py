@@ -7,7 +7,7 @@ import torch
 from blurdm_cli.errors import TrainingError
 from blurdm_cli.training import synthesis
 from blurdm_cli.training.pairs import Order
-from blurdm_cli.training.synthesis import PhotoCrops, Synthesis
+from blurdm_cli.training.synthesis import PhotoCrops, Synthesis, synthesise
 
 CLEAN = Synthesis(noise_share=0.0, jpeg_share=0.0, highlight_share=0.0)
 ORDER = Order(4, 32, seed=3, first=8)
@@ -53,11 +53,9 @@ def test_a_share_of_the_crops_is_sharp_and_the_rest_is_not(photos: list[torch.Te
 
 
 @pytest.mark.parametrize(("reach", "longest"), [(1.0, 60.0), (0.25, 15.0)])
-def test_blurs_are_as_long_as_they_may_be_and_no_longer(
-    photos: list[torch.Tensor], reach: float, longest: float
-) -> None:
-    source, rng = PhotoCrops(photos, CLEAN), np.random.default_rng(0)
-    lengths = np.array([source._length(rng, reach) for _ in range(3000)])
+def test_blurs_are_as_long_as_they_may_be_and_no_longer(reach: float, longest: float) -> None:
+    rng = np.random.default_rng(0)
+    lengths = np.array([synthesis._length(CLEAN, rng, reach) for _ in range(3000)])
     assert 0.95 * longest < lengths.max() <= longest
     assert 0.08 < (lengths < 1).mean() < 0.16
     assert np.median(lengths) < longest / 6
@@ -72,6 +70,11 @@ def test_partial_exposures_lead_from_the_sharp_to_the_blurred_crop(
     assert batch.partial.shape == (4, 4, 3, 32, 32)
     assert torch.equal(batch.partial[0], batch.sharp)
     assert (batch.partial[-1] - batch.blurred).abs().max() < 0.5 / 255 + 1e-6
+
+
+def test_an_order_decides_its_noise(photos: list[torch.Tensor]) -> None:
+    source = PhotoCrops(photos, replace(CLEAN, noise_share=1.0))
+    assert torch.equal(source.draw(ORDER).blurred, source.draw(ORDER).blurred)
 
 
 def test_noise_and_jpeg_change_the_blurred_crop_alone(photos: list[torch.Tensor]) -> None:
@@ -99,3 +102,23 @@ def test_photos_without_detail_are_refused() -> None:
 def test_small_photos_are_enlarged_to_a_crop() -> None:
     photo = torch.randint(256, (3, 40, 70), dtype=torch.uint8)
     assert PhotoCrops([photo], CLEAN).draw(ORDER).sharp.shape == (4, 3, 32, 32)
+
+
+@pytest.mark.parametrize(("height", "width"), [(96, 131), (101, 70)])
+def test_a_whole_photo_loses_its_margins_and_is_blurred(height: int, width: int) -> None:
+    photo, other = (
+        torch.randint(256, (3, *s), dtype=torch.uint8) for s in ((height, width), (50, 80))
+    )
+    recipe = replace(CLEAN, sharp_share=0.0, object_share=0.5)
+    made = [synthesise(photo, other, recipe, np.random.default_rng(seed)) for seed in range(8)]
+    for blurred, sharp in made:
+        assert blurred.shape == sharp.shape == (3, height // 2 * 2 - 64, width // 2 * 2 - 64)
+    kept = [(blurred.float().std() / sharp.float().std()).item() for blurred, sharp in made]
+    assert np.mean(kept) < 0.8
+    assert max(kept) < 1.05
+
+
+def test_a_photo_no_larger_than_its_margins_is_refused() -> None:
+    photo = torch.zeros(3, 64, 200, dtype=torch.uint8)
+    with pytest.raises(TrainingError, match="too small"):
+        synthesise(photo, photo, CLEAN, np.random.default_rng(0))

@@ -1,0 +1,150 @@
+"""blurdm synth: pairs of blurred and sharp photos, from sharp ones or from high-speed frames."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from blurdm_cli.commands.console import hold_progress, say
+from blurdm_cli.errors import InputError, OutputError, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from blurdm_cli.training.layouts import Pair
+
+
+def synth(
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="SHARP...", help="Sharp photos, and folders of them.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="New folder: input/, target/, synth.json.")
+    ],
+    count: Annotated[int, typer.Option(min=1, help="Pairs a photo.")] = 1,
+    largest: Annotated[
+        int, typer.Option(min=96, help="Longest side, pixels; larger photos are made smaller.")
+    ] = 1280,
+    max_length: Annotated[float, typer.Option(min=1, max=60, help="Longest blur, pixels.")] = 60,
+    sharp_share: Annotated[float, typer.Option(min=0, max=1, help="Nearly sharp pairs.")] = 0.12,
+    object_share: Annotated[float, typer.Option(min=0, max=1, help="With a moving object.")] = 0.3,
+    noise_share: Annotated[float, typer.Option(min=0, max=1, help="With noise.")] = 0.8,
+    jpeg_share: Annotated[float, typer.Option(min=0, max=1, help="With JPEG's damage.")] = 0.3,
+    average: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="The photos are consecutive high-speed frames: average this many of them"
+            " (odd), as GoPro was made, instead of blurring each.",
+        ),
+    ] = 0,
+    linear: Annotated[
+        bool, typer.Option(help="--average: in linear light, or of the encoded values.")
+    ] = True,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+) -> None:
+    """Make pairs to train or to evaluate on: blurred photos, and the sharp ones behind them.
+
+    The same photos, options and version give the same pairs. All settings are written to
+    synth.json.
+    """
+    from blurdm_cli import __version__
+    from blurdm_cli.media.files import gather_photos
+    from blurdm_cli.training.synthesis import Synthesis
+
+    if average and average % 2 == 0:
+        raise UsageError(
+            f"--average {average} has no frame in its middle", hint="Take an odd number"
+        )
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise OutputError(f"{output} exists and is not empty", hint="Name a new folder")
+    photos = sorted(path for path, _ in gather_photos(inputs))
+    if not photos:
+        raise InputError(f"There is no photo in {', '.join(map(str, inputs))}")
+    recipe = Synthesis(
+        max_length, sharp_share, object_share, noise_share, jpeg_share, shrink_share=0.0
+    )
+    if average:
+        number = len(photos) // average
+        pairs = _averaged(photos, average, linear)
+        settings: dict[str, Any] = {"average": average, "linear": linear}
+    else:
+        number = len(photos) * count
+        pairs = _blurred(photos, count, largest, recipe, seed)
+        settings = {"seed": seed, "count": count, "largest": largest, "synthesis": asdict(recipe)}
+    if not number:
+        raise InputError(f"{len(photos)} frames are too few to average {average} of them")
+    with hold_progress(output.name) as advance:
+        for done, (name, (blurred, sharp)) in enumerate(pairs, start=1):
+            _write(output / "input" / name, blurred)
+            _write(output / "target" / name, sharp)
+            advance(done / number, name)
+    settings |= {"version": __version__, "photos": [path.name for path in photos]}
+    (output / "synth.json").write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
+    say(f"{number} pairs: {output}")
+
+
+def _blurred(
+    photos: list[Path], count: int, largest: int, recipe: Any, seed: int
+) -> Iterator[tuple[str, Pair]]:
+    """Blur each photo `count` times; a piece of the next photo may move before it."""
+    import numpy as np
+
+    from blurdm_cli.training.synthesis import synthesise
+
+    following = _read_small(photos[0], largest)
+    for place, path in enumerate(photos):
+        photo, following = following, _read_small(photos[(place + 1) % len(photos)], largest)
+        for number in range(count):
+            rng = np.random.default_rng([seed, place, number])
+            name = f"{place * count + number:05d}_{path.stem}.png"
+            yield name, synthesise(photo, following, recipe, rng)
+
+
+def _averaged(photos: list[Path], length: int, linear: bool) -> Iterator[tuple[str, Pair]]:
+    """Average each `length` frames; the one in their middle is sharp."""
+    import torch
+
+    from blurdm_cli.physics.camera import linear_to_srgb, srgb_to_linear
+    from blurdm_cli.physics.exposure import average
+    from blurdm_cli.training.layouts import read_rgb
+
+    for place in range(len(photos) // length):
+        paths = photos[place * length : (place + 1) * length]
+        frames = [read_rgb(path) for path in paths]
+        if len({frame.shape for frame in frames}) > 1:
+            raise InputError(f"The frames from {paths[0]} on differ in size")
+        light = torch.stack(frames) / 255
+        blurred = linear_to_srgb(average(srgb_to_linear(light))) if linear else average(light)
+        middle = length // 2
+        pair = ((blurred * 255).round().byte(), frames[middle])
+        yield f"{place:05d}_{paths[middle].stem}.png", pair
+
+
+def _read_small(path: Path, largest: int) -> Tensor:
+    from torch.nn.functional import interpolate
+
+    from blurdm_cli.training.layouts import read_rgb
+
+    photo = read_rgb(path)
+    factor = largest / max(photo.shape[1:])
+    if factor >= 1:
+        return photo
+    size = [max(1, round(side * factor)) for side in photo.shape[1:]]
+    smaller = interpolate(photo[None].float(), size=size, mode="bicubic", antialias=True)[0]
+    return smaller.clamp(0, 255).round().byte()
+
+
+def _write(path: Path, photo: Tensor) -> None:
+    import cv2
+
+    from blurdm_cli.media.files import atomic_output
+
+    pixels = photo.permute(1, 2, 0).numpy()[..., ::-1]
+    with atomic_output(path) as part:
+        part.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
