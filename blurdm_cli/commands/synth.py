@@ -30,8 +30,8 @@ def synth(
     largest: Annotated[
         int, typer.Option(min=96, help="Longest side, pixels; larger photos are made smaller.")
     ] = 1280,
-    max_length: Annotated[float, typer.Option(min=1, max=60, help="Longest blur, pixels.")] = 60,
-    sharp_share: Annotated[float, typer.Option(min=0, max=1, help="Nearly sharp pairs.")] = 0.12,
+    max_length: Annotated[float, typer.Option(min=1, max=60, help="Longest blur, pixels.")] = 40,
+    sharp_share: Annotated[float, typer.Option(min=0, max=1, help="Nearly sharp pairs.")] = 0.1,
     object_share: Annotated[float, typer.Option(min=0, max=1, help="With a moving object.")] = 0.3,
     noise_share: Annotated[float, typer.Option(min=0, max=1, help="With noise.")] = 0.8,
     jpeg_share: Annotated[float, typer.Option(min=0, max=1, help="With JPEG's damage.")] = 0.3,

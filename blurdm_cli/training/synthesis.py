@@ -49,9 +49,9 @@ REUSE = 4
 class Synthesis:
     """What the blurred photos are like. Shares are of all crops, in [0, 1]."""
 
-    max_length: float = 60.0
-    """Longest blur in pixels; half of the blurs are shorter than an eighth of it."""
-    sharp_share: float = 0.12
+    max_length: float = 40.0
+    """Longest blur in pixels; all lengths up to it are equally likely."""
+    sharp_share: float = 0.1
     """Crops that move by less than a pixel."""
     object_share: float = 0.3
     """Crops with an object that moves on its own."""
@@ -197,7 +197,7 @@ def _length(recipe: Synthesis, rng: np.random.Generator, reach: float) -> float:
     """Draw how far the image moves, in pixels."""
     if rng.random() < recipe.sharp_share:
         return 0.0 if rng.random() < 0.5 else rng.random()
-    return 1 + (recipe.max_length * reach - 1) * rng.random() ** 3
+    return 1 + max(recipe.max_length * reach - 1, 0) * rng.random()
 
 
 def _blur(
