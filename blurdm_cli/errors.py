@@ -7,6 +7,7 @@ BlurdmError
 ├── UsageError           the options contradict each other or the input
 ├── ModelError           the model is unknown, incomplete, damaged or from another version
 ├── TrainingError        a training run cannot start or cannot go on
+├── VerificationError    an exported graph is not the model that it was made from
 └── ComputeError         the runtime failed on input that was valid
     ├── RuntimeMissing   … because the runtime, its device or its precision is not on this machine
     └── OutOfMemory      … because even the smallest tile does not fit on the device
@@ -58,6 +59,12 @@ class TrainingError(BlurdmError):
     """A training run cannot start or cannot go on."""
 
     exit_code = 2
+
+
+class VerificationError(BlurdmError):
+    """An exported graph is not the model that it was made from."""
+
+    exit_code = 9
 
 
 class ComputeError(BlurdmError):

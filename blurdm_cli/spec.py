@@ -75,7 +75,7 @@ class ModelSpec:
     training: dict[str, Any] = field(default_factory=dict)
     """The recipe and what came of it, as `blurdm train` wrote them down."""
     files: dict[str, str] = field(default_factory=dict)
-    """SHA-256 of each weight file, by file name."""
+    """SHA-256 of the weight files and the graph, by file name."""
     format: int = FORMAT
 
     @property

@@ -3,8 +3,11 @@
 A model is a folder:
 
     config.json            what `spec.ModelSpec` says
-    *.safetensors          weights, in shards; their hashes stand in config.json
+    *.safetensors          weights, in shards
+    graph.onnx             the graph, where there is one; it reads its weights from the shards
     README.md              the model card
+
+Hashes of weights and graph stand in config.json.
 """
 
 import hashlib
@@ -26,6 +29,9 @@ from blurdm_cli.spec import ModelSpec
 DEFAULT = "blurdm-fast"
 """The model that is used where none is named."""
 
+GRAPH = "graph.onnx"
+"""The graph that lies in a model folder."""
+
 SHARD_BYTES = 15 * 2**20
 """A weight file holds no more than this, unless one tensor alone does."""
 
@@ -46,15 +52,44 @@ class Model:
         from safetensors.numpy import load
 
         weights: dict[str, np.ndarray] = {}
-        for name, expected in self.spec.files.items():
-            data = _read_bytes(self.folder / name)
-            if hashlib.sha256(data).hexdigest() != expected:
-                raise ModelError(
-                    f"{self.folder / name} is damaged: its hash is not the one in config.json",
-                    hint="Fetch the model again, or install blurdm again",
-                )
-            weights |= load(data)
+        for name in self.shards:
+            weights |= load(self._read(name))
         return weights
+
+    @property
+    def shards(self) -> list[str]:
+        """The names of the weight files."""
+        return [name for name in self.spec.files if name != GRAPH]
+
+    @property
+    def has_graph(self) -> bool:
+        """Whether the model can run without its networks being built."""
+        return GRAPH in self.spec.files
+
+    def graph(self) -> Path:
+        """The model's graph; it and the weights that it reads are whole.
+
+        Raises:
+            ModelError: there is none, or a file is missing, damaged, or not the one that
+                was published.
+        """
+        if not self.has_graph:
+            raise ModelError(
+                f"The model {self.spec.name!r} has no graph",
+                hint=f"blurdm export onnx {self.folder} -o {self.spec.name}.onnx",
+            )
+        for name in self.spec.files:
+            self._read(name)
+        return self.folder / GRAPH
+
+    def _read(self, name: str) -> bytes:
+        data = _read_bytes(self.folder / name)
+        if hashlib.sha256(data).hexdigest() != self.spec.files[name]:
+            raise ModelError(
+                f"{self.folder / name} is damaged: its hash is not the one in config.json",
+                hint="Fetch the model again, or install blurdm again",
+            )
+        return data
 
     def card(self) -> str:
         """The model card, Markdown."""
@@ -62,7 +97,7 @@ class Model:
 
     @property
     def size_bytes(self) -> int:
-        """What the weight files take on the disk.
+        """What weights and graph take on the disk.
 
         Raises:
             ModelError: a file is missing.
@@ -138,6 +173,29 @@ def write(folder: Path, spec: ModelSpec, weights: Mapping[str, np.ndarray], card
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     return Model(folder, spec)
+
+
+def add_graph(model: Model, graph: Path) -> Model:
+    """Put a graph into a model's folder, and its hash into config.json.
+
+    Args:
+        model: a model folder.
+        graph: the file, on the same disk as the folder; it is moved.
+    """
+    files = model.spec.files | {GRAPH: hashlib.sha256(_read_bytes(graph)).hexdigest()}
+    added = Model(model.folder, replace(model.spec, files=files))
+    config = model.folder / "config.json.part"
+    config.write_text(json.dumps(added.spec.to_json(), indent=2) + "\n")
+    graph.replace(model.folder / GRAPH)
+    config.replace(model.folder / "config.json")
+    return added
+
+
+def example_photo() -> Path | None:
+    """The blurred photo that comes with blurdm."""
+    checkout, data = Path(__file__).parents[1], Path(sysconfig.get_path("data"))
+    places = (checkout / "examples", data / "share" / "blurdm" / "examples")
+    return next((p / "market.jpg" for p in places if (p / "market.jpg").is_file()), None)
 
 
 def _folders() -> list[Path]:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from blurdm_cli import __version__
-from blurdm_cli.commands import models
+from blurdm_cli.commands import export, models
 from blurdm_cli.commands.console import print_data, report
 from blurdm_cli.commands.deblur import deblur
 from blurdm_cli.commands.doctor import doctor
@@ -21,6 +21,7 @@ app.add_typer(models.app, name="models")
 app.command()(train)
 app.command("eval")(evaluate)
 app.command()(synth)
+app.add_typer(export.app, name="export")
 app.command()(doctor)
 
 

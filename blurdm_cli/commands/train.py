@@ -159,7 +159,8 @@ def _new_spec(
 def _machine(device: str, deadline: float, resume: bool) -> Machine:
     import torch
 
-    from blurdm_cli.engine.torch_runtime import available_cores, choose_device, has_fast_bf16
+    from blurdm_cli.engine.runtime import available_cores
+    from blurdm_cli.engine.torch_runtime import choose_device, has_fast_bf16
     from blurdm_cli.training.loop import Machine
 
     where = choose_device(device)

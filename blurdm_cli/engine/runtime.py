@@ -1,16 +1,26 @@
 """The narrow waist: the one interface between the engine and whatever runs the networks."""
 
+import ctypes
+import os
+import sys
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
 from blurdm_cli import zoo
-from blurdm_cli.errors import RuntimeMissing, UsageError
+from blurdm_cli.errors import ModelError, RuntimeMissing, UsageError
 from blurdm_cli.spec import ModelSpec
 
-RUNTIMES = ("auto", "torch")
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+RUNTIMES = ("auto", "torch", "onnx", "openvino")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
+
+PACKAGES = {"torch": "torch", "onnx": "onnxruntime", "openvino": "openvino"}
+"""What each runtime imports."""
+
+FASTEST = {"gpu": ("torch", "onnx"), "cpu": ("openvino", "torch", "onnx")}
+"""Runtimes in the order in which "auto" tries them; `blurdm bench` measures them."""
 
 
 @runtime_checkable
@@ -22,11 +32,11 @@ class Runtime(Protocol):
     """
 
     name: str
-    """What the user is told: "torch"."""
+    """What the user is told: "torch", "onnx", "openvino"."""
     device: str
     """What the user is told: "cpu", "cuda:0"."""
     precision: str
-    """What the networks compute in: "fp32", "bf16", "fp16"."""
+    """What the networks compute in: "fp32", "bf16", "fp16", "int8"."""
 
     def restore(
         self, blurred: Float32[np.ndarray, "n 3 h w"], noise: Float32[np.ndarray, "n c"]
@@ -52,8 +62,8 @@ def open_runtime(
     """Find a model, and open it in a runtime.
 
     Args:
-        model: a name in the zoo, or the path of a model folder.
-        runtime: one of `RUNTIMES`.
+        model: a name in the zoo, or the path of a model folder or of an exported graph.
+        runtime: one of `RUNTIMES`; "auto" is the first of `FASTEST` that can be had.
         device: "auto", "cpu", "cuda", "cuda:1", "mps"; only "auto" looks for another one
             where the first is missing.
         precision: one of `PRECISIONS`; "auto" is the fastest that the device computes in
@@ -66,15 +76,75 @@ def open_runtime(
     """
     _check("runtime", runtime, RUNTIMES)
     _check("precision", precision, PRECISIONS)
-    found = zoo.find(model)
+    found = Path(model) if model.endswith(".onnx") else zoo.find(model)
+    missing: RuntimeMissing | None = None
+    for name in _candidates(found, device) if runtime == "auto" else (runtime,):
+        try:
+            return _open(found, name, device, precision)
+        except RuntimeMissing as error:
+            missing = missing or error
+    raise missing or ModelError(f"No runtime can open {model}")
+
+
+def available_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def has_gpu_driver() -> bool:
+    """Whether a graphics card's driver is here, as far as can be told without its libraries."""
+    if sys.platform == "darwin":
+        return os.uname().machine == "arm64"
     try:
-        from blurdm_cli.engine.torch_runtime import TorchRuntime
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def _candidates(found: Path | zoo.Model, device: str) -> tuple[str, ...]:
+    """The runtimes that may open this, the fastest first."""
+    on_gpu = has_gpu_driver() if device == "auto" else device != "cpu"
+    names = FASTEST["gpu"] + FASTEST["cpu"] if on_gpu else FASTEST["cpu"]
+    if isinstance(found, Path):
+        return tuple(name for name in names if name != "torch")
+    return names if found.has_graph else ("torch",)
+
+
+def _open(
+    found: Path | zoo.Model, name: str, device: str, precision: str
+) -> tuple[Runtime, ModelSpec]:
+    try:
+        if name == "torch":
+            return _open_torch(found, device, precision)
+        if name == "openvino":
+            from blurdm_cli.engine.openvino_runtime import OpenVinoRuntime as GraphRuntime
+        else:
+            from blurdm_cli.engine.onnx_runtime import OnnxRuntime as GraphRuntime
     except ModuleNotFoundError as error:
-        if error.name != "torch":
+        if error.name != PACKAGES[name]:
             raise
+        extra = "" if name == "onnx" else f"[{name}]"
         raise RuntimeMissing(
-            "PyTorch is not installed", hint="pip install 'blurdm-cli[torch]'"
+            f"{PACKAGES[name]} is not installed", hint=f"pip install 'blurdm-cli{extra}'"
         ) from error
+    graph = found if isinstance(found, Path) else found.graph()
+    opened = GraphRuntime(graph, device, precision)
+    return opened, opened.spec if isinstance(found, Path) else found.spec
+
+
+def _open_torch(
+    found: Path | zoo.Model, device: str, precision: str
+) -> tuple[Runtime, ModelSpec]:
+    if isinstance(found, Path):
+        raise UsageError(
+            f"PyTorch does not run a graph such as {found}",
+            hint="Name a model folder, or --runtime onnx",
+        )
+    from blurdm_cli.engine.torch_runtime import TorchRuntime
+
     return TorchRuntime(found, device, precision), found.spec
 
 

@@ -1,12 +1,11 @@
 """The runtime that runs the networks themselves with PyTorch."""
 
-import os
-
 import numpy as np
 import torch
 from jaxtyping import Float32
 from torch import nn
 
+from blurdm_cli.engine.runtime import available_cores
 from blurdm_cli.errors import ComputeError, OutOfMemory, RuntimeMissing
 from blurdm_cli.networks.build import build
 from blurdm_cli.zoo import Model
@@ -94,16 +93,14 @@ def has_fast_bf16(device: torch.device) -> bool:
     return False
 
 
-def available_cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _choose_precision(precision: str, device: torch.device) -> str:
     if precision == "auto":
         return "bf16" if has_fast_bf16(device) else "fp32"
+    if precision not in DTYPES:
+        raise RuntimeMissing(
+            f"PyTorch does not compute in {precision} here",
+            hint="A graph does: blurdm export onnx … --int8 PHOTOS",
+        )
     if precision == "fp16" and device.type == "cpu":
         raise RuntimeMissing(
             "fp16 is slower than fp32 on a processor", hint="--precision auto takes the fastest"

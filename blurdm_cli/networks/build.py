@@ -42,16 +42,24 @@ class DeblurNetwork(nn.Module):
             raise ModelError(f"The backbone {spec.backbone.kind!r}: {error}") from error
 
     def forward(
-        self, blurred: Float[Tensor, "n 3 h w"], noise: Float[Tensor, "n c"]
+        self, blurred: Float[Tensor, "n 3 h w"], noise: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, "n 3 h w"]:
         """Restore sRGB images in [0, 1]; the result is not clipped."""
         return self.restore(blurred, self.find_prior(blurred, noise))
 
     def find_prior(
-        self, blurred: Float[Tensor, "n 3 h w"], noise: Float[Tensor, "n c"]
+        self, blurred: Float[Tensor, "n 3 h w"], noise: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, "n c"] | None:
-        """The latent prior of each image, or None for a model without one."""
-        return None if self.prior is None else self.prior(self.to_range(blurred), noise)
+        """The latent prior of each image, or None for a model without one.
+
+        Raises:
+            ValueError: the model has a prior, and there is no noise to start from.
+        """
+        if self.prior is None:
+            return None
+        if noise is None:
+            raise ValueError("a model with a prior needs noise to start from")
+        return self.prior(self.to_range(blurred), noise)
 
     def restore(
         self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n c"] | None

@@ -1,0 +1,165 @@
+"""blurdm export: models for other runtimes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from blurdm_cli.commands.console import hold_progress, print_data, say
+from blurdm_cli.errors import InputError, RuntimeMissing, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from blurdm_cli.export.onnx import Options
+    from blurdm_cli.zoo import Model
+
+app = typer.Typer(no_args_is_help=True, help="Make graphs for other runtimes.")
+
+CALIBRATION_TILES = 64
+
+
+class GraphPrecision(StrEnum):
+    """What a graph computes in."""
+
+    fp32 = "fp32"
+    fp16 = "fp16"
+
+
+@app.callback()
+def export() -> None:
+    """Make graphs for other runtimes."""
+
+
+@app.command()
+def onnx(
+    model: Annotated[str, typer.Argument(help="A model's name, or the path of its folder.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file (MODEL.onnx here).")
+    ] = None,
+    precision: Annotated[
+        GraphPrecision, typer.Option(help="fp16 keeps inputs, output and norms in fp32.")
+    ] = GraphPrecision.fp32,
+    int8: Annotated[
+        Path | None,
+        typer.Option(help="Quantise to int8; folder of blurred photos to calibrate with."),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(metavar="HxW", help="Fix height and width in pixels, and the batch to 1."),
+    ] = None,
+    opset: Annotated[int, typer.Option(help="Version of ONNX's operations.")] = 18,
+    slim: Annotated[bool, typer.Option("--slim", help="Simplify the graph.")] = False,
+    photo: Annotated[
+        Path | None, typer.Option(help="Photo to verify with (an example photo).")
+    ] = None,
+    into_model: Annotated[
+        bool,
+        typer.Option(
+            "--into-model",
+            help="Write graph.onnx into the model's own folder, without weights: it reads"
+            " the folder's. Then the model runs without PyTorch.",
+        ),
+    ] = False,
+) -> None:
+    """Write a model as an ONNX graph, once both give the same pictures.
+
+    Inputs: blurred (n, 3, height, width), sRGB in [0, 1], and noise (n, 256); output: restored.
+    """
+    if into_model and (output or int8 or size or precision != GraphPrecision.fp32):
+        raise UsageError(
+            "--into-model writes one kind of graph", hint="Leave out the other options"
+        )
+    if int8 and precision != GraphPrecision.fp32:
+        raise UsageError("A graph is int8 or fp16, not both", hint="Leave out --precision")
+    fixed = _size(size)
+    _check_installed()
+    from blurdm_cli import zoo
+    from blurdm_cli.export.onnx import Options
+    from blurdm_cli.export.verify import middle
+
+    found = zoo.find(model)
+    tiles = [middle(pixels, *fixed or (256, 256)) for pixels in _photos(int8)] if int8 else ()
+    options = Options("int8" if int8 else precision.value, fixed, opset, slim, tuple(tiles))
+    target = found.folder / "new.onnx" if into_model else output or Path(f"{found.spec.name}.onnx")
+    _publish(found, options, target, _photo(photo), into_model=into_model)
+    say(f"{found.spec.name} -> {found.folder / zoo.GRAPH if into_model else target}")
+
+
+def _publish(
+    found: Model, options: Options, target: Path, photo: np.ndarray, *, into_model: bool
+) -> None:
+    """Make the graph, verify it, and only then let it take its place."""
+    import onnx as onnx_package
+
+    from blurdm_cli import zoo
+    from blurdm_cli.export.onnx import make_graph, share_weights
+    from blurdm_cli.export.verify import verify
+    from blurdm_cli.media.files import atomic_output
+
+    with atomic_output(target) as part, hold_progress(target.name) as advance:
+        graph = make_graph(found, options)
+        advance(0.5, "verify")
+        if into_model:
+            graph = share_weights(graph, found)
+        part.write_bytes(onnx_package.ModelProto.SerializeToString(graph))
+        agreements = verify(found, part, photo, options.size)
+    for agreement in agreements:
+        print_data(
+            f"{agreement.what:<24}largest difference {agreement.largest:.2g}"
+            f"  mean {agreement.mean:.2g}  {agreement.psnr:.1f} dB"
+        )
+    if into_model:
+        zoo.add_graph(found, target)
+
+
+def _check_installed() -> None:
+    from importlib.util import find_spec
+
+    for package in ("torch", "onnx", "onnxscript", "onnxslim", "onnxconverter_common"):
+        if find_spec(package) is None:
+            raise RuntimeMissing(
+                f"{package} is not installed", hint="pip install 'blurdm-cli[export]'"
+            )
+
+
+def _size(size: str | None) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    height, _, width = size.partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise UsageError(f"--size cannot be {size!r}", hint="Height x width, such as 256x256")
+    return int(height), int(width)
+
+
+def _photo(photo: Path | None) -> np.ndarray:
+    """The photo to verify with, in 8 bits."""
+    from blurdm_cli import zoo
+
+    path = photo or zoo.example_photo()
+    if path is None:
+        raise InputError("There is no example photo here", hint="Name one: --photo FILE")
+    return _read(path)
+
+
+def _photos(folder: Path) -> Iterator[np.ndarray]:
+    from blurdm_cli.media.files import find_photos
+
+    found = find_photos(folder)
+    if not found:
+        raise InputError(f"There is no photo in {folder}", hint="--int8 FOLDER, with photos in it")
+    step = max(len(found) // CALIBRATION_TILES, 1)
+    return (_read(path) for path in found[::step][:CALIBRATION_TILES])
+
+
+def _read(path: Path) -> np.ndarray:
+    import numpy as np
+
+    from blurdm_cli.media.image import read_photo
+
+    pixels = read_photo(path).rgb()
+    return pixels if pixels.dtype == np.uint8 else (pixels // 257).astype(np.uint8)

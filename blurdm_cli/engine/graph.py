@@ -1,0 +1,58 @@
+"""What an exported graph says of itself: the metadata that `blurdm export onnx` writes.
+
+    blurdm     what config.json says, but for the training and the hashes
+    precision  what the graph computes in: fp32, fp16, int8
+
+The other keys (model, version, multiple_of, tile, halo, input_range, licence, weights) are
+for people and for programs that know nothing of blurdm.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from blurdm_cli.errors import ModelError
+from blurdm_cli.spec import ModelSpec
+
+SPEC = "blurdm"
+PRECISION = "precision"
+
+INPUTS = ("blurred", "noise")
+"""Names of the inputs: tiles (n, 3, h, w) and noise (n, c); without a prior, the tiles alone."""
+
+OUTPUT = "restored"
+
+
+def describe(spec: ModelSpec, precision: str) -> dict[str, str]:
+    """The metadata of a model's graph."""
+    short = replace(spec, training={}, files={})
+    facts = {
+        "model": spec.name,
+        "version": spec.version,
+        "weights": " ".join(f"{name}:{sha256}" for name, sha256 in sorted(spec.files.items())),
+        "multiple_of": spec.multiple_of,
+        "tile": spec.tile,
+        "halo": spec.halo,
+        "input_range": "0 1, sRGB-encoded RGB",
+        "licence": spec.licence,
+    }
+    strings = {key: str(value) for key, value in facts.items()}
+    return {SPEC: json.dumps(short.to_json()), PRECISION: precision, **strings}
+
+
+def understand(metadata: Mapping[str, str], graph: Path) -> tuple[ModelSpec, str]:
+    """Read the spec and the precision back.
+
+    Raises:
+        ModelError: blurdm did not write this graph, or another version of it did.
+    """
+    if SPEC not in metadata or PRECISION not in metadata:
+        raise ModelError(
+            f"{graph} was not exported by blurdm",
+            hint="blurdm export onnx MODEL -o FILE.onnx makes a graph that it can run",
+        )
+    try:
+        return ModelSpec.from_json(json.loads(metadata[SPEC])), metadata[PRECISION]
+    except ValueError as error:
+        raise ModelError(f"{graph} has metadata that cannot be read: {error}") from error

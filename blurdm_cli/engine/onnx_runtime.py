@@ -1,0 +1,143 @@
+"""The runtime that runs an exported graph with ONNX Runtime. It needs no PyTorch."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from jaxtyping import Float32
+
+from blurdm_cli.engine.graph import INPUTS, OUTPUT, understand
+from blurdm_cli.engine.runtime import available_cores, has_gpu_driver
+from blurdm_cli.errors import ComputeError, ModelError, OutOfMemory, RuntimeMissing
+
+ERRORS_ONLY = 3
+"""ONNX Runtime's warnings are about its own optimisations."""
+
+NO_MEMORY = ("failed to allocate", "bad_alloc", "bad allocation", "out of memory")
+"""In what ONNX Runtime says, in lower case, where memory ran short."""
+
+
+class OnnxRuntime:
+    """Runs a graph on one device. See `Runtime`.
+
+    Inputs and outputs lie on the device, and stay there from one batch to the next of the
+    same shape: a photo's tiles allocate nothing.
+    """
+
+    name = "onnx"
+
+    def __init__(self, graph: Path, device: str = "auto", precision: str = "auto") -> None:
+        """Open a graph.
+
+        Raises:
+            ModelError: the graph is missing, damaged, or not blurdm's.
+            RuntimeMissing: the device cannot be had, or the graph has another precision.
+        """
+        self._session, self.device = _open_session(graph, device)
+        self.spec, self.precision = understand(
+            self._session.get_modelmeta().custom_metadata_map, graph
+        )
+        if precision not in ("auto", self.precision):
+            raise RuntimeMissing(
+                f"{graph.name} computes in {self.precision}, not in {precision}",
+                hint=f"blurdm export onnx … --precision {precision}, or another --runtime",
+            )
+        self._inputs = [entry.name for entry in self._session.get_inputs()]
+        self._shape: tuple[int, ...] = ()
+        self._binding: Any = None
+        self._values: dict[str, Any] = {}
+
+    def restore(
+        self, blurred: Float32[np.ndarray, "n 3 h w"], noise: Float32[np.ndarray, "n c"]
+    ) -> Float32[np.ndarray, "n 3 h w"]:
+        given = dict(zip(INPUTS, (blurred, noise), strict=True))
+        try:
+            if blurred.shape != self._shape:
+                self._bind(given)
+            for name in self._inputs:
+                self._values[name].update_inplace(np.ascontiguousarray(given[name]))
+            self._session.run_with_iobinding(self._binding)
+            return self._values[OUTPUT].numpy().copy()
+        except MemoryError as error:
+            raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
+        except Exception as error:  # ONNX Runtime's errors have no class in common
+            if any(words in str(error).lower() for words in NO_MEMORY):
+                self._shape = ()
+                raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
+            raise ComputeError(f"ONNX Runtime failed on {self.device}: {error}") from error
+
+    def _bind(self, given: dict[str, np.ndarray]) -> None:
+        """Make room on the device for batches of this shape."""
+        kind, _, number = self.device.partition(":")
+        place = (kind, int(number or 0))
+        self._shape, self._values = (), {}  # the old ones go before the new ones come
+        self._binding = self._session.io_binding()
+        for name in self._inputs:
+            self._values[name] = ort.OrtValue.ortvalue_from_numpy(given[name], *place)
+            self._binding.bind_ortvalue_input(name, self._values[name])
+        shape = given[INPUTS[0]].shape
+        self._values[OUTPUT] = ort.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, *place)
+        self._binding.bind_ortvalue_output(OUTPUT, self._values[OUTPUT])
+        self._shape = shape
+
+
+def _open_session(graph: Path, device: str) -> tuple[ort.InferenceSession, str]:
+    """Open a graph on a device, and say on which."""
+    ort.set_default_logger_severity(ERRORS_ONLY)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = available_cores()
+    options.inter_op_num_threads = 1
+    options.log_severity_level = ERRORS_ONLY
+    kind, _, number = device.partition(":")
+    if kind == "auto":
+        kind = "cuda" if has_cuda() else "cpu"
+    if kind not in ("cpu", "cuda") or not (number or "0").isdigit() or (kind == "cpu" and number):
+        raise RuntimeMissing(
+            f"ONNX Runtime has no device {device!r} here", hint="Try --device cpu, or cuda"
+        )
+    providers: list[Any] = ["CPUExecutionProvider"]
+    if kind == "cuda":
+        _check_cuda(device)
+        place = {"device_id": number or "0", "cudnn_conv_algo_search": "HEURISTIC"}
+        providers.insert(0, ("CUDAExecutionProvider", place))
+    session = _load(graph, options, providers)
+    if kind == "cuda" and session.get_providers()[0] != "CUDAExecutionProvider":
+        raise RuntimeMissing(
+            "CUDA was asked for, but ONNX Runtime loaded the processor's provider only",
+            hint="blurdm doctor shows what is missing; --device cpu does without",
+        )
+    return session, f"cuda:{number or 0}" if kind == "cuda" else "cpu"
+
+
+def _load(graph: Path, options: ort.SessionOptions, providers: list[Any]) -> ort.InferenceSession:
+    if not graph.is_file():
+        raise ModelError(f"There is no graph {graph}", hint="blurdm models list shows the models")
+    try:
+        return ort.InferenceSession(str(graph), options, providers=providers)
+    except Exception as error:  # ONNX Runtime's errors have no class in common
+        said = " ".join(str(error).split())
+        if any(words in said.lower() for words in NO_MEMORY):
+            raise OutOfMemory("cpu", tile=0) from error
+        hint = "Export it again: blurdm export onnx MODEL -o FILE.onnx"
+        if "opset" in said.lower():
+            hint = "Update ONNX Runtime, or export with a lower --opset"
+        raise ModelError(f"ONNX Runtime cannot open {graph}: {said[:200]}", hint=hint) from error
+
+
+def has_cuda() -> bool:
+    """Whether this ONNX Runtime has CUDA in it, and there is a driver.
+
+    It claims the former on machines without a card, and falls back without an error.
+    """
+    return has_gpu_driver() and "CUDAExecutionProvider" in ort.get_available_providers()
+
+
+def _check_cuda(device: str) -> None:
+    if not has_cuda():
+        what = "driver" if not has_gpu_driver() else "provider in ONNX Runtime"
+        raise RuntimeMissing(
+            f"The device {device!r} was asked for, but there is no CUDA {what} here",
+            hint="blurdm doctor shows what there is; --device cpu does without",
+        )
+    ort.preload_dlls()

@@ -1,0 +1,202 @@
+"""From a model to an ONNX graph: the same modules, traced.
+
+    networks ── trace ── fp16 or int8, if asked for ── metadata ── beside its place
+      ── verify ── take its place
+
+The graph takes `blurred` (n, 3, h, w) and, with a prior, `noise` (n, c), and gives
+`restored`. Padding, tiles and clipping stay outside. The sampler's loop is unrolled.
+"""
+
+import json
+import logging
+import struct
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from jaxtyping import Float32
+from onnx import TensorProto, helper, numpy_helper
+
+from blurdm_cli.engine.graph import INPUTS, OUTPUT, describe
+from blurdm_cli.errors import ModelError, UsageError
+from blurdm_cli.networks.build import build
+from blurdm_cli.zoo import Model
+
+OPSETS = range(18, 24)
+"""Below 18 PyTorch's exporter may write an invalid file without an error."""
+
+DEFAULT_OPSET = 18
+
+SENSITIVE = ("ReduceMean", "Pow", "Sqrt", "Reciprocal", "Div")
+"""Operations that stay in fp32 in an fp16 graph: norms and pooling."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a graph is made."""
+
+    precision: str = "fp32"
+    """fp32, fp16 or int8."""
+    size: tuple[int, int] | None = None
+    """Height and width in pixels where they are fixed; then the batch is 1."""
+    opset: int = DEFAULT_OPSET
+    slim: bool = False
+    """Simplify the graph with onnxslim."""
+    calibration: Sequence[Float32[np.ndarray, "1 3 h w"]] = ()
+    """Blurred tiles in [0, 1], for int8."""
+
+
+def make_graph(model: Model, options: Options) -> onnx.ModelProto:
+    """Trace a model.
+
+    Raises:
+        UsageError: the options contradict each other or the model.
+        ModelError: the model cannot be read, or the exporter wrote an invalid graph.
+    """
+    _check_options(model, options)
+    graph = _trace(model, options)
+    if options.slim:
+        import onnxslim
+
+        graph = onnxslim.slim(graph)
+    if options.precision == "fp16":
+        graph = _to_fp16(graph)
+    if options.precision == "int8":
+        from blurdm_cli.export.int8 import quantise
+
+        graph = quantise(graph, options.calibration, model.spec.prior_channels)
+    _clean(graph)
+    helper.set_model_props(graph, describe(model.spec, options.precision))
+    try:
+        onnx.checker.check_model(graph, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ModelError(f"The exporter wrote an invalid graph: {error}") from error
+    return graph
+
+
+def share_weights(graph: onnx.ModelProto, model: Model) -> onnx.ModelProto:
+    """Let a graph read its weights from the model folder's own files.
+
+    A tensor that is stored there, in whatever precision, leaves the graph; a cast to fp32
+    stands in its place. Such a graph works in that folder alone.
+    """
+    shared = onnx.ModelProto()
+    shared.CopyFrom(graph)
+    stored, casts = _stored(model), []
+    for tensor in shared.graph.initializer:
+        if tensor.name not in stored or tensor.data_type != TensorProto.FLOAT:
+            continue
+        file, begin, end, dtype, values = stored[tensor.name]
+        if not np.array_equal(numpy_helper.to_array(tensor), values.astype(np.float32)):
+            continue
+        wanted = tensor.name
+        if dtype != TensorProto.FLOAT:
+            tensor.name = f"{wanted}.stored"
+            casts.append(helper.make_node("Cast", [tensor.name], [wanted], to=TensorProto.FLOAT))
+        tensor.ClearField("raw_data")
+        tensor.data_type, tensor.data_location = dtype, TensorProto.EXTERNAL
+        for key, value in (("location", file), ("offset", begin), ("length", end - begin)):
+            tensor.external_data.add(key=key, value=str(value))
+    nodes = [*casts, *shared.graph.node]
+    del shared.graph.node[:]
+    shared.graph.node.extend(nodes)
+    return shared
+
+
+def _check_options(model: Model, options: Options) -> None:
+    multiple_of = model.spec.multiple_of
+    if options.opset not in OPSETS:
+        raise UsageError(
+            f"The opset {options.opset} cannot be written",
+            hint=f"From {OPSETS[0]} to {OPSETS[-1]}; {DEFAULT_OPSET} serves most programs",
+        )
+    if options.size and any(side < 1 or side % multiple_of for side in options.size):
+        height, width = (-(-max(side, 1) // multiple_of) * multiple_of for side in options.size)
+        raise UsageError(
+            f"The model {model.spec.name!r} takes sizes that are multiples of {multiple_of}",
+            hint=f"Try --size {height}x{width}",
+        )
+    if options.precision == "int8" and not options.calibration:
+        raise UsageError("int8 needs photos to calibrate with", hint="--int8 PHOTOS names a folder")
+
+
+def _trace(model: Model, options: Options) -> onnx.ModelProto:
+    spec = model.spec
+    network = build(spec, model.weights()).eval().requires_grad_(False)
+    height, width = options.size or (8 * spec.multiple_of, 10 * spec.multiple_of)
+    count = 1 if options.size else 2
+    given = [torch.rand(count, 3, height, width)]
+    if spec.prior_channels:
+        given.append(torch.randn(count, spec.prior_channels))
+    shapes: Any = None
+    if not options.size:
+        axes = ({0: "batch", 2: "height", 3: "width"}, {0: "batch"})
+        shapes = dict(zip(INPUTS, axes[: len(given)], strict=False))
+    with _silence():
+        program = torch.onnx.export(
+            network,
+            tuple(given),
+            input_names=list(INPUTS[: len(given)]),
+            output_names=[OUTPUT],
+            opset_version=options.opset,
+            dynamic_shapes=shapes,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    assert program is not None
+    return program.model_proto
+
+
+def _to_fp16(graph: onnx.ModelProto) -> onnx.ModelProto:
+    """Compute in fp16, but for sensitive operations; inputs and output stay in fp32."""
+    from onnxconverter_common.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
+
+    kept = [*DEFAULT_OP_BLOCK_LIST, *SENSITIVE]
+    with _silence():
+        return convert_float_to_float16(graph, keep_io_types=True, op_block_list=kept)
+
+
+def _clean(graph: onnx.ModelProto) -> None:
+    """Leave out what tracing says of this machine: paths, and the names of Python objects."""
+    graph.doc_string = ""
+    graph.graph.doc_string = ""
+    del graph.graph.metadata_props[:]
+    for part in (graph.graph.node, graph.graph.value_info, graph.graph.initializer):
+        for entry in part:
+            entry.doc_string = ""
+            del entry.metadata_props[:]
+    for entry in (*graph.graph.input, *graph.graph.output):
+        del entry.metadata_props[:]
+
+
+def _stored(model: Model) -> dict[str, tuple[str, int, int, int, np.ndarray]]:
+    """Where each tensor lies in the weight files: file, first byte, end, ONNX type, values."""
+    kinds = {"F16": TensorProto.FLOAT16, "F32": TensorProto.FLOAT}
+    weights, found = model.weights(), {}
+    for file in model.shards:
+        with (model.folder / file).open("rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            header = json.loads(stream.read(length))
+        for name, entry in header.items():
+            if name != "__metadata__" and entry["dtype"] in kinds:
+                begin, end = (8 + length + offset for offset in entry["data_offsets"])
+                found[name] = (file, begin, end, kinds[entry["dtype"]], weights[name])
+    return found
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep back what the exporter says of PyTorch's own insides."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+    logger.setLevel(level)

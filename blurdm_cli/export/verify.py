@@ -1,0 +1,120 @@
+"""Is a graph the model that it was made from? Both get the same tiles and the same noise."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from blurdm_cli.engine.onnx_runtime import OnnxRuntime
+from blurdm_cli.engine.torch_runtime import TorchRuntime
+from blurdm_cli.errors import VerificationError
+from blurdm_cli.zoo import Model
+
+LARGEST_DIFFERENCE = {"fp32": 1e-4}
+"""Between any two values in [0, 1], by the graph's precision."""
+
+LEAST_PSNR = {"fp16": 50.0, "int8": 45.0}
+"""In dB, between the two outputs."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far the graph is from the model, on one input."""
+
+    what: str
+    largest: float
+    """Largest absolute difference, of values in [0, 1]."""
+    mean: float
+    """Mean absolute difference."""
+    psnr: float
+    """In dB; infinite where all values agree."""
+
+    def within(self, precision: str) -> bool:
+        """Whether a graph of this precision may differ so much."""
+        largest = LARGEST_DIFFERENCE.get(precision, np.inf)
+        return self.largest <= largest and self.psnr >= LEAST_PSNR.get(precision, 0)
+
+
+def verify(
+    model: Model,
+    graph: Path,
+    photo: UInt8[np.ndarray, "height width 3"],
+    size: tuple[int, int] | None = None,
+) -> list[Agreement]:
+    """Run model and graph on the processor, in fp32 and in the graph's precision.
+
+    Args:
+        model: what the graph was made from.
+        graph: the file.
+        photo: sRGB, at least as large as the model's `multiple_of`.
+        size: the only height and width that the graph takes, if it is so.
+
+    Returns:
+        How they agree: on noise of three sizes (that of the model's tile among them), or
+        thrice of the one size, and on the middle of the photo. An int8 graph knows the
+        values of photos alone: it gets the photo in the three sizes.
+
+    Raises:
+        VerificationError: they differ by more than they may.
+        ModelError: the graph cannot be opened.
+    """
+    exact, tried = TorchRuntime(model, "cpu", "fp32"), OnnxRuntime(graph, "cpu")
+    found = []
+    for what, blurred in _inputs(model, tried.precision, photo, size):
+        rng = np.random.default_rng(0)
+        noise = rng.standard_normal((len(blurred), model.spec.prior_channels)).astype(np.float32)
+        wanted, got = exact.restore(blurred, noise), tried.restore(blurred, noise)
+        found.append(_compare(what, wanted, got))
+    bad = [agreement for agreement in found if not agreement.within(tried.precision)]
+    if bad:
+        raise VerificationError(
+            f"The {tried.precision} graph is not the model: on {bad[0].what} they differ by"
+            f" up to {bad[0].largest:.2g}, {bad[0].psnr:.1f} dB",
+            hint="Nothing was written. Try --precision fp32, or more photos for --int8",
+        )
+    return found
+
+
+def _inputs(
+    model: Model,
+    precision: str,
+    photo: UInt8[np.ndarray, "height width 3"],
+    size: tuple[int, int] | None,
+) -> Iterator[tuple[str, Float32[np.ndarray, "n 3 h w"]]]:
+    multiple_of, tile = model.spec.multiple_of, model.spec.tile
+    rng = np.random.default_rng(1)
+    small, wide = 4 * multiple_of, tile + multiple_of
+    for height, width in [size] * 3 if size else [(small, small), (tile, tile), (small, wide)]:
+        if precision == "int8":
+            yield f"the photo {height}x{width}", middle(photo, height, width)
+        else:
+            count = 1 if size else 2
+            yield f"noise {height}x{width}", rng.random((count, 3, height, width), np.float32)
+    if size is None:
+        height, width = (min(2 * tile, side) // multiple_of * multiple_of for side in photo.shape[:2])
+        yield f"the photo {height}x{width}", middle(photo, height, width)
+    elif precision != "int8":
+        yield f"the photo {size[0]}x{size[1]}", middle(photo, *size)
+
+
+def middle(
+    photo: UInt8[np.ndarray, "rows columns 3"], height: int, width: int
+) -> Float32[np.ndarray, "1 3 {height} {width}"]:
+    """Cut the middle out of a photo, mirrored where the photo ends, as a tile in [0, 1]."""
+    rows, columns = photo.shape[:2]
+    pad = ((0, max(height - rows, 0)), (0, max(width - columns, 0)), (0, 0))
+    full = np.pad(photo, pad, mode="symmetric")
+    top, left = max(rows - height, 0) // 2, max(columns - width, 0) // 2
+    tile = full[top : top + height, left : left + width].transpose(2, 0, 1)
+    return np.ascontiguousarray(tile[None], dtype=np.float32) / 255
+
+
+def _compare(
+    what: str, wanted: Float32[np.ndarray, "n 3 h w"], got: Float32[np.ndarray, "n 3 h w"]
+) -> Agreement:
+    difference = np.abs(wanted.astype(np.float64) - got)
+    squared = float((difference**2).mean())
+    psnr = float("inf") if squared == 0 else -10 * float(np.log10(squared))
+    return Agreement(what, float(difference.max()), float(difference.mean()), psnr)
