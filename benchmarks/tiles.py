@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.engine.torch_runtime import TorchRuntime
@@ -29,9 +30,11 @@ class OnePrior(TorchRuntime):
         prior = self._network.find_prior(
             blurred.to(self._device), torch.from_numpy(noise)[None].to(self._device)
         )
-        self._network.find_prior = (  # type: ignore[method-assign]
-            lambda blurred, noise: None if prior is None else prior.expand(len(blurred), -1)
-        )
+
+        def of_the_image(blurred: Tensor, noise: Tensor | None = None) -> Tensor | None:
+            return None if prior is None else prior.expand(len(blurred), -1)
+
+        self._network.find_prior = of_the_image  # type: ignore[method-assign]
 
 
 def psnr(one: np.ndarray, other: np.ndarray) -> float:

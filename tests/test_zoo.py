@@ -115,7 +115,7 @@ def test_the_user_s_own_folder_comes_first(models: Path) -> None:
 def test_the_models_that_ship_are_whole_and_are_data() -> None:
     shipped = Path(zoo.__file__).parents[1] / "models"
     kinds = {path.suffix for path in shipped.rglob("*") if path.is_file()}
-    assert kinds == {".md", ".json", ".safetensors"}
+    assert kinds == {".md", ".json", ".onnx", ".safetensors"}
     for folder in (path for path in shipped.iterdir() if path.is_dir()):
         model = zoo.find(str(folder))
         assert model.spec.name == folder.name

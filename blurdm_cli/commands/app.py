@@ -7,6 +7,7 @@ import typer
 
 from blurdm_cli import __version__
 from blurdm_cli.commands import export, models
+from blurdm_cli.commands.bench import bench
 from blurdm_cli.commands.console import print_data, report
 from blurdm_cli.commands.deblur import deblur
 from blurdm_cli.commands.doctor import doctor
@@ -22,6 +23,7 @@ app.command()(train)
 app.command("eval")(evaluate)
 app.command()(synth)
 app.add_typer(export.app, name="export")
+app.command()(bench)
 app.command()(doctor)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +21,8 @@ from blurdm_cli.commands.console import (
 from blurdm_cli.errors import BlurdmError, InputError, UsageError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from blurdm_cli.engine.deblur import Deblurrer
     from blurdm_cli.media.files import Job
     from blurdm_cli.media.image import Photo
@@ -46,7 +47,13 @@ class Outcome:
     """"done", "skipped" or "failed"."""
     exit_code: int = 0
     seconds: float = 0.0
+    """Spent on reading, restoring and writing it."""
     message: str = ""
+    hint: str = ""
+    size: tuple[int, int] | None = None
+    """Height and width in pixels."""
+    notes: tuple[str, ...] = ()
+    """What could not be kept, a line each."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,8 @@ def deblur(
     model: Annotated[
         str | None,
         typer.Option(
-            help="A name from `blurdm models list` (its default), or the path of a folder.",
+            help="A name from `blurdm models list` (its default), or the path of a folder or"
+            " of a graph.",
             rich_help_panel="Model",
         ),
     ] = None,
@@ -114,8 +122,12 @@ def deblur(
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel="Engine")
     ] = "auto",
+    runtime: Annotated[
+        str,
+        typer.Option(help="auto (the fastest), torch, onnx or openvino.", rich_help_panel="Engine"),
+    ] = "auto",
     precision: Annotated[
-        str, typer.Option(help="auto, fp32, bf16 or fp16.", rich_help_panel="Engine")
+        str, typer.Option(help="auto, fp32, bf16, fp16 or int8.", rich_help_panel="Engine")
     ] = "auto",
     tile: Annotated[
         str,
@@ -134,15 +146,25 @@ def deblur(
     wanted = _auto_or_number("quality", quality, 1, 100)
     settings = Settings(on_exists, "auto" if wanted is None else wanted, compare)
     side = _auto_or_number("tile", tile, 1, 2**16)
+    from blurdm_cli.engine.deblur import Deblurrer
+    from blurdm_cli.zoo import DEFAULT
+
     jobs = _plan(inputs, output, recursive)
-    deblurrer = _open(model, device, precision, side, seed, strength)
-    outcomes = []
-    for number, job in enumerate(jobs, start=1):
-        where = f"{number}/{len(jobs)} {job.input.name}" if len(jobs) > 1 else job.input.name
-        with hold_progress(where) as advance:
-            outcomes.append(
-                _attempt(job, deblurrer, settings, lambda done, of: advance(done / of, ""))
-            )
+    deblurrer = Deblurrer.open(
+        model or DEFAULT,
+        runtime=runtime,
+        device=device,
+        precision=precision,
+        tile=side,
+        seed=seed,
+        strength=strength,
+    )
+    used = deblurrer.runtime
+    say(
+        f"{deblurrer.spec.name} · {used.name} on {used.device} · {used.precision}"
+        f" · tiles of {deblurrer.tile} pixels"
+    )
+    outcomes = _deblur_all(jobs, deblurrer, settings)
     if as_json:
         print_json([asdict(outcome) for outcome in outcomes])
     raise typer.Exit(_exit_code(outcomes))
@@ -158,69 +180,110 @@ def _plan(inputs: list[Path], output: str | None, recursive: bool) -> list[Job]:
     return plan_outputs(photos, output)
 
 
-def _open(
-    model: str | None, device: str, precision: str, tile: int | None, seed: int, strength: float
-) -> Deblurrer:
-    from blurdm_cli.engine.deblur import Deblurrer
-    from blurdm_cli.zoo import DEFAULT
+def _deblur_all(jobs: list[Job], deblurrer: Deblurrer, settings: Settings) -> list[Outcome]:
+    """Deblur photo by photo; meanwhile the next one is read and the last one written.
 
-    deblurrer = Deblurrer.open(
-        model or DEFAULT,
-        device=device,
-        precision=precision,
-        tile=tile,
-        seed=seed,
-        strength=strength,
-    )
-    runtime = deblurrer.runtime
-    say(
-        f"{deblurrer.spec.name} · {runtime.name} on {runtime.device} · {runtime.precision}"
-        f" · tiles of {deblurrer.tile} pixels"
-    )
-    return deblurrer
+    No more than three photos are in memory. An error is reported, and the others go on.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    outcomes: list[Outcome] = []
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+        coming = reader.submit(_read, jobs[0], settings)
+        going: Future[Outcome] | None = None
+        for number, job in enumerate(jobs, start=1):
+            work = coming.result()
+            if number < len(jobs):
+                coming = reader.submit(_read, jobs[number], settings)
+            where = f"{number}/{len(jobs)} {job.input.name}" if len(jobs) > 1 else job.input.name
+            if isinstance(work, Work):
+                work = _restore(work, deblurrer, where)
+            if going:
+                outcomes.append(_announce(going.result()))
+            going = writer.submit(_write, work, settings)
+        if going:
+            outcomes.append(_announce(going.result()))
+    return outcomes
 
 
-def _attempt(
-    job: Job, deblurrer: Deblurrer, settings: Settings, advance: Callable[[int, int], None]
-) -> Outcome:
-    """Deblur one photo; an error is reported, and the others go on."""
+@dataclass(frozen=True)
+class Work:
+    """A photo on its way."""
+
+    job: Job
+    target: Path
+    photo: Photo
+    result: Photo
+    """The same as `photo` until it is restored."""
+    seconds: float = 0.0
+
+
+def _read(job: Job, settings: Settings) -> Work | Outcome:
+    """Read a photo, if there is something to do for it."""
     from blurdm_cli.media.files import settle
+    from blurdm_cli.media.image import read_photo
 
+    begin = time.monotonic()
     try:
         target = settle(job.output, settings.on_exists.value)
         if target is None:
-            say(f"skipped: {job.output} exists already; --on-exists overwrite replaces it")
             return Outcome(str(job.input), str(job.output), "skipped")
-        begin = time.monotonic()
-        height, width = _deblur_file(job.input, target, deblurrer, settings, advance)
-        seconds = time.monotonic() - begin
+        photo = read_photo(job.input)
     except BlurdmError as error:
-        code = report(error, about="" if str(job.input) in str(error) else str(job.input))
-        return Outcome(str(job.input), None, "failed", code, message=str(error))
-    say(f"{job.input} -> {target}  {width} x {height}  {seconds:.1f} s")
-    return Outcome(str(job.input), str(target), "done", seconds=round(seconds, 3))
+        return _failed(job, error)
+    return Work(job, target, photo, photo, time.monotonic() - begin)
 
 
-def _deblur_file(
-    source: Path,
-    target: Path,
-    deblurrer: Deblurrer,
-    settings: Settings,
-    advance: Callable[[int, int], None],
-) -> tuple[int, int]:
-    """Read, deblur and write one photo; returns its height and width."""
-    from blurdm_cli.media.image import read_photo, write_photo
+def _restore(work: Work, deblurrer: Deblurrer, where: str) -> Work | Outcome:
+    begin = time.monotonic()
+    try:
+        with hold_progress(where) as advance:
+            restored = deblurrer(work.photo.rgb(), lambda done, of: advance(done / of, ""))
+    except BlurdmError as error:
+        return _failed(work.job, error)
+    result = work.photo.with_rgb(restored)
+    return replace(work, result=result, seconds=work.seconds + time.monotonic() - begin)
 
-    photo = read_photo(source)
-    blurred = photo.rgb()
-    restored = deblurrer(blurred, advance)
-    result = photo.with_rgb(restored)
-    notes = [*photo.notes, *write_photo(result, target, quality=settings.quality)]
-    for note in notes:
-        warn(f"{source.name}: {note}")
-    if settings.compare:
-        _write_comparison(photo, result, target)
-    return blurred.shape[0], blurred.shape[1]
+
+def _write(work: Work | Outcome, settings: Settings) -> Outcome:
+    from blurdm_cli.media.image import write_photo
+
+    if isinstance(work, Outcome):
+        return work
+    begin = time.monotonic()
+    source, target, photo = work.job.input, work.target, work.photo
+    try:
+        notes = [*photo.notes, *write_photo(work.result, target, quality=settings.quality)]
+        if settings.compare:
+            _write_comparison(photo, work.result, target)
+    except BlurdmError as error:
+        return _failed(work.job, error)
+    height, width = photo.pixels.shape[:2]
+    seconds = round(work.seconds + time.monotonic() - begin, 3)
+    return Outcome(
+        str(source), str(target), "done", seconds=seconds, size=(height, width), notes=tuple(notes)
+    )
+
+
+def _failed(job: Job, error: BlurdmError) -> Outcome:
+    said = Outcome(str(job.input), None, "failed", error.exit_code, message=str(error))
+    return replace(said, hint=error.hint or "")
+
+
+def _announce(outcome: Outcome) -> Outcome:
+    """Tell the user what became of a photo."""
+    for note in outcome.notes:
+        warn(f"{Path(outcome.input).name}: {note}")
+    if outcome.status == "skipped":
+        say(f"skipped: {outcome.output} exists already; --on-exists overwrite replaces it")
+    elif outcome.status == "failed":
+        error = BlurdmError(outcome.message, hint=outcome.hint or None)
+        report(error, about="" if outcome.input in outcome.message else outcome.input)
+    elif outcome.size:
+        height, width = outcome.size
+        size = f"{width} x {height}"
+        say(f"{outcome.input} -> {outcome.output}  {size}  {outcome.seconds:.1f} s")
+    return outcome
 
 
 def _auto_or_number(option: str, value: str, least: int, most: int) -> int | None:

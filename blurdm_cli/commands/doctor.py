@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import importlib.metadata as metadata
 import platform
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from blurdm_cli.commands.console import print_data, print_json
 from blurdm_cli.errors import BlurdmError
 
-PACKAGES = ("numpy", "opencv-python-headless", "pillow", "tifffile", "safetensors", "torch")
+if TYPE_CHECKING:
+    from blurdm_cli.zoo import Model
+
+PACKAGES = ("numpy", "pillow", "tifffile", "safetensors")
+
+OPTIONAL = {"torch": "torch", "openvino": "openvino", "onnx": "export"}
+"""Packages that can be done without, and the extra that brings each."""
+
+OPENCV = (
+    "opencv-python-headless",
+    *("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"),
+)
+"""Distributions of one package, the wanted one first."""
+
+ONNXRUNTIME = ("onnxruntime-gpu", "onnxruntime", "onnxruntime-directml", "onnxruntime-openvino")
 
 
 @dataclass(frozen=True)
@@ -52,10 +67,17 @@ def _examine() -> Iterator[Finding]:
     yield Finding("blurdm", f"{__version__} on {system}")
     for package in PACKAGES:
         yield _try(package, partial(metadata.version, package))
-    yield _one_opencv()
-    yield _try("cpu", _processor)
+    yield _one_of("OpenCV", OPENCV)
+    yield _one_of("ONNX Runtime", ONNXRUNTIME)
+    for package, extra in OPTIONAL.items():
+        yield _optional(package, extra)
+    yield _try("codecs", _codecs)
     yield _try("cuda", _cuda)
-    yield _try("default model", _default_model)
+    yield from _models()
+    for runtime in ("onnx", "openvino", "torch"):
+        if _is_installed(runtime):
+            yield _try(f"runtime {runtime}", partial(_run, runtime))
+    yield _try("runtime auto", partial(_run, "auto"))
 
 
 def _try(what: str, look: Callable[[], str]) -> Finding:
@@ -63,53 +85,100 @@ def _try(what: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(what, look())
     except metadata.PackageNotFoundError:
-        extra = "[torch]" if what == "torch" else ""
-        fix = f"pip install 'blurdm-cli{extra}'"
-        return Finding(what, "is not installed", fix, exit_code=7)
+        return Finding(what, "is not installed", "pip install blurdm-cli", exit_code=7)
     except BlurdmError as error:
         return Finding(what, str(error), error.hint or "install blurdm again", error.exit_code)
     except ImportError as error:
         return Finding(what, f"cannot be imported: {error}", "install it again", exit_code=7)
 
 
-def _one_opencv() -> Finding:
-    """Two OpenCV distributions overwrite each other's files, and pip does not notice."""
-    names = ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless")
-    others = [d.name for d in metadata.distributions() if (d.name or "").lower() in names]
-    if not others:
-        return Finding("OpenCV", "one distribution")
-    return Finding(
-        "OpenCV",
-        f"{others[0]} is installed beside opencv-python-headless",
-        f"pip uninstall {others[0]}; pip install --force-reinstall opencv-python-headless",
-    )
+def _optional(package: str, extra: str) -> Finding:
+    try:
+        return Finding(package, metadata.version(package))
+    except metadata.PackageNotFoundError:
+        return Finding(package, f"is not installed; pip install 'blurdm-cli[{extra}]' brings it")
 
 
-def _processor() -> str:
-    import torch
+def _one_of(what: str, names: tuple[str, ...]) -> Finding:
+    """Two distributions of one package overwrite each other's files, and pip does not notice."""
+    there = {(d.name or "").lower(): d.version for d in metadata.distributions()}
+    found = [name for name in names if name in there]
+    if not found:
+        return Finding(what, "is not installed", "pip install blurdm-cli", exit_code=7)
+    if len(found) == 1:
+        return Finding(what, f"{found[0]} {there[found[0]]}")
+    kept, *others = found
+    fix = f"pip uninstall {' '.join(others)}; pip install --force-reinstall {kept}"
+    return Finding(what, f"{' and '.join(found)} overwrite each other", fix, exit_code=7)
 
-    from blurdm_cli.engine.torch_runtime import available_cores, has_fast_bf16
 
-    precision = "bf16" if has_fast_bf16(torch.device("cpu")) else "fp32"
-    return f"{available_cores()} cores; --precision auto is {precision}"
+def _codecs() -> str:
+    from PIL import features
+
+    known = {"JPEG": "jpg", "PNG": "zlib", "WebP": "webp", "AVIF": "avif", "TIFF": "libtiff"}
+    here = [name for name, feature in known.items() if features.check(feature)]
+    missing = [name for name in known if name not in here]
+    return ", ".join(here) + (f"; not {', '.join(missing)}" if missing else "")
 
 
 def _cuda() -> str:
-    import torch
+    from blurdm_cli.engine.runtime import has_gpu_driver
 
-    if not torch.version.cuda:
-        return "this PyTorch is built without CUDA; photos are deblurred on the cpu"
-    if not torch.cuda.is_available():
-        return "no CUDA device was found; photos are deblurred on the cpu"
-    device, memory = torch.cuda.get_device_name(), torch.cuda.mem_get_info()[1] / 2**30
-    return f"{device}, {memory:.0f} GB, CUDA {torch.version.cuda}"
+    if not has_gpu_driver():
+        return "no driver was found; photos are deblurred on the cpu"
+    import onnxruntime
+
+    words = [f"a driver; ONNX Runtime has {', '.join(onnxruntime.get_available_providers())}"]
+    if _is_installed("torch"):
+        import torch
+
+        if torch.cuda.is_available():
+            memory = torch.cuda.mem_get_info()[1] / 2**30
+            words.append(f"PyTorch sees {torch.cuda.get_device_name()} with {memory:.0f} GB")
+        else:
+            words.append(f"PyTorch {torch.__version__} sees no device")
+    return "; ".join(words)
 
 
-def _default_model() -> str:
+def _models() -> Iterator[Finding]:
+    """Each model, whole or not; without the default one nothing works."""
+    from blurdm_cli.zoo import DEFAULT, every
+
+    def look(model: Model) -> str:
+        model.weights()
+        if model.has_graph:
+            model.graph()
+        parts = "weights and graph" if model.has_graph else "weights"
+        return f"version {model.spec.version}, {parts}, hashes right; {model.folder}"
+
+    models = every()
+    for model in models:
+        yield _try(f"model {model.folder.name}", partial(look, model))
+    if DEFAULT not in [model.folder.name for model in models]:
+        yield Finding("models", f"{DEFAULT}, the default, is missing", "install blurdm again", 6)
+
+
+def _run(runtime: str) -> str:
+    """Open the default model, and run it on a small tile."""
+    import numpy as np
+
     from blurdm_cli.engine.runtime import open_runtime
-    from blurdm_cli.zoo import DEFAULT, find
+    from blurdm_cli.zoo import DEFAULT
 
-    model = find(DEFAULT)
-    runtime, _ = open_runtime(DEFAULT)
-    opened = f"{runtime.name} on {runtime.device} in {runtime.precision}"
-    return f"{DEFAULT}, hashes right, opens in {opened}; {model.folder}"
+    begin = time.perf_counter()
+    opened, spec = open_runtime(DEFAULT, runtime)
+    side = 4 * spec.multiple_of
+    tile = np.full((1, 3, side, side), 0.5, np.float32)
+    opened.restore(tile, np.zeros((1, spec.prior_channels), np.float32))
+    milliseconds = 1000 * (time.perf_counter() - begin)
+    name = f"{opened.name} on " if runtime == "auto" else ""
+    ready = f"opened and run in {milliseconds:.0f} ms"
+    return f"{name}{opened.device}, {opened.precision}; {ready}"
+
+
+def _is_installed(runtime: str) -> bool:
+    from importlib.util import find_spec
+
+    from blurdm_cli.engine.runtime import PACKAGES as NEEDED
+
+    return find_spec(NEEDED[runtime]) is not None

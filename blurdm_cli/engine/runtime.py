@@ -116,13 +116,9 @@ def _candidates(found: Path | zoo.Model, device: str) -> tuple[str, ...]:
 def _open(
     found: Path | zoo.Model, name: str, device: str, precision: str
 ) -> tuple[Runtime, ModelSpec]:
+    open_it = {"torch": _open_torch, "onnx": _open_onnx, "openvino": _open_openvino}[name]
     try:
-        if name == "torch":
-            return _open_torch(found, device, precision)
-        if name == "openvino":
-            from blurdm_cli.engine.openvino_runtime import OpenVinoRuntime as GraphRuntime
-        else:
-            from blurdm_cli.engine.onnx_runtime import OnnxRuntime as GraphRuntime
+        return open_it(found, device, precision)
     except ModuleNotFoundError as error:
         if error.name != PACKAGES[name]:
             raise
@@ -130,14 +126,29 @@ def _open(
         raise RuntimeMissing(
             f"{PACKAGES[name]} is not installed", hint=f"pip install 'blurdm-cli{extra}'"
         ) from error
-    graph = found if isinstance(found, Path) else found.graph()
-    opened = GraphRuntime(graph, device, precision)
-    return opened, opened.spec if isinstance(found, Path) else found.spec
 
 
-def _open_torch(
+def _open_onnx(found: Path | zoo.Model, device: str, precision: str) -> tuple[Runtime, ModelSpec]:
+    from blurdm_cli.engine.onnx_runtime import OnnxRuntime
+
+    opened = OnnxRuntime(_graph(found), device, precision)
+    return opened, opened.spec
+
+
+def _open_openvino(
     found: Path | zoo.Model, device: str, precision: str
 ) -> tuple[Runtime, ModelSpec]:
+    from blurdm_cli.engine.openvino_runtime import OpenVinoRuntime
+
+    opened = OpenVinoRuntime(_graph(found), device, precision)
+    return opened, opened.spec
+
+
+def _graph(found: Path | zoo.Model) -> Path:
+    return found if isinstance(found, Path) else found.graph()
+
+
+def _open_torch(found: Path | zoo.Model, device: str, precision: str) -> tuple[Runtime, ModelSpec]:
     if isinstance(found, Path):
         raise UsageError(
             f"PyTorch does not run a graph such as {found}",

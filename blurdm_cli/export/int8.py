@@ -26,7 +26,7 @@ PREFIX = "backbone."
 """Of the parameters whose convolutions are quantised."""
 
 
-class _Tiles(CalibrationDataReader):
+class _Tiles(CalibrationDataReader):  # type: ignore[misc]
     """Hands out calibration tiles, each with the same noise."""
 
     def __init__(

@@ -178,7 +178,8 @@ def _clean(graph: onnx.ModelProto) -> None:
 def _stored(model: Model) -> dict[str, tuple[str, int, int, int, np.ndarray]]:
     """Where each tensor lies in the weight files: file, first byte, end, ONNX type, values."""
     kinds = {"F16": TensorProto.FLOAT16, "F32": TensorProto.FLOAT}
-    weights, found = model.weights(), {}
+    weights = model.weights()
+    found: dict[str, tuple[str, int, int, int, np.ndarray]] = {}
     for file in model.shards:
         with (model.folder / file).open("rb") as stream:
             (length,) = struct.unpack("<Q", stream.read(8))

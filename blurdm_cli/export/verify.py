@@ -93,7 +93,9 @@ def _inputs(
             count = 1 if size else 2
             yield f"noise {height}x{width}", rng.random((count, 3, height, width), np.float32)
     if size is None:
-        height, width = (min(2 * tile, side) // multiple_of * multiple_of for side in photo.shape[:2])
+        height, width = (
+            min(2 * tile, side) // multiple_of * multiple_of for side in photo.shape[:2]
+        )
         yield f"the photo {height}x{width}", middle(photo, height, width)
     elif precision != "int8":
         yield f"the photo {size[0]}x{size[1]}", middle(photo, *size)

@@ -1,0 +1,155 @@
+"""blurdm bench: how fast each runtime is here, and what it takes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from blurdm_cli.commands.console import hold_progress, print_data, print_json, warn
+from blurdm_cli.errors import BlurdmError, ComputeError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+CANDIDATES = (
+    ("torch", "fp32"),
+    ("torch", "bf16"),
+    ("torch", "fp16"),
+    ("onnx", "auto"),
+    ("openvino", "fp32"),
+    ("openvino", "bf16"),
+    ("auto", "auto"),
+)
+"""Runtime and precision of each row; what this machine has not is left out."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one runtime in one precision takes, in a process of its own."""
+
+    asked: str
+    """The runtime that was asked for: "auto" for the one that `deblur` takes."""
+    runtime: str
+    device: str
+    precision: str
+    start_seconds: float
+    """From the start of the process to the first restored tile."""
+    ms_per_megapixel: float
+    """Of the photo, tiles and blending included; the median of the runs."""
+    megapixels_per_second: float
+    peak_mb: float
+
+
+def bench(
+    photo: Annotated[Path | None, typer.Argument(help="Photo to deblur (one is made).")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A name, or the path of a folder or of a graph.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    megapixels: Annotated[
+        float, typer.Option(min=0.1, max=100, help="Size of the photo that is made.")
+    ] = 2.0,
+    runs: Annotated[int, typer.Option(min=1, max=100, help="Times that it is deblurred.")] = 3,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="An array on stdout, one object a runtime.")
+    ] = False,
+) -> None:
+    """Measure each runtime and precision that this machine has, one after the other."""
+    from blurdm_cli import zoo
+
+    if not (model or "").endswith(".onnx"):
+        zoo.find(model or zoo.DEFAULT)  # a wrong name is an error, not an empty table
+    rows = []
+    with hold_progress("bench") as advance:
+        for number, (runtime, precision) in enumerate(CANDIDATES):
+            advance(number / len(CANDIDATES), f"{runtime} {precision}")
+            settings = [model or zoo.DEFAULT, runtime, precision, device, photo and str(photo)]
+            answer = _in_own_process([*settings, megapixels, runs])
+            if isinstance(answer, Row):
+                rows.append(answer)
+            elif not as_json:
+                warn(f"{runtime} {precision}: {answer}")
+    if not rows:
+        raise ComputeError("No runtime can run this here", hint="blurdm doctor shows why")
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    print_data(
+        f"{'runtime':<10}{'device':<8}{'precision':<10}{'start, s':>9}"
+        f"{'ms/megapixel':>14}{'megapixels/s':>14}{'peak, MB':>10}"
+    )
+    for row in rows:
+        print_data(
+            f"{row.runtime:<10}{row.device:<8}{row.precision:<10}{row.start_seconds:>9.2f}"
+            f"{row.ms_per_megapixel:>14.0f}{row.megapixels_per_second:>14.2f}{row.peak_mb:>10.0f}"
+            f"{'  <- auto' if row.asked == 'auto' else ''}"
+        )
+
+
+def _in_own_process(settings: list[object]) -> Row | str:
+    """Measure in a fresh process; a sentence says why there is nothing to measure."""
+    script = "import sys; from blurdm_cli.commands.bench import measure; measure(sys.argv[1])"
+    words = [sys.executable, "-c", script, json.dumps([*settings, time.time()])]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ComputeError(f"The measuring process failed: {done.stderr.strip()[-300:]}")
+    answer = json.loads(done.stdout.splitlines()[-1])
+    return answer if isinstance(answer, str) else Row(**answer)
+
+
+def measure(settings: str) -> None:
+    """Print a row, or why there is none, as JSON: the work of the measuring process."""
+    import statistics
+
+    import numpy as np
+
+    from blurdm_cli.engine.deblur import Deblurrer
+    from blurdm_cli.media.image import read_photo
+
+    model, runtime, precision, device, photo, megapixels, runs, begin = json.loads(settings)
+    try:
+        deblurrer = Deblurrer.open(model, runtime=runtime, device=device, precision=precision)
+        side = deblurrer.tile
+        deblurrer(np.full((side, side, 3), 128, np.uint8))
+        start = time.time() - begin
+        pixels = read_photo(Path(photo)).rgb() if photo else _make_photo(megapixels)
+    except BlurdmError as error:
+        print(json.dumps(str(error)))
+        return
+    times = []
+    for _ in range(runs):
+        before = time.perf_counter()
+        deblurrer(pixels)
+        times.append(time.perf_counter() - before)
+    seconds = statistics.median(times) / (pixels.shape[0] * pixels.shape[1] / 1e6)
+    used = deblurrer.runtime
+    speed = (1000 * seconds, 1 / seconds)
+    row = Row(runtime, used.name, used.device, used.precision, start, *speed, _peak_mb())
+    print(json.dumps(asdict(row)))
+
+
+def _make_photo(megapixels: float) -> np.ndarray:
+    """A photo of soft random detail, 4:3."""
+    import cv2
+    import numpy as np
+
+    height, width = (round((megapixels * 1e6 * ratio) ** 0.5) for ratio in (3 / 4, 4 / 3))
+    small = np.random.default_rng(0).integers(0, 256, (height // 8, width // 8, 3), np.uint8)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def _peak_mb() -> float:
+    """The most memory that this process has held."""
+    if sys.platform == "win32":
+        return float("nan")
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 1024

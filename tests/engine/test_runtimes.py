@@ -1,0 +1,246 @@
+"""What all runtimes have in common, and which of them is taken."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from blurdm_cli import zoo
+from blurdm_cli.engine import onnx_runtime
+from blurdm_cli.engine.onnx_runtime import OnnxRuntime
+from blurdm_cli.engine.runtime import PACKAGES, Runtime, available_cores, open_runtime
+from blurdm_cli.errors import ComputeError, ModelError, OutOfMemory, RuntimeMissing, UsageError
+
+TINY = "blurdm-tiny"
+GRAPH = zoo.find(TINY).folder / zoo.GRAPH
+ALL = tuple(PACKAGES)
+
+
+def tiles(count: int = 2, height: int = 64, width: int = 64) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    blurred = rng.random((count, 3, height, width), dtype=np.float32)
+    return blurred, rng.standard_normal((count, 64)).astype(np.float32)
+
+
+def opened(name: str) -> Runtime:
+    return open_runtime(TINY, name, device="cpu", precision="fp32")[0]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_runtime_says_what_it_runs_on(name: str) -> None:
+    runtime = opened(name)
+    assert isinstance(runtime, Runtime)
+    assert (runtime.name, runtime.device, runtime.precision) == (name, "cpu", "fp32")
+
+
+@pytest.mark.parametrize("shape", [(1, 64, 64), (3, 72, 128), (2, 256, 64)])
+def test_all_runtimes_agree(shape: tuple[int, int, int]) -> None:
+    given = tiles(*shape)
+    torch, *others = (opened(name).restore(*given) for name in ALL)
+    for other in others:
+        assert np.abs(other - torch).max() < 1e-4
+    assert np.abs(torch - given[0]).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_shapes_may_change_from_batch_to_batch(name: str) -> None:
+    runtime = opened(name)
+    first = runtime.restore(*tiles())
+    kept = first.copy()
+    runtime.restore(*tiles(1, 128, 64))
+    np.testing.assert_array_equal(runtime.restore(*tiles()), first)
+    np.testing.assert_array_equal(first, kept)  # no memory of the runtime's own
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_noise_decides_where_the_diffusion_starts(name: str) -> None:
+    runtime = opened(name)
+    blurred, noise = tiles()
+    before = blurred.copy()
+    one, other = runtime.restore(blurred, noise), runtime.restore(blurred, -noise)
+    assert np.abs(one - other).max() > 0
+    np.testing.assert_array_equal(blurred, before)
+
+
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_a_graph_tells_its_model(name: str) -> None:
+    runtime, spec = open_runtime(str(GRAPH), name, device="cpu")
+    assert runtime.name == name
+    assert (spec.name, spec.multiple_of, spec.prior_channels) == (TINY, 8, 64)
+
+
+def test_pytorch_does_not_run_graphs() -> None:
+    with pytest.raises(UsageError, match="does not run a graph"):
+        open_runtime(str(GRAPH), "torch")
+
+
+def test_a_graph_keeps_its_precision() -> None:
+    with pytest.raises(RuntimeMissing, match="computes in fp32, not in fp16"):
+        open_runtime(str(GRAPH), "onnx", device="cpu", precision="fp16")
+
+
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+@pytest.mark.parametrize("device", ["tpu", "cuda:99", "cpu:3"])
+def test_a_device_that_is_not_here_is_refused(name: str, device: str) -> None:
+    with pytest.raises(RuntimeMissing, match=device) as caught:
+        open_runtime(TINY, name, device=device)
+    assert caught.value.hint
+
+
+def test_a_missing_graph_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="There is no graph"):
+        open_runtime(str(tmp_path / "no.onnx"))
+
+
+@pytest.mark.parametrize("keep", [0, 100, 30_000])
+def test_a_truncated_graph_is_an_error(keep: int, tmp_path: Path) -> None:
+    path = tmp_path / "cut.onnx"
+    path.write_bytes(GRAPH.read_bytes()[:keep])
+    with pytest.raises(ModelError, match=r"cut\.onnx"):
+        open_runtime(str(path), "onnx", device="cpu")
+
+
+def foreign(opset: int = 18) -> bytes:
+    value = helper.make_tensor_value_info
+    shape = ["n", 3, "h", "w"]
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["blurred"], ["restored"])],
+        "other",
+        [value("blurred", TensorProto.FLOAT, shape)],
+        [value("restored", TensorProto.FLOAT, shape)],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+    return made.SerializeToString()
+
+
+def test_somebody_else_s_graph_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.onnx"
+    path.write_bytes(foreign())
+    with pytest.raises(ModelError, match="not exported by blurdm") as caught:
+        open_runtime(str(path), "onnx", device="cpu")
+    assert "blurdm export onnx" in str(caught.value.hint)
+
+
+def test_an_opset_from_the_future_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "new.onnx"
+    path.write_bytes(foreign(opset=99))
+    with pytest.raises(ModelError) as caught:
+        open_runtime(str(path), "onnx", device="cpu")
+    assert "--opset" in str(caught.value.hint)
+
+
+def test_a_graph_whose_weights_are_damaged_is_not_run(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for file in zoo.find(TINY).folder.iterdir():
+        data = bytearray(file.read_bytes())
+        if file.suffix == ".safetensors":
+            data[-1] ^= 1
+        (folder / file.name).write_bytes(data)
+    with pytest.raises(ModelError, match="damaged"):
+        open_runtime(str(folder), "onnx", device="cpu")
+
+
+@pytest.mark.parametrize("runtime", ["torch", "openvino"])
+def test_without_its_package_the_extra_to_install_is_named(
+    runtime: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, f"blurdm_cli.engine.{runtime}_runtime", raising=False)
+    monkeypatch.setitem(sys.modules, PACKAGES[runtime], None)
+    with pytest.raises(RuntimeMissing) as caught:
+        open_runtime(TINY, runtime)
+    assert f"blurdm-cli[{runtime}]" in str(caught.value.hint)
+
+
+def test_auto_takes_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = []
+    for missing in ("openvino", "torch"):
+        names.append(open_runtime(TINY, device="cpu")[0].name)
+        runtime = next(name for name, package in PACKAGES.items() if package == missing)
+        monkeypatch.delitem(sys.modules, f"blurdm_cli.engine.{runtime}_runtime", raising=False)
+        monkeypatch.setitem(sys.modules, missing, None)
+    names.append(open_runtime(TINY, device="cpu")[0].name)
+    assert names == ["openvino", "torch", "onnx"]
+
+
+def test_auto_does_not_hide_that_a_device_is_missing() -> None:
+    with pytest.raises(RuntimeMissing, match="cuda:99"):
+        open_runtime(TINY, device="cuda:99")
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("BFCArena::Extend Failed to allocate memory for requested buffer", OutOfMemory),
+        ("std::bad_alloc", OutOfMemory),
+        ("Got invalid dimensions for input", ComputeError),
+    ],
+)
+def test_running_out_of_memory_is_told_apart(
+    said: str, expected: type[ComputeError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = OnnxRuntime(GRAPH, "cpu")
+
+    def fail(given: dict[str, np.ndarray]) -> None:
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(runtime, "_bind", fail)
+    with pytest.raises(ComputeError) as caught:
+        runtime.restore(*tiles())
+    assert type(caught.value) is expected
+
+
+def test_a_card_without_its_provider_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_runtime, "has_gpu_driver", lambda: True)
+    monkeypatch.setattr(onnx_runtime.ort, "get_available_providers", list)
+    with pytest.raises(RuntimeMissing, match="no CUDA provider in ONNX Runtime"):
+        OnnxRuntime(GRAPH, "cuda")
+
+
+def test_cuda_that_silently_becomes_the_processor_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(onnx_runtime, "has_cuda", lambda: True)
+    monkeypatch.setattr(onnx_runtime.ort, "preload_dlls", lambda: None)
+    real = onnx_runtime.ort.InferenceSession
+
+    def on_the_processor(path: str, options: object, providers: list[object]) -> object:
+        assert len(providers) == 2
+        return real(path, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(onnx_runtime.ort, "InferenceSession", on_the_processor)
+    with pytest.raises(RuntimeMissing, match="processor's provider only"):
+        OnnxRuntime(GRAPH, "cuda:0")
+
+
+def test_photos_are_deblurred_without_torch(tmp_path: Path) -> None:
+    """In a process where neither PyTorch nor ONNX's own package can be imported."""
+    photo = zoo.example_photo()
+    script = f"""
+import sys
+for name in ("torch", "onnx", "openvino"):
+    sys.modules[name] = None
+sys.argv = ["blurdm", "deblur", {str(photo)!r}, "-o", {str(tmp_path / "out.png")!r}]
+sys.argv += ["--model", {str(GRAPH)!r}]
+from blurdm_cli.commands.app import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "onnx on cpu" in done.stderr
+    assert (tmp_path / "out.png").stat().st_size > 10_000
+
+
+def test_there_is_a_core() -> None:
+    assert available_cores() >= 1
+
+
+def test_the_graph_that_ships_says_nothing_of_the_machine_that_made_it() -> None:
+    graph = onnx.load(GRAPH, load_external_data=False)
+    assert b"/" not in b"".join(node.doc_string.encode() for node in graph.graph.node)
+    assert not any(node.metadata_props for node in graph.graph.node)
+    assert b".py" not in GRAPH.read_bytes()
