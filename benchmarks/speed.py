@@ -1,69 +1,131 @@
 """What a photo costs: start of the command, seconds and memory of 12 megapixels.
 
-python benchmarks/speed.py [MODEL]
+    python benchmarks/speed.py [MODEL] [--runtime auto]
+
+`bare` is the runtime alone on the photo's tiles, without reading, cutting, blending and
+writing. `eager` is the same network in PyTorch as it comes: fp32, NCHW, no graph; measured on
+every eighth tile. Where two times are compared, they are of one process, run by turns.
 """
 
+import argparse
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
 
 from blurdm_cli.engine.deblur import Deblurrer
-from blurdm_cli.zoo import DEFAULT
+from blurdm_cli.media.image import read_photo, write_photo
+from blurdm_cli.zoo import DEFAULT, example_photo, find
 
 PHOTO = (3000, 4000)
 """Height and width of 12 megapixels."""
 
+ROUNDS = 3
 
-def help_seconds(runs: int = 11) -> float:
-    """Median time of `blurdm --help`, as a whole process."""
-    command = [sys.executable, "-c", "from blurdm_cli.commands.app import main; main()", "--help"]
-    times = []
-    for _ in range(runs):
-        begin = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True)
-        times.append(time.perf_counter() - begin)
-    return statistics.median(times)
+MAIN = "from blurdm_cli.commands.app import main; main()"
+WITHOUT_TORCH = f"import sys; sys.modules['torch'] = None; {MAIN}"
 
 
-def peak_and_seconds(model: str, height: int, width: int) -> tuple[float, float]:
-    """Peak memory in MB of a process that deblurs one photo from file to file, and its seconds."""
+def seconds(work: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def command(script: str, *words: str, runs: int = 7) -> float:
+    """Median time of a whole process."""
+    run = [sys.executable, "-c", script, *words]
+    return statistics.median(
+        seconds(lambda: subprocess.run(run, check=True, capture_output=True)) for _ in range(runs)
+    )
+
+
+def peak(model: str, runtime: str, path: Path) -> float:
+    """Peak memory in MB of a process that deblurs one photo from file to file."""
     script = f"""
-import resource, tempfile, time
+import resource
 from pathlib import Path
-import numpy as np
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.media.image import read_photo, write_photo
-from PIL import Image
-with tempfile.TemporaryDirectory() as folder:
-    path = Path(folder) / "photo.jpg"
-    noise = np.random.default_rng(0).integers(0, 256, ({height} // 8, {width} // 8, 3), np.uint8)
-    Image.fromarray(noise).resize(({width}, {height}), Image.Resampling.BICUBIC).save(path)
-    del noise
-    deblurrer = Deblurrer.open({model!r})
-    begin = time.perf_counter()
-    photo = read_photo(path)
-    write_photo(photo.with_rgb(deblurrer(photo.rgb())), path.with_name("out.jpg"))
-    seconds = time.perf_counter() - begin
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, seconds)
+path = Path({str(path)!r})
+deblurrer = Deblurrer.open({model!r}, runtime={runtime!r})
+photo = read_photo(path)
+write_photo(photo.with_rgb(deblurrer(photo.rgb())), path.with_name("out.jpg"))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", script], check=True, capture_output=True, text=True
-    )
-    megabytes, seconds = map(float, done.stdout.split())
-    return megabytes, seconds
+    run = [sys.executable, "-c", script]
+    return float(subprocess.run(run, check=True, capture_output=True, text=True).stdout)
+
+
+def make_photo(path: Path, height: int, width: int) -> None:
+    """A photo of soft random detail."""
+    noise = np.random.default_rng(0).integers(0, 256, (height // 8, width // 8, 3), np.uint8)
+    Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC).save(path)
 
 
 def main() -> None:
-    model = sys.argv[1] if len(sys.argv) > 1 else DEFAULT
-    runtime = Deblurrer.open(model).runtime
-    print(f"{model}, {runtime.name} on {runtime.device} in {runtime.precision}")
-    print(f"blurdm --help              {help_seconds():8.2f} s")
-    base, _ = peak_and_seconds(model, 64, 64)
-    peak, seconds = peak_and_seconds(model, *PHOTO)
-    print(f"interpreter and model      {base:8.0f} MB")
-    print(f"12 megapixels, over that   {peak - base:8.0f} MB")
-    print(f"12 megapixels              {seconds:8.1f} s")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", nargs="?", default=DEFAULT)
+    parser.add_argument("--runtime", default="auto")
+    options = parser.parse_args()
+    deblurrer = Deblurrer.open(options.model, runtime=options.runtime)
+    runtime = deblurrer.runtime
+    print(f"{options.model}, {runtime.name} on {runtime.device} in {runtime.precision}")
+    print(f"blurdm --help              {command(MAIN, '--help'):8.2f} s")
+    with tempfile.TemporaryDirectory() as folder:
+        out = str(Path(folder) / "first.jpg")
+        words = ("deblur", str(example_photo()), "-o", out, "--on-exists", "overwrite")
+        first = command(WITHOUT_TORCH, *words, "--model", options.model)
+        print(f"0.26 megapixels, no torch  {first:8.2f} s, whole command")
+        small, large = Path(folder) / "small.jpg", Path(folder) / "large.jpg"
+        make_photo(small, 64, 64)
+        make_photo(large, *PHOTO)
+        base = peak(options.model, options.runtime, small)
+        over = peak(options.model, options.runtime, large) - base
+        print(f"interpreter and model      {base:8.0f} MB")
+        print(f"12 megapixels, over that   {over:8.0f} MB")
+        compare(deblurrer, options.model, large)
+
+
+def compare(deblurrer: Deblurrer, model: str, path: Path) -> None:
+    """From file to file, against the bare runtime, and against eager PyTorch."""
+    import torch
+
+    from blurdm_cli.networks.build import build
+
+    spec, runtime = deblurrer.spec, deblurrer.runtime
+    network = build(spec, find(model).weights()).eval().requires_grad_(False)
+    plan = deblurrer._plan(*PHOTO)
+    pixels = read_photo(path).rgb()
+    noise = np.zeros((1, spec.prior_channels), np.float32)
+
+    def whole() -> None:
+        photo = read_photo(path)
+        write_photo(photo.with_rgb(deblurrer(photo.rgb())), path.with_name("out.jpg"))
+
+    def bare() -> None:
+        for _ in plan.corners:
+            runtime.restore(tile, noise)
+
+    def eager() -> None:
+        with torch.inference_mode():
+            for _ in plan.corners[::8]:
+                network(torch.from_numpy(tile), torch.from_numpy(noise))
+
+    tile = plan.cut(pixels, plan.corners[:1], 255.0)
+    runtime.restore(tile, noise)
+    times = [[seconds(work) for work in (whole, bare, eager)] for _ in range(ROUNDS)]
+    full, alone, plain = (statistics.median(column) for column in zip(*times, strict=True))
+    plain *= len(plan.corners) / len(plan.corners[::8])
+    print(f"12 megapixels              {full:8.1f} s, {len(plan.corners)} tiles")
+    print(f"  bare runtime             {alone:8.1f} s: file to file takes {full / alone:.2f} times")
+    print(f"  eager PyTorch, fp32 NCHW {plain:8.1f} s: {plain / alone:.2f} times the bare runtime")
 
 
 if __name__ == "__main__":

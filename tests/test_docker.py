@@ -1,0 +1,34 @@
+"""The image is built nowhere that has no container engine; what can be checked is checked."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[1]
+TEXT = (PROJECT / "Dockerfile").read_text()
+
+
+def test_the_linter_has_nothing_to_say() -> None:
+    hadolint = shutil.which("hadolint")
+    assert hadolint, "pip install -e '.[test]' brings it on Linux"
+    done = subprocess.run([hadolint, PROJECT / "Dockerfile"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_image_is_installed_as_the_readme_says() -> None:
+    line = next(line for line in TEXT.splitlines() if '".[openvino]"' in line)
+    install = line.removeprefix("RUN ").replace(" --no-cache-dir", "")
+    assert install in (PROJECT / "README.md").read_text().splitlines()
+
+
+def test_all_that_is_copied_exists_and_travels() -> None:
+    ignored = (PROJECT / ".dockerignore").read_text().splitlines()
+    copies = [line.split()[1:-1] for line in TEXT.splitlines() if line.startswith("COPY ")]
+    for name in (name for names in copies for name in names):
+        if not name.startswith(("--from", "/opt")):
+            assert (PROJECT / name).exists()
+            assert f"!{name}" in ignored
+
+
+def test_the_container_does_not_run_as_root() -> None:
+    assert TEXT.index("USER 1000") < TEXT.index("ENTRYPOINT")
