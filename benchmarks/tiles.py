@@ -20,6 +20,9 @@ from blurdm_cli.zoo import DEFAULT, find
 
 TILES = (128, 192, 256, 384)
 
+MIDDLE = 256
+"""Side in pixels of the piece that the one prior is taken from."""
+
 
 class OnePrior(TorchRuntime):
     """Gives every tile the prior of one image."""
@@ -46,7 +49,7 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
 def compare(model: str, photo: np.ndarray) -> list[float]:
     """The PSNR for each of `TILES`: with one prior, then with each tile's own."""
     own = Deblurrer.open(model)
-    spec, side = own.spec, own.spec.tile
+    spec, side = own.spec, MIDDLE
     top, left = ((extent - side) // 2 for extent in photo.shape[:2])
     middle = photo[max(top, 0) : top + side, max(left, 0) : left + side]
     runtime = OnePrior(model, middle, np.zeros(spec.prior_channels, dtype=np.float32))

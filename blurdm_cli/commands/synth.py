@@ -31,7 +31,7 @@ def synth(
         int, typer.Option(min=96, help="Longest side, pixels; larger photos are made smaller.")
     ] = 1280,
     max_length: Annotated[float, typer.Option(min=1, max=60, help="Longest blur, pixels.")] = 40,
-    sharp_share: Annotated[float, typer.Option(min=0, max=1, help="Nearly sharp pairs.")] = 0.1,
+    sharp_share: Annotated[float, typer.Option(min=0, max=1, help="Nearly sharp pairs.")] = 0.15,
     object_share: Annotated[float, typer.Option(min=0, max=1, help="With a moving object.")] = 0.3,
     noise_share: Annotated[float, typer.Option(min=0, max=1, help="With noise.")] = 0.8,
     jpeg_share: Annotated[float, typer.Option(min=0, max=1, help="With JPEG's damage.")] = 0.3,

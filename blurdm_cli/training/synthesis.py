@@ -51,7 +51,7 @@ class Synthesis:
 
     max_length: float = 40.0
     """Longest blur in pixels; all lengths up to it are equally likely."""
-    sharp_share: float = 0.1
+    sharp_share: float = 0.15
     """Crops that move by less than a pixel."""
     object_share: float = 0.3
     """Crops with an object that moves on its own."""
