@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from blurdm_cli.engine.deblur import Deblurrer
-from blurdm_cli.training.evaluation import RESAMPLES, evaluate
+from blurdm_cli.training.evaluation import bootstrap, evaluate
 from blurdm_cli.training.layouts import find_pairs
 from blurdm_cli.zoo import find
 
@@ -45,8 +45,7 @@ def gains(model: Path, pairs: Path) -> np.ndarray:
 
 def interval(values: np.ndarray) -> str:
     """The mean, and its bootstrap interval over the pairs."""
-    drawn = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
-    low, high = np.percentile(values[drawn].mean(axis=1), (2.5, 97.5))
+    low, high = bootstrap(values)
     return f"{values.mean():+.3f} ({low:+.3f} to {high:+.3f})"
 
 

@@ -145,9 +145,10 @@ def _models() -> Iterator[Finding]:
     from blurdm_cli.zoo import DEFAULT, every
 
     def look(model: Model) -> str:
-        model.weights()
         if model.has_graph:
-            model.graph()
+            model.graph()  # looks at the weights too
+        else:
+            model.weights()
         parts = "weights and graph" if model.has_graph else "weights"
         return f"version {model.spec.version}, {parts}, hashes right; {model.folder}"
 

@@ -157,9 +157,6 @@ def _photos(folder: Path) -> Iterator[np.ndarray]:
 
 
 def _read(path: Path) -> np.ndarray:
-    import numpy as np
+    from blurdm_cli.training.layouts import read_rgb
 
-    from blurdm_cli.media.image import read_photo
-
-    pixels = read_photo(path).rgb()
-    return pixels if pixels.dtype == np.uint8 else (pixels // 257).astype(np.uint8)
+    return read_rgb(path).permute(1, 2, 0).numpy()

@@ -107,7 +107,7 @@ def has_gpu_driver() -> bool:
 def _candidates(found: Path | zoo.Model, device: str) -> tuple[str, ...]:
     """The runtimes that may open this, the fastest first."""
     on_gpu = has_gpu_driver() if device == "auto" else device != "cpu"
-    names = FASTEST["gpu"] + FASTEST["cpu"] if on_gpu else FASTEST["cpu"]
+    names = tuple(dict.fromkeys((FASTEST["gpu"] if on_gpu else ()) + FASTEST["cpu"]))
     if isinstance(found, Path):
         return tuple(name for name in names if name != "torch")
     return names if found.has_graph else ("torch",)

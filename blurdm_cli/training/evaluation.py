@@ -7,7 +7,7 @@ from typing import Literal
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Float64, UInt8
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
@@ -78,11 +78,15 @@ def mean(scores: Sequence[Scores]) -> Scores:
 def interval(scores: Sequence[Scores]) -> tuple[float, float]:
     """Where the mean gain of other pairs of this kind lies, 95 times in 100, in dB.
 
-    A bootstrap over the pairs (Efron 1979, percentiles); the same pairs give the same.
+    The same pairs give the same.
     """
-    gains = np.array([score.gain for score in scores])
-    drawn = np.random.default_rng(0).integers(len(gains), size=(RESAMPLES, len(gains)))
-    low, high = np.percentile(gains[drawn].mean(axis=1), (2.5, 97.5))
+    return bootstrap(np.array([score.gain for score in scores]))
+
+
+def bootstrap(values: Float64[np.ndarray, "n"]) -> tuple[float, float]:
+    """The 95 % interval of a mean, by drawing the values anew (Efron 1979, percentiles)."""
+    drawn = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
+    low, high = np.percentile(values[drawn].mean(axis=1), (2.5, 97.5))
     return float(low), float(high)
 
 
