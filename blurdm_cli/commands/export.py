@@ -147,9 +147,9 @@ def _photo(photo: Path | None) -> np.ndarray:
 
 
 def _photos(folder: Path) -> Iterator[np.ndarray]:
-    from blurdm_cli.media.files import find_photos
+    from blurdm_cli.media.inputs import find_files
 
-    found = find_photos(folder)
+    found = find_files(folder)
     if not found:
         raise InputError(f"There is no photo in {folder}", hint="--int8 FOLDER, with photos in it")
     step = max(len(found) // CALIBRATION_TILES, 1)

@@ -54,7 +54,7 @@ def synth(
     synth.json.
     """
     from blurdm_cli import __version__
-    from blurdm_cli.media.files import gather_photos
+    from blurdm_cli.media.inputs import gather
     from blurdm_cli.training.synthesis import Synthesis
 
     if average and average % 2 == 0:
@@ -63,7 +63,7 @@ def synth(
         )
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise OutputError(f"{output} exists and is not empty", hint="Name a new folder")
-    photos = sorted(path for path, _ in gather_photos(inputs))
+    photos = sorted(path for path, _ in gather(inputs))
     if not photos:
         raise InputError(f"There is no photo in {', '.join(map(str, inputs))}")
     recipe = Synthesis(

@@ -1,0 +1,118 @@
+"""What a user's words for inputs mean: files, folders, patterns, and lists of them."""
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from glob import glob, has_magic
+from pathlib import Path, PurePath
+
+from blurdm_cli.errors import InputError
+from blurdm_cli.media.files import PHOTO_SUFFIXES, no_input
+
+Found = Sequence[tuple[Path, Path | None]]
+"""Files, each with the folder that it was found through, or None where it was named itself."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """Which files of a folder are taken."""
+
+    recursive: bool = True
+    """Whether to look into its folders too."""
+    include: tuple[str, ...] = ()
+    """Patterns such as `*.jpg` or `2024/*`, of which one must fit; none: everything does."""
+    exclude: tuple[str, ...] = ()
+    """Patterns of which none may fit."""
+    suffixes: Collection[str] = PHOTO_SUFFIXES
+    """In lower case."""
+    skip: Path | None = None
+    """A folder not to look into: the one that results are written to."""
+
+    def takes(self, inside: PurePath) -> bool:
+        """Whether a file is taken, by its path inside the folder; a name alone may fit too."""
+
+        def fits(pattern: str) -> bool:
+            pattern = pattern.lower()
+            return any(fnmatch(path.lower(), pattern) for path in (inside.as_posix(), inside.name))
+
+        if inside.suffix.lower() not in self.suffixes:
+            return False
+        wanted = not self.include or any(map(fits, self.include))
+        return wanted and not any(map(fits, self.exclude))
+
+
+def find_files(folder: Path, search: Search = Search()) -> list[Path]:
+    """All files in a folder that the search takes, sorted; hidden ones are not looked at.
+
+    Links to folders are not followed.
+
+    Raises:
+        InputError: there is no such folder, or it may not be read.
+    """
+    skipped, found = search.skip and os.path.realpath(search.skip), list[Path]()
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        raise no_input(folder, error) from error
+    for parent, folders, names in os.walk(folder):
+        seen = [name for name in folders if search.recursive and not name.startswith(".")]
+        folders[:] = [n for n in seen if os.path.realpath(os.path.join(parent, n)) != skipped]
+        shown = [Path(parent, name) for name in names if not name.startswith(".")]
+        found += [path for path in shown if search.takes(path.relative_to(folder))]
+    return sorted(found)
+
+
+def gather(words: Iterable[str | Path], search: Search = Search()) -> Found:
+    """The files that a user's words name, each once, with the folder that it was found through.
+
+    Args:
+        words: a file; a folder; a pattern (`**` goes into folders), where no file has that name;
+            or `@list.txt`, a text file with one such word a line.
+        search: which files of folders and patterns are taken.
+
+    Raises:
+        InputError: a list or a folder may not be read, or nothing fits a pattern.
+    """
+    found: dict[Path, Path | None] = {}
+    for word in _with_lists(words):
+        path = Path(word)
+        if path.is_dir():
+            for file in find_files(path, search):
+                found.setdefault(file, path)
+        elif has_magic(word) and not path.exists():
+            for file, root in _matching(word, search):
+                found.setdefault(file, root)
+        else:
+            found.setdefault(path, None)
+    return list(found.items())
+
+
+def _with_lists(words: Iterable[str | Path]) -> Iterator[str]:
+    for word in map(os.fspath, words):
+        if not word.startswith("@") or os.path.exists(word):
+            yield word
+            continue
+        path = Path(word[1:])
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except OSError as error:
+            raise no_input(path, error) from error
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{path} is no list of files", hint="It is a UTF-8 text with one path a line"
+            ) from error
+        yield from (line for line in lines if line.strip())
+
+
+def _matching(pattern: str, search: Search) -> Iterator[tuple[Path, Path]]:
+    """The files that fit a pattern, with its longest folder that is no pattern itself."""
+    parts = Path(pattern).parts
+    fixed = next(place for place, part in enumerate(parts) if has_magic(part))
+    root = Path(*parts[:fixed])
+    matches = sorted(map(Path, glob(pattern, recursive=True)))
+    if not matches:
+        raise InputError(f"Nothing fits {pattern}", hint="Check the pattern and the folder")
+    for path in matches:
+        if path.is_file() and search.takes(path.relative_to(root)):
+            yield path, root

@@ -1,0 +1,177 @@
+"""What a run over a folder did, file by file, so that the next one goes on where it ended.
+
+The journal is `.blurdm/run.ndjson` in the folder of the results: one JSON object a line, added
+as the run goes, never changed. A file's last line counts:
+
+    {"input": "sub/a.jpg", "output": "sub/a.jpg", "settings": "5d41…", "status": "writing"}
+    {"input": …, "output": …, "settings": …, "status": "done", "source": {…}, "result": {…}}
+
+`source` and `result` say which bytes were read and written: size, time of the last change,
+SHA-256. "writing" without a "done" behind it is a run that was killed: whatever stands at the
+output was left by it, and is made again. That a file is there proves nothing.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from blurdm_cli.errors import InputError, OutputError
+from blurdm_cli.media.files import no_input, output_error
+
+FOLDER = ".blurdm"
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Which bytes a file holds."""
+
+    size: int
+    mtime_ns: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> "Stamp":
+        """Read the file through.
+
+        Raises:
+            InputError: it cannot be read, or is written to meanwhile.
+        """
+        try:
+            before = path.stat()
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            after = path.stat()
+        except OSError as error:
+            raise no_input(path, error) from error
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise InputError(
+                f"{path} was changed while it was read", hint="Start again when it is finished"
+            )
+        return cls(after.st_size, after.st_mtime_ns, digest)
+
+    def fits(self, path: Path) -> bool:
+        """Whether the file still holds these bytes; it is read only if its time was changed."""
+        try:
+            status = path.stat()
+        except OSError:
+            return False
+        if status.st_size != self.size:
+            return False
+        return status.st_mtime_ns == self.mtime_ns or Stamp.of(path).sha256 == self.sha256
+
+
+class Journal:
+    """The journal of one folder, open for one run."""
+
+    def __init__(self, home: Path, settings: str) -> None:
+        """Read what earlier runs did.
+
+        Args:
+            home: the folder; its `.blurdm` is there already.
+            settings: names all that decides what is written, but for the input.
+        """
+        self.home = home
+        self.settings = settings
+        self._path = home / FOLDER / "run.ndjson"
+        self._last: dict[str, dict[str, Any]] = {}
+        torn = False
+        with suppress(FileNotFoundError):
+            for line in self._path.read_bytes().splitlines(keepends=True):
+                torn = not line.endswith(b"\n")
+                with suppress(ValueError, KeyError, TypeError):  # a kill cut it off
+                    told = json.loads(line)
+                    self._last[told["output"]] = told
+        if torn:
+            self._append(b"\n")
+
+    def is_done(self, source: Path, output: Path) -> bool:
+        """Whether this output was made of this input with these settings, and is still so."""
+        told = self._last.get(self._name(output), {})
+        return (
+            told.get("status") == "done"
+            and told.get("settings") == self.settings
+            and told.get("input") == self._name(source)
+            and _fits(told.get("source"), source)
+            and _fits(told.get("result"), output)
+        )
+
+    def is_own(self, output: Path) -> bool:
+        """Whether what stands at the output is a run's own work, and may be made anew."""
+        told = self._last.get(self._name(output), {})
+        return told.get("status") == "writing" or (
+            told.get("status") == "done" and _fits(told.get("result"), output)
+        )
+
+    def begin(self, source: Path, output: Path) -> None:
+        """Note that the output is about to be written."""
+        self._note(source, output, {"status": "writing"})
+
+    def end(self, source: Path, output: Path, stamp: Stamp) -> None:
+        """Note that the output was written, of an input with this stamp."""
+        result = asdict(Stamp.of(output))
+        told = {"status": "done", "source": asdict(stamp), "result": result}
+        self._note(source, output, told)
+
+    def _note(self, source: Path, output: Path, told: dict[str, Any]) -> None:
+        names = {"input": self._name(source), "output": self._name(output)}
+        told = {**names, "settings": self.settings, **told}
+        self._last[names["output"]] = told
+        self._append(json.dumps(told).encode() + b"\n")
+
+    def _append(self, line: bytes) -> None:
+        try:
+            with self._path.open("ab") as file:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise output_error(self._path, error) from error
+
+    def _name(self, path: Path) -> str:
+        """A path as seen from the folder, so that both may be moved together."""
+        try:
+            return Path(os.path.relpath(path, self.home)).as_posix()
+        except ValueError:  # another drive
+            return os.path.abspath(path)
+
+
+def _fits(stamp: Any, path: Path) -> bool:
+    try:
+        return Stamp(**stamp).fits(path)
+    except (TypeError, InputError):
+        return False
+
+
+@contextmanager
+def open_journal(home: Path, settings: str) -> Iterator[Journal]:
+    """Hold a folder's journal; no other run may have it meanwhile.
+
+    Args:
+        home: the folder; it is made where it is missing.
+        settings: names all that decides what is written, but for the input.
+
+    Raises:
+        OutputError: another run holds it, or the folder cannot be written to.
+    """
+    folder = home / FOLDER
+    lock = FileLock(folder / "lock", timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise OutputError(
+            f"Another run is writing to {home}", hint="Wait for its end, or choose another folder"
+        ) from error
+    except OSError as error:
+        raise output_error(folder, error) from error
+    try:
+        yield Journal(home, settings)
+    finally:
+        lock.release()
