@@ -143,6 +143,16 @@ def find(name: str) -> Model:
     )
 
 
+def fingerprint(name: str) -> str:
+    """The SHA-256 of what decides a model's answers: of its config.json, or of a graph file.
+
+    Raises:
+        ModelError: there is no such model, or it cannot be read.
+    """
+    path = Path(name) if Path(name).is_file() else find(name).folder / "config.json"
+    return hashlib.sha256(_read_bytes(path)).hexdigest()
+
+
 def every() -> list[Model]:
     """All models of the zoo, by name; the first of two with one name hides the second."""
     return [_open(folder) for folder in _folders()]

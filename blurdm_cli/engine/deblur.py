@@ -1,23 +1,20 @@
 """The engine: a photo's pixels in, restored pixels out, through any runtime."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float32, UInt8, UInt16
+from jaxtyping import Float32
 
+from blurdm_cli.engine import guard as gd
+from blurdm_cli.engine.pixels import Pixels, quantise, white_of
 from blurdm_cli.engine.runtime import Runtime, open_runtime
 from blurdm_cli.engine.tiling import Plan, blend, plan_tiles
+from blurdm_cli.engine.turns import restore_turned
 from blurdm_cli.errors import ComputeError, OutOfMemory, UsageError
 from blurdm_cli.spec import ModelSpec
 from blurdm_cli.zoo import DEFAULT
-
-Pixels = (
-    UInt8[np.ndarray, "height width 3"]
-    | UInt16[np.ndarray, "height width 3"]
-    | Float32[np.ndarray, "height width 3"]
-)
-"""A photo, sRGB-encoded: 8 bit, 16 bit, or float in [0, 1]."""
 
 Progress = Callable[[int, int], None]
 """Is told how many tiles are done, and of how many."""
@@ -28,7 +25,19 @@ SMALLEST_TILE = 64
 SMALLEST_RETREAT = 128
 """Side in pixels below which tiles are not halved when memory runs short."""
 
-WHITE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0, np.dtype(np.float32): 1.0}
+Guard = Literal["on", "off", "strict"]
+"""What to do where an answer cannot be right: mend it and say so, take it, or fail."""
+
+
+@dataclass(frozen=True, eq=False)
+class Restored:
+    """A restored photo, and what there is to say of it."""
+
+    pixels: Pixels
+    guarded: bool = False
+    """Whether the answer looked wrong, and was not taken as it came."""
+    notes: tuple[str, ...] = ()
+    """What looked wrong and was done again or mended, a line each."""
 
 
 class Deblurrer:
@@ -48,6 +57,9 @@ class Deblurrer:
         batch: int = 1,
         seed: int = 0,
         strength: float = 1.0,
+        guard: Guard = "on",
+        tta: bool = False,
+        in_fp32: Callable[[], Runtime] | None = None,
     ) -> None:
         """Set up.
 
@@ -61,11 +73,20 @@ class Deblurrer:
             batch: how many tiles the runtime gets at a time.
             seed: of the noise that the diffusion starts from, the same for every tile.
             strength: 0 gives the photo back, 1 the restored one, between is a mix.
+            guard: what to do where an answer cannot be right.
+            tta: average over the tile's eight turns and mirrorings: eight times the work.
+            in_fp32: opens the same model in fp32, for tiles that another precision spoilt;
+                None where the runtime computes in fp32 itself.
 
         Raises:
             UsageError: an option is out of its range.
         """
         self.runtime = runtime
+        self.guard = guard
+        self._in_fp32 = in_fp32
+        self._spare: Runtime | None = None
+        self._tta = tta
+        self._notes: dict[str, None] = {}
         self.spec = spec
         self.tile = _whole_tile(spec.tile if tile is None else tile, spec.multiple_of)
         """Largest side of a tile, in pixels; smaller once memory ran short."""
@@ -102,9 +123,19 @@ class Deblurrer:
             RuntimeMissing: the runtime, device or precision is not on this machine.
             UsageError: an option is out of its range.
         """
-        return cls(*open_runtime(model, runtime, device, precision), **options)
+        opened, spec = open_runtime(model, runtime, device, precision)
+
+        def in_fp32() -> Runtime:
+            return open_runtime(model, opened.name, opened.device, "fp32")[0]
+
+        spare = None if opened.precision == "fp32" else in_fp32
+        return cls(opened, spec, in_fp32=spare, **options)
 
     def __call__(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
+        """Deblur one photo: `restore` without its notes."""
+        return self.restore(pixels, progress).pixels
+
+    def restore(self, pixels: Pixels, progress: Progress | None = None) -> Restored:
         """Deblur one photo.
 
         Args:
@@ -112,24 +143,41 @@ class Deblurrer:
             progress: is told after each batch of tiles; never at strength 0.
 
         Returns:
-            The restored photo, of the same size and type.
+            The restored photo, of the same size and type, and notes.
 
         Raises:
             ValueError: the pixels are not what `Pixels` says.
             OutOfMemory: not even a tile of 128 pixels fits on the device.
-            ComputeError: the runtime failed, or its answer is not a number.
+            ComputeError: the runtime failed, or its answer is not a number, or it cannot be
+                right and the guard is strict.
         """
-        white = _white(pixels)
+        white = white_of(pixels)
+        self._notes = {}
         if self.strength == 0:
-            return pixels.copy()
+            return Restored(pixels.copy())
         plan = self._plan(*pixels.shape[:2])
         restored = np.empty(pixels.shape, dtype=pixels.dtype)
         for rows, values in blend(plan, self._restore_all(pixels, plan, white, progress)):
             if self.strength < 1:
                 values *= self.strength
                 values += pixels[rows].transpose(2, 0, 1) * np.float32((1 - self.strength) / white)
-            _quantise(values, restored[rows], white)
-        return restored
+            quantise(values, restored[rows], white)
+        guarded = bool(self._notes)
+        if self.guard != "off":
+            drifted = gd.drift(pixels, restored, white)
+            if np.abs(drifted).max() > gd.LARGEST_DRIFT:
+                self._doubt("the light changed over whole regions; it is put back")
+                restored, guarded = gd.without_drift(restored, drifted, white), True
+        return Restored(restored, guarded, tuple(self._notes))
+
+    def _doubt(self, note: str) -> None:
+        """Note what looked wrong, or fail."""
+        if self.guard == "strict":
+            raise ComputeError(
+                f"The result looks wrong: {note.split(';')[0]}",
+                hint="--guard on mends what can be mended",
+            )
+        self._notes[note] = None
 
     def _plan(self, height: int, width: int) -> Plan:
         multiple_of = self.spec.multiple_of
@@ -157,17 +205,37 @@ class Deblurrer:
     def _restore(self, blurred: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n 3 h w"]:
         if max(blurred.shape[2:]) > self.tile:  # planned before memory ran short
             return np.stack([self._restore_in_parts(tile) for tile in blurred])
-        noise = np.tile(self._noise, (len(blurred), 1))
-        restored = self.runtime.restore(blurred, noise)
-        if not np.isfinite(restored).all():
-            precision = self.runtime.precision
-            raise ComputeError(
-                f"The model's answer for a tile is not a number (computed in {precision})",
-                hint="Check the model: blurdm models verify"
-                if precision == "fp32"
-                else "Try --precision fp32",
-            )
+        restored = self._run(self.runtime, blurred)
+        if self.guard == "off" and np.isfinite(restored).all():
+            return restored
+        for place, tile in enumerate(blurred):
+            if gd.is_garbage(tile, restored[place]):
+                restored[place] = self._again(tile)
         return restored
+
+    def _run(
+        self, runtime: Runtime, blurred: Float32[np.ndarray, "n 3 h w"]
+    ) -> Float32[np.ndarray, "n 3 h w"]:
+        noise = np.tile(self._noise, (len(blurred), 1))
+        if self._tta:
+            return restore_turned(runtime, blurred, noise)
+        return runtime.restore(blurred, noise)
+
+    def _again(self, tile: Float32[np.ndarray, "3 h w"]) -> Float32[np.ndarray, "3 h w"]:
+        """Restore a tile in fp32, because the first answer was garbage."""
+        precision = self.runtime.precision
+        if self._in_fp32:
+            self._spare = self._spare or self._in_fp32()
+            self._doubt(f"the result looked wrong in {precision}; a part is redone in fp32")
+            restored = self._run(self._spare, tile[None])[0]
+            if not gd.is_garbage(tile, restored):
+                return restored
+        raise ComputeError(
+            f"The model's answer for a tile is not a picture (computed in {precision})",
+            hint="Check the model: blurdm models verify"
+            if precision == "fp32"
+            else "Try --precision fp32",
+        )
 
     def _restore_in_parts(self, tile: Float32[np.ndarray, "3 h w"]) -> Float32[np.ndarray, "3 h w"]:
         plan = self._plan(*tile.shape[1:])
@@ -192,24 +260,6 @@ class Deblurrer:
             return False
         self.batch, self.tile, self.halo = 1, side, min(self.halo, side // 4)
         return True
-
-
-def _white(pixels: Pixels) -> float:
-    """The value of white in this type of pixels."""
-    if pixels.dtype not in WHITE or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
-        raise ValueError(f"{pixels.dtype} pixels of shape {pixels.shape} are no RGB photo")
-    if pixels.dtype == np.float32 and not (pixels.min() >= 0 and pixels.max() <= 1):
-        raise ValueError(f"float pixels from {pixels.min()} to {pixels.max()} are not in [0, 1]")
-    return WHITE[pixels.dtype]
-
-
-def _quantise(values: Float32[np.ndarray, "3 rows width"], into: Pixels, white: float) -> None:
-    """Write values in [0, 1] as pixels, rounded half up; the values are spent."""
-    if into.dtype != np.float32:
-        values *= white
-        values += 0.5
-    np.clip(values, 0, white, out=values)
-    np.copyto(into, values.transpose(1, 2, 0), casting="unsafe")
 
 
 def _whole_tile(tile: int, multiple_of: int) -> int:

@@ -89,7 +89,7 @@ def gather(words: Iterable[str | Path], search: Search = Search()) -> Found:
 
 
 def _with_lists(words: Iterable[str | Path]) -> Iterator[str]:
-    for word in map(os.fspath, words):
+    for word in (os.fspath(each) for each in words):
         if not word.startswith("@") or os.path.exists(word):
             yield word
             continue

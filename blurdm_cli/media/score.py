@@ -93,6 +93,6 @@ def _noise_slopes(scale: float) -> Float64[np.ndarray, "3"]:
 
 def _noise_variance(luma: Float32[np.ndarray, "height width"]) -> float:
     """Of white noise, from what no straight edge and no slope causes."""
-    kernel = np.float32([[1, -2, 1], [-2, 4, -2], [1, -2, 1]])
+    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
     deviation = np.median(np.abs(cv2.filter2D(luma, cv2.CV_32F, kernel))) / 0.6745 / 6
     return float(deviation) ** 2

@@ -1,0 +1,40 @@
+"""How far the default model's answers are from what the guard takes for garbage.
+
+    python benchmarks/guard.py PHOTOS... [--model NAME]
+
+PHOTOS are folders, searched through. An alarm on a photo that the model restored as it should
+is a false one.
+"""
+
+import argparse
+
+import numpy as np
+
+from blurdm_cli.engine import guard
+from blurdm_cli.engine.deblur import Deblurrer
+from blurdm_cli.engine.pixels import white_of
+from blurdm_cli.media.image import read_photo
+from blurdm_cli.media.inputs import gather
+from blurdm_cli.zoo import DEFAULT
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("photos", nargs="+")
+    arguments.add_argument("--model", default=DEFAULT)
+    arguments.add_argument("--every", type=int, default=1, help="take each n-th photo")
+    options = arguments.parse_args()
+    deblurrer = Deblurrer.open(options.model)
+    alarms, drifts = 0, []
+    for path, _ in gather(options.photos)[:: options.every]:
+        pixels = read_photo(path).rgb()
+        restored = deblurrer.restore(pixels)
+        alarms += restored.guarded
+        drifts.append(np.abs(guard.drift(pixels, restored.pixels, white_of(pixels))).max())
+    print(f"{len(drifts)} photos, {alarms} alarms; the limit is {guard.LARGEST_DRIFT}")
+    shares = np.quantile(drifts, [0.5, 0.99, 1])
+    print("largest change of a square's light: median {:.3f}, 99 % {:.3f}, all {:.3f}".format(*shares))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""What a restored photo must not be: nothing, one colour, or of other light than the blurred one.
+
+Blur moves light by some pixels and makes none of it: seen from afar, the restored photo is the
+blurred one. benchmarks/guard.py measures how far good answers are from these limits.
+"""
+
+import cv2
+import numpy as np
+from jaxtyping import Float32
+
+from blurdm_cli.engine.pixels import Pixels
+
+BLOCK = 64
+"""Pixels a side of the squares whose mean light is compared."""
+
+LARGEST_DRIFT = 0.1
+"""Of white: a square's mean light that changed by more is no deblurring."""
+
+FLAT, DETAILED = 1e-4, 1e-2
+"""Standard deviations, of white: below the first there is no picture, above the second one is."""
+
+
+def is_garbage(
+    blurred: Float32[np.ndarray, "3 h w"], restored: Float32[np.ndarray, "3 h w"]
+) -> bool:
+    """Whether a restored tile is not a number somewhere, or one colour where there was detail."""
+    if not np.isfinite(restored).all():
+        return True
+    spread = restored[:, ::4, ::4].std(axis=(1, 2)).max()
+    return bool(spread < FLAT and blurred.std(axis=(1, 2)).max() > DETAILED)
+
+
+def drift(blurred: Pixels, restored: Pixels, white: float) -> Float32[np.ndarray, "rows columns 3"]:
+    """How much the mean light of each square changed, of white."""
+    height, width = blurred.shape[:2]
+    size = (max(1, round(width / BLOCK)), max(1, round(height / BLOCK)))
+    means = [cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in (blurred, restored)]
+    before, after = (mean.astype(np.float32).reshape(size[1], size[0], 3) for mean in means)
+    return (after - before) / np.float32(white)
+
+
+def without_drift(
+    restored: Pixels, drifted: Float32[np.ndarray, "rows columns 3"], white: float
+) -> Pixels:
+    """Take the change of light off again; what is finer than the squares stays restored."""
+    height, width = restored.shape[:2]
+    result = np.empty_like(restored)
+    half = np.float32(0 if restored.dtype == np.float32 else 0.5)
+    smooth = cv2.resize(drifted, (width, height), interpolation=cv2.INTER_LINEAR)
+    for top in range(0, height, BLOCK):
+        rows = slice(top, top + BLOCK)
+        values = restored[rows] - smooth[rows] * np.float32(white) + half
+        result[rows] = np.clip(values, 0, white)
+    return result

@@ -1,0 +1,37 @@
+"""Test-time augmentation: a tile is restored eight times, turned and mirrored, and averaged.
+
+Source: the geometric self-ensemble of EDSR (Lim et al., 2017).
+"""
+
+import numpy as np
+from jaxtyping import Float32
+
+from blurdm_cli.engine.runtime import Runtime
+
+EIGHT = range(8)
+"""Quarter turns 0 to 3, and the same of the mirrored tile."""
+
+
+def restore_turned(
+    runtime: Runtime, blurred: Float32[np.ndarray, "n 3 h w"], noise: Float32[np.ndarray, "n c"]
+) -> Float32[np.ndarray, "n 3 h w"]:
+    """What a runtime makes of tiles, on average over their eight turns."""
+    total = np.zeros_like(blurred)
+    for number in EIGHT:
+        restored = runtime.restore(np.ascontiguousarray(turned(blurred, number)), noise)
+        total += turned_back(restored, number)
+    return total / np.float32(len(EIGHT))
+
+
+def turned(tiles: Float32[np.ndarray, "n c h w"], number: int) -> Float32[np.ndarray, "n c y x"]:
+    """Mirrored where the number is 4 or more, then turned by a quarter as often as it says."""
+    mirrored = tiles[..., ::-1] if number >= 4 else tiles
+    return np.rot90(mirrored, number % 4, (2, 3))
+
+
+def turned_back(
+    tiles: Float32[np.ndarray, "n c h w"], number: int
+) -> Float32[np.ndarray, "n c y x"]:
+    """The inverse of `turned`."""
+    back = np.rot90(tiles, -(number % 4), (2, 3))
+    return back[..., ::-1] if number >= 4 else back

@@ -1,0 +1,95 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from blurdm_cli.engine.deblur import Deblurrer
+from blurdm_cli.engine.turns import EIGHT, turned, turned_back
+from blurdm_cli.errors import ComputeError
+
+from .test_deblur import FakeRuntime, photo, spec
+
+
+def nothing(tiles: np.ndarray) -> np.ndarray:
+    return np.full_like(tiles, np.nan)
+
+
+def one_colour(tiles: np.ndarray) -> np.ndarray:
+    return np.full_like(tiles, 0.4)
+
+
+def brighter(tiles: np.ndarray) -> np.ndarray:
+    return tiles + np.float32(0.2)
+
+
+@pytest.mark.parametrize("garbage", [nothing, one_colour])
+def test_garbage_is_redone_in_fp32_and_said(garbage: Callable[[np.ndarray], np.ndarray]) -> None:
+    opened: list[FakeRuntime] = []
+
+    def in_fp32() -> FakeRuntime:
+        opened.append(FakeRuntime())
+        return opened[-1]
+
+    pixels = photo(300, 300)
+    restored = Deblurrer(FakeRuntime(garbage), spec(), in_fp32=in_fp32).restore(pixels)
+    np.testing.assert_array_equal(restored.pixels, pixels)
+    assert restored.guarded
+    assert len(opened) == 1
+    (note,) = restored.notes
+    assert "bf16" in note
+    assert "fp32" in note
+
+
+@pytest.mark.parametrize("garbage", [nothing, one_colour])
+def test_garbage_in_fp32_too_is_an_error(garbage: Callable[[np.ndarray], np.ndarray]) -> None:
+    deblurrer = Deblurrer(FakeRuntime(garbage), spec(), in_fp32=lambda: FakeRuntime(garbage))
+    with pytest.raises(ComputeError, match="not a picture"):
+        deblurrer(photo(100, 100))
+
+
+def test_a_strict_guard_fails_instead_of_mending() -> None:
+    for wrong in (nothing, brighter):
+        deblurrer = Deblurrer(FakeRuntime(wrong), spec(), guard="strict", in_fp32=FakeRuntime)
+        with pytest.raises(ComputeError, match="looks wrong"):
+            deblurrer(photo(100, 100))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_light_that_was_made_up_is_taken_off_again(dtype: str) -> None:
+    """A gray photo with detail: nothing clips, so that all of it comes back."""
+    pixels = (photo(200, 330, dtype) * 0.3 + photo(200, 330, dtype) * 0.2).astype(dtype)
+    restored = Deblurrer(FakeRuntime(brighter), spec()).restore(pixels)
+    white = 1.0 if dtype == "float32" else np.iinfo(dtype).max
+    difference = restored.pixels.astype(float) / white - pixels.astype(float) / white
+    assert restored.guarded
+    assert "light" in restored.notes[0]
+    assert np.abs(difference).max() < 0.006
+
+
+def test_without_a_guard_the_answer_is_taken_as_it_comes() -> None:
+    restored = Deblurrer(FakeRuntime(one_colour), spec(), guard="off").restore(photo(100, 100))
+    assert not restored.guarded
+    assert set(np.unique(restored.pixels)) == {102}
+
+
+def test_a_flat_photo_is_no_garbage() -> None:
+    flat = np.full((90, 90, 3), 33, np.uint8)
+    assert not Deblurrer(FakeRuntime(), spec()).restore(flat).guarded
+
+
+@pytest.mark.parametrize("number", EIGHT)
+def test_turning_back_undoes_turning(number: int) -> None:
+    tiles = np.random.default_rng(0).random((2, 3, 4, 6), dtype=np.float32)
+    np.testing.assert_array_equal(turned_back(turned(tiles, number), number), tiles)
+
+
+def test_eight_turns_make_eight_different_tiles_and_the_average_of_their_answers() -> None:
+    def left_to_right(tiles: np.ndarray) -> np.ndarray:
+        return tiles * np.linspace(0, 1, tiles.shape[3], dtype=np.float32)
+
+    runtime = FakeRuntime(left_to_right)
+    pixels = photo(64, 64, "float32")
+    restored = Deblurrer(runtime, spec(), tta=True, guard="off")(pixels)
+    assert runtime.calls == 8
+    assert len({tile.tobytes() for tile in runtime.tiles}) == 8
+    np.testing.assert_allclose(restored, pixels * 0.5, atol=1e-6)
