@@ -17,7 +17,7 @@ FORMAT = 1
 """Version of the folder format; another number is refused."""
 
 PriorKind = Literal["none", "mlp", "noise", "blur", "blurdm"]
-EncoderKind = Literal["paper", "light"]
+EncoderKind = Literal["paper", "light", "spectral"]
 PriorScope = Literal["tile"]
 
 

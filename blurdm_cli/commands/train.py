@@ -47,6 +47,7 @@ class Encoder(StrEnum):
 
     light = "light"
     paper = "paper"
+    spectral = "spectral"
 
 
 def train(
@@ -69,7 +70,10 @@ def train(
     size: Annotated[str, typer.Option(help="tiny, fast or quality.")] = "fast",
     prior: Annotated[Prior, typer.Option(help="Kind of prior.")] = Prior.blurdm,
     prior_channels: Annotated[int, typer.Option(min=16, help="Length of the latent.")] = 256,
-    encoder: Annotated[Encoder, typer.Option(help="Latent encoder.")] = Encoder.light,
+    encoder: Annotated[
+        Encoder | None,
+        typer.Option(help="Latent encoder (spectral; with --from, the model's own)."),
+    ] = None,
     schedule: Annotated[str, typer.Option(help="Exposure schedule.")] = "released",
     start: Annotated[
         str | None, typer.Option("--from", help="Model to start from: a name or a folder.")
@@ -81,6 +85,12 @@ def train(
     batch: Annotated[int, typer.Option(min=0, help="Crops a step (the stage's own).")] = 0,
     crop: Annotated[int, typer.Option(min=0, help="Side of a crop, pixels (the stage's own).")] = 0,
     learning_rate: Annotated[float, typer.Option(min=0, help="Highest (the stage's own).")] = 0,
+    prior_rate: Annotated[
+        float, typer.Option(min=0, help="Learning rate of the prior, as a share (the stage's own).")
+    ] = 0,
+    motion_weight: Annotated[
+        float, typer.Option(min=0, help="Of what the prior must tell about the motion.")
+    ] = 0.05,
     step_weight: Annotated[
         float, typer.Option(min=0, help="Stage 2: weight of single-step supervision.")
     ] = 0,
@@ -103,15 +113,21 @@ def train(
     from blurdm_cli.training import stages
 
     found = zoo.find(start) if start else None
-    spec = found.spec if found else _new_spec(size, prior, prior_channels, encoder, schedule)
+    if found:
+        own = found.spec.prior
+        prior_spec = replace(own, encoder=encoder.value if encoder else own.encoder)
+        spec = replace(found.spec, prior=prior_spec)
+    else:
+        spec = _new_spec(size, prior, prior_channels, encoder or Encoder.spectral, schedule)
     limit = time.monotonic() + time_limit if time_limit else math.inf
     machine = _machine(device, limit, resume)
     source, validation, described = _read_data(data, frames, frames_share, val, machine.device)
     history = {"data": described} | ({"from": found.spec.training} if found else {})
     spec = replace(spec, name=name, training=history)
     options = {"batch": batch, "crop": crop, "learning_rate": learning_rate}
+    options["prior_rate"] = prior_rate
     changed = {key: value for key, value in options.items() if value}
-    changed |= {"evaluate_every": evaluate_every, "seed": seed}
+    changed |= {"evaluate_every": evaluate_every, "seed": seed, "motion_weight": motion_weight}
     recipes = _recipes(stage, spec, changed, step_weight, steps, duration)
     with hold_progress(name) as advance:
 

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from blurdm_cli.networks.blocks import ResidualBlock
+from blurdm_cli.networks.spectrum import SpectralFeatures
 from blurdm_cli.spec import EncoderKind
 
 SLOPE = 0.1
@@ -19,15 +20,17 @@ class LatentEncoder(nn.Module):
 
     "paper" is the network of BlurDM's Section 3.2 without batch norms: 1,146,688
     parameters at 256 channels and 8.3 GFLOP for 256x256 pixels. "light" strides twice
-    where the paper's keeps a quarter of the photo's size, and costs an eighth.
+    where the paper's keeps a quarter of the photo's size, and costs an eighth. "spectral" is the
+    light one, and beside it the spectrum of the first image, which shows how it was blurred.
     """
 
     def __init__(self, channels: int = 256, kind: EncoderKind = "paper") -> None:
         super().__init__()
         self.fold = nn.PixelUnshuffle(4)
         self.features = _paper(channels) if kind == "paper" else _light(channels)
+        self.spectral = SpectralFeatures(channels, SLOPE) if kind == "spectral" else None
         self.to_latent = nn.Sequential(
-            nn.Linear(channels, channels),
+            nn.Linear(channels * (2 if self.spectral else 1), channels),
             nn.LeakyReLU(SLOPE),
             nn.Linear(channels, channels),
             nn.LeakyReLU(SLOPE),
@@ -37,7 +40,10 @@ class LatentEncoder(nn.Module):
         self, blurred: Float[Tensor, "n 3 h w"], other: Float[Tensor, "n 3 h w"]
     ) -> Float[Tensor, "n c"]:
         pair = torch.cat([self.fold(blurred), self.fold(other)], dim=1)
-        return self.to_latent(self.features(pair).mean(dim=(2, 3)))
+        features = self.features(pair).mean(dim=(2, 3))
+        if self.spectral:
+            features = torch.cat([features, self.spectral(blurred)], dim=1)
+        return self.to_latent(features)
 
 
 def _paper(channels: int) -> nn.Sequential:

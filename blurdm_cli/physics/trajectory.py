@@ -16,6 +16,9 @@ from jaxtyping import Float
 
 AXES = ("right", "down", "roll", "log_scale")
 
+INSTANTS = 256
+"""Of an exposure, that a path's density is counted from."""
+
 HARMONICS = 4
 """Tremor has up to this many half-cycles over one exposure."""
 
@@ -56,6 +59,25 @@ class Trajectory:
         seen = points @ matrices[:, :, :2].transpose(0, 2, 1) + matrices[:, None, :, 2]
         steps = np.linalg.norm(np.diff(seen, axis=0), axis=-1)
         return float(steps.sum(axis=0).max())
+
+    def density(self, reach: int) -> Float[np.ndarray, "side side"]:
+        """How long the picture's centre sees each displacement, as a share of the exposure.
+
+        Args:
+            reach: the largest displacement in pixels; what lies beyond counts as there.
+
+        Returns:
+            Rows from `reach` pixels up to `reach` down, columns from left to right; the sum is 1.
+        """
+        times = (np.arange(INSTANTS) + 0.5) / INSTANTS - 0.5
+        seen = np.clip(self.at(times)[:, 1::-1], -reach, reach) + reach  # down, right
+        density = np.zeros((2 * reach + 2, 2 * reach + 2), np.float32)
+        whole = np.floor(seen).astype(int)
+        share = seen - whole
+        for down, right in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            weights = np.abs(share - (1 - np.array([down, right]))).prod(axis=1) / INSTANTS
+            np.add.at(density, (whole[:, 0] + down, whole[:, 1] + right), weights)
+        return density[:-1, :-1]
 
     def scaled(self, factor: float) -> "Trajectory":
         """The same path, `factor` times as large."""

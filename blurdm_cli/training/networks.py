@@ -1,4 +1,4 @@
-"""The networks of a training run: those of the model, and the sharp encoder beside them."""
+"""The networks of a training run: those of the model, and what stands beside them to teach."""
 
 import numpy as np
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from blurdm_cli.networks.build import DeblurNetwork
 from blurdm_cli.networks.encoder import LatentEncoder
 from blurdm_cli.spec import ModelSpec
+from blurdm_cli.training.pairs import REACH
 
 
 class Networks(nn.Module):
@@ -22,6 +23,11 @@ class Networks(nn.Module):
             if spec.prior.kind == "none"
             else LatentEncoder(spec.prior.channels, spec.prior.encoder)
         )
+        self.motion_head = (
+            None
+            if spec.prior.kind == "none"
+            else nn.Linear(spec.prior.channels, (2 * REACH + 1) ** 2)
+        )
 
     def oracle(
         self, blurred: Float[Tensor, "n 3 h w"], sharp: Float[Tensor, "n 3 h w"]
@@ -34,8 +40,24 @@ class Networks(nn.Module):
 
     def deblur(self, blurred: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
         """Restore as at inference, from fresh noise."""
+        return self.network.restore(blurred, self.find_prior(blurred))
+
+    def find_prior(self, blurred: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c"] | None:
+        """The prior as at inference, from fresh noise; None for a model without one."""
         noise = torch.randn(len(blurred), self.noise_channels, device=blurred.device)
-        return self.network(blurred, noise)
+        return self.network.find_prior(blurred, noise)
+
+    def motion_loss(
+        self, prior: Float[Tensor, "n c"] | None, motion: Float[Tensor, "n side side"] | None
+    ) -> Float[Tensor, ""] | float:
+        """Cross-entropy, in nats, between the motion that a prior tells of and the true one.
+
+        Crops whose motion is not known (zeros) add nothing; nor does a model without a prior.
+        """
+        if self.motion_head is None or prior is None or motion is None:
+            return 0.0
+        told = self.motion_head(prior).float().log_softmax(dim=1)
+        return -(told * motion.flatten(1)).sum(dim=1).mean()
 
     def freeze(self, *names: str) -> None:
         """Train all parameters but those of the modules named; what the model lacks is passed."""

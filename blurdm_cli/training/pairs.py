@@ -1,6 +1,6 @@
 """Training pairs that exist: blurred and sharp photos, and consecutive high-speed frames."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +25,13 @@ class Batch:
     sharp: Float[Tensor, "n 3 h w"]
     partial: Float[Tensor, "steps_and_one n 3 h w"] | None = None
     """I_0 … I_T without noise, where the blur was made by us and they were asked for."""
+    motion: Float[Tensor, "n side side"] | None = None
+    """How long each crop saw each displacement (`Trajectory.density`), up to `REACH` pixels;
+    zeros where nobody knows. None: of none is it known."""
+
+
+REACH = 20
+"""Pixels that the displacements of `Batch.motion` go to, on each side."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,8 @@ class PairCrops:
         crops, rng = [], order.rng()
         for _ in range(order.count):
             pair = torch.stack(self.pairs[rng.integers(len(self.pairs))])
-            crops.append(turn(random_crop(pair, rng, order.side), rng) / 255)
+            crop = random_crop(pair, rng, order.side)
+            crops.append(random_turn(rng)(crop) / 255)
         blurred, sharp = torch.stack(crops).unbind(dim=1)
         return Batch(blurred, sharp)
 
@@ -95,7 +103,7 @@ class FrameCrops:
             length = int(rng.choice(self.lengths))
             first = rng.integers(len(self.frames) - length + 1)
             crop = random_crop(self.frames[first : first + length], rng, order.side)
-            crop = turn(crop, rng) / 255
+            crop = random_turn(rng)(crop) / 255
             sharp.append(crop[length // 2])
             if rng.random() < 0.5:
                 blurred.append(linear_to_srgb(average(srgb_to_linear(crop))))
@@ -124,7 +132,19 @@ class Mixture:
         return Batch(
             torch.cat([batch.blurred for batch in batches]),
             torch.cat([batch.sharp for batch in batches]),
+            motion=_known_motion(batches),
         )
+
+
+def _known_motion(batches: Sequence[Batch]) -> Float[Tensor, "n side side"] | None:
+    """The motion of all crops, with zeros for those of which it is not known."""
+    known = [batch.motion for batch in batches if batch.motion is not None]
+    if not known:
+        return None
+    unknown = known[0].new_zeros(known[0].shape[1:])
+    return torch.cat(
+        [unknown.expand(len(b.sharp), -1, -1) if b.motion is None else b.motion for b in batches]
+    )
 
 
 def read_pairs(path: Path) -> dict[str, Pair]:
@@ -186,7 +206,12 @@ def random_crop(
     return images[:, :, top : top + side, left : left + side]
 
 
-def turn(images: Tensor, rng: np.random.Generator) -> Tensor:
-    """Turn images by a random multiple of 90 degrees, and mirror half of them."""
-    images = torch.rot90(images, int(rng.integers(4)), dims=(-2, -1))
-    return images.flip(-1) if rng.random() < 0.5 else images
+def random_turn(rng: np.random.Generator) -> Callable[[Tensor], Tensor]:
+    """Draw a turn by a multiple of 90 degrees, mirrored half of the time, for images."""
+    quarters, mirrored = int(rng.integers(4)), rng.random() < 0.5
+
+    def turn(images: Tensor) -> Tensor:
+        images = torch.rot90(images, quarters, dims=(-2, -1))
+        return images.flip(-1) if mirrored else images
+
+    return turn

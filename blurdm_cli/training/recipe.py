@@ -29,6 +29,8 @@ class Recipe:
     A fusion sums as many products as the latent has channels, and multiplies all features
     of a level by the sum: at the backbone's rate it blows up.
     """
+    motion_weight: float = 0.05
+    """Of what the prior must tell about the motion (`Networks.motion_loss`), where it is known."""
     weight_decay: float = 1e-4
     ema_decay: float = 0.999
     gradient_clip: float = 0.5

@@ -1,9 +1,9 @@
 """Stage 1: learn to deblur with a perfect prior, which a sharp encoder takes from the answer.
 
-trained   sharp encoder, prior fusion, backbone
+trained   sharp encoder, motion head, prior fusion, backbone
 frozen    prior network
 prior     Z_S = sharp encoder(blurred, sharp)
-loss      the image's
+loss      the image's, and the motion that the prior tells of
 
 Without a prior, this is the training of a plain backbone.
 """
@@ -38,14 +38,15 @@ class OraclePrior(Objective):
         networks.freeze("network.prior")
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        found = self._restore(batch).float()
-        return image_loss(found, batch.sharp, self.recipe.frequency_weight)
+        prior = self._prior(batch)
+        found = self.networks.network.restore(batch.blurred, prior).float()
+        loss = image_loss(found, batch.sharp, self.recipe.frequency_weight)
+        return loss + self.recipe.motion_weight * self.networks.motion_loss(prior, batch.motion)
 
     @torch.no_grad()
     def restore(self, batch: Batch) -> Float[Tensor, "n 3 h w"]:
-        return self._restore(batch)
+        return self.networks.network.restore(batch.blurred, self._prior(batch))
 
-    def _restore(self, batch: Batch) -> Float[Tensor, "n 3 h w"]:
-        networks, has_prior = self.networks, self.networks.sharp_encoder is not None
-        prior = networks.oracle(batch.blurred, batch.sharp) if has_prior else None
-        return networks.network.restore(batch.blurred, prior)
+    def _prior(self, batch: Batch) -> Float[Tensor, "n c"] | None:
+        has_prior = self.networks.sharp_encoder is not None
+        return self.networks.oracle(batch.blurred, batch.sharp) if has_prior else None

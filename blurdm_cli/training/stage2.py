@@ -1,8 +1,9 @@
 """Stage 2: find, from the blurred image alone, the prior that stage 1 took from the sharp one.
 
 trained   condition encoder, blur residual, noise residual
-frozen    sharp encoder, prior fusion, backbone
-loss      |Z_0 - Z_S|; with step supervision also, at each step t, |e_t - e_θ| and |ε - ε_θ|
+frozen    sharp encoder, motion head, prior fusion, backbone
+loss      |Z_0 - Z_S|, and the motion that Z_0 tells of; with step supervision also, at each
+          step t, |e_t - e_θ| and |ε - ε_θ|
 
 Step supervision needs the true partial exposures, which blur made by us has: the sharp
 encoder turns I_t into the latent z_t, and e_t = α_t z_t - α_{t-1} z_{t-1} (Eqs. 34 and 35).
@@ -46,7 +47,7 @@ class FoundPrior(Objective):
             raise TrainingError("A model without a prior has no stage 2")
         self.networks, self.recipe = networks, recipe
         self.prior: PriorNetwork = networks.network.prior
-        networks.freeze("sharp_encoder", "network.backbone")
+        networks.freeze("sharp_encoder", "motion_head", "network.backbone")
         if recipe.step_weight:
             if self.prior.kind != "blurdm":
                 raise TrainingError("Step supervision is for the prior 'blurdm' alone")
@@ -59,7 +60,9 @@ class FoundPrior(Objective):
         condition = self.prior.condition_encoder(blurred, blurred)
         with torch.autocast(blurred.device.type, enabled=False):
             condition, noise = condition.float(), torch.randn_like(target)
-            loss = l1_loss(self.prior.sample(condition, noise), target)
+            prior = self.prior.sample(condition, noise)
+            loss = l1_loss(prior, target)
+            loss = loss + self.recipe.motion_weight * self.networks.motion_loss(prior, batch.motion)
             if batch.partial is not None:
                 supervised = self._supervise(batch.blurred, batch.partial, condition)
                 loss = loss + self.recipe.step_weight * supervised

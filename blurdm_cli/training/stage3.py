@@ -1,9 +1,9 @@
 """Stage 3: train the prior network and the backbone together, on the image alone.
 
-trained   prior network, prior fusion, backbone
+trained   prior network, motion head, prior fusion, backbone
 frozen    nothing; the sharp encoder is not used
 prior     Z_0, as at inference
-loss      the image's
+loss      the image's, and the motion that the prior tells of
 """
 
 from dataclasses import dataclass
@@ -38,8 +38,10 @@ class WholeModel(Objective):
         networks.freeze("sharp_encoder")
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        found = self.networks.deblur(batch.blurred).float()
-        return image_loss(found, batch.sharp, self.recipe.frequency_weight)
+        prior = self.networks.find_prior(batch.blurred)
+        found = self.networks.network.restore(batch.blurred, prior).float()
+        loss = image_loss(found, batch.sharp, self.recipe.frequency_weight)
+        return loss + self.recipe.motion_weight * self.networks.motion_loss(prior, batch.motion)
 
     @torch.no_grad()
     def restore(self, batch: Batch) -> Float[Tensor, "n 3 h w"]:

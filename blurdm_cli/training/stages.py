@@ -109,7 +109,7 @@ def _begin(
 ) -> dict[str, Any]:
     """Load what the first stage starts from, and say how that was trained."""
     if start is not None:
-        networks.network = build(start.spec, start.weights())
+        _start_from(networks, spec, start)
         return {}
     order = stages_of(spec)
     before = order.index(first) - 1
@@ -122,6 +122,16 @@ def _begin(
             hint="Run `blurdm train all`, or name a model to start from: --from MODEL",
         )
     return _load(networks, result)
+
+
+def _start_from(networks: Networks, spec: ModelSpec, start: zoo.Model) -> None:
+    """Load a model's weights; of one with another prior, all but the prior and its fusion."""
+    if start.spec.prior == spec.prior:
+        networks.network = build(start.spec, start.weights())
+        return
+    weights = build(start.spec, start.weights()).backbone.state_dict()
+    kept = {name: value for name, value in weights.items() if "fusion" not in name.split(".")}
+    networks.network.backbone.load_state_dict(kept, strict=False)
 
 
 def _save(networks: Networks, history: dict[str, Any], result: Path) -> None:

@@ -108,7 +108,7 @@ def _groups(objective: Objective, recipe: Recipe) -> list[dict[str, Any]]:
     prior: list[nn.Parameter] = []
     for name, parameter in objective.named_parameters():
         if parameter.requires_grad:
-            of_prior = {"sharp_encoder", "prior", "fusion"} & set(name.split("."))
+            of_prior = {"sharp_encoder", "motion_head", "prior", "fusion"} & set(name.split("."))
             (prior if of_prior else backbone).append(parameter)
     groups = [(backbone, 1.0), (prior, recipe.prior_rate)]
     return [{"params": found, "share": share} for found, share in groups if found]

@@ -8,7 +8,7 @@ The second line costs most, so that each exposure is photographed several times.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -29,7 +29,7 @@ from blurdm_cli.physics.camera import (
 from blurdm_cli.physics.exposure import MovingObject, expose, random_mask
 from blurdm_cli.physics.trajectory import random_trajectory
 from blurdm_cli.training.layouts import Pair
-from blurdm_cli.training.pairs import Batch, Order, turn
+from blurdm_cli.training.pairs import REACH, Batch, Order, random_turn
 
 CELL = 32
 """Side, in pixels, of the squares whose sharpness is measured."""
@@ -41,7 +41,7 @@ MARGIN = 32
 ROUND = 64
 """Exposures that are kept to be photographed again."""
 
-REUSE = 4
+REUSE = 2
 """Times that each exposure is photographed, turned and developed anew each time."""
 
 
@@ -89,17 +89,15 @@ class PhotoCrops:
         self._cumulated = np.cumsum(np.concatenate([weight.ravel() for weight in weights]))
         self._first = np.cumsum([0] + [weight.size for weight in weights])
         self._round: tuple[object, ...] = ()
-        self._exposures: dict[int, Tensor] = {}
+        self._exposures: dict[int, Exposure] = {}
 
     def draw(self, order: Order) -> Batch:
         numbers = range(order.first, order.first + order.count)
         exposures = [self._exposure(order, number) for number in numbers]
         return self._photograph(exposures, order)
 
-    def _exposure(
-        self, order: Order, number: int
-    ) -> Float[Tensor, "steps_and_one 3 {order.side} {order.side}"]:
-        """The partial exposures that training's n-th crop is photographed from.
+    def _exposure(self, order: Order, number: int) -> "Exposure":
+        """What training's n-th crop is photographed from.
 
         A round of `ROUND` exposures is gone through `REUSE` times before the next.
         """
@@ -134,22 +132,32 @@ class PhotoCrops:
             ).squeeze(0)
         return scene
 
-    def _expose(
-        self, rng: np.random.Generator, side: int, steps: int, reach: float
-    ) -> Float[Tensor, "steps_and_one 3 {side} {side}"]:
+    def _expose(self, rng: np.random.Generator, side: int, steps: int, reach: float) -> "Exposure":
         """Blur one scene; a piece of another one is the object that moves before it."""
         extent = side + 2 * MARGIN
         scene = self._scene(rng, extent)
         blur = partial(_blur, steps=steps, reach=reach)
         return blur(scene, lambda: self._scene(rng, extent), self.recipe, rng)
 
-    def _photograph(
-        self, exposures: Sequence[Float[Tensor, "steps_and_one 3 side side"]], order: Order
-    ) -> Batch:
+    def _photograph(self, exposures: Sequence["Exposure"], order: Order) -> Batch:
         """Turn the exposures, and develop them."""
         rng = order.rng()
-        turned = torch.stack([turn(exposure, rng) for exposure in exposures], dim=1)
-        return _develop(turned, self.recipe, rng, keep_partial=order.partial_steps > 0)
+        turns = [random_turn(rng) for _ in exposures]
+        turned = [turn(exposure.light) for turn, exposure in zip(turns, exposures, strict=True)]
+        motion = [turn(exposure.motion) for turn, exposure in zip(turns, exposures, strict=True)]
+        light = torch.stack(turned, dim=1)
+        batch = _develop(light, self.recipe, rng, keep_partial=order.partial_steps > 0)
+        return replace(batch, motion=torch.stack(motion).to(light))
+
+
+@dataclass(frozen=True, eq=False)
+class Exposure:
+    """A scene seen by a moving camera."""
+
+    light: Float[Tensor, "steps_and_one 3 h w"]
+    """I_0 … I_T, linear."""
+    motion: Float[Tensor, "side side"]
+    """See `Batch.motion`; of scene and object, each in its share of the picture."""
 
 
 def synthesise(
@@ -178,7 +186,7 @@ def synthesise(
         )[0]
 
     exposure = _blur(scene, thing, recipe, rng)
-    batch = _develop(exposure[:, None], recipe, rng)
+    batch = _develop(exposure.light[:, None], recipe, rng)
     blurred, sharp = ((image[0] * 255).round().byte() for image in (batch.blurred, batch.sharp))
     return blurred, sharp
 
@@ -207,8 +215,8 @@ def _blur(
     rng: np.random.Generator,
     steps: int = 1,
     reach: float = 1.0,
-) -> Float[Tensor, "steps_and_one 3 rows columns"]:
-    """The partial exposures of a scene within its margin, in linear light."""
+) -> Exposure:
+    """Blur a scene, all but its margin."""
     linear = _light(scene, recipe, rng)
     size = (linear.shape[1] - 2 * MARGIN, linear.shape[2] - 2 * MARGIN)
     radius = max(size) / 2
@@ -220,7 +228,11 @@ def _blur(
         moving = MovingObject(_light(thing(), recipe, rng), mask, own)
         if rng.random() < 0.4:  # a tripod
             path = path.scaled(0.0)
-    return expose(linear, path, size, thing=moving, steps=steps)
+    motion = torch.from_numpy(path.density(REACH))
+    if moving:
+        share = float(moving.mask[0, MARGIN:-MARGIN, MARGIN:-MARGIN].mean())
+        motion = motion * (1 - share) + share * torch.from_numpy(moving.path.density(REACH))
+    return Exposure(expose(linear, path, size, thing=moving, steps=steps), motion)
 
 
 def _develop(

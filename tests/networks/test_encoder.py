@@ -14,7 +14,7 @@ def test_the_paper_s_encoder_and_estimator_have_the_paper_s_size() -> None:
     assert parameters(ResidualEstimator(256, steps=5)) == 460_544
 
 
-@pytest.mark.parametrize("kind", ["paper", "light"])
+@pytest.mark.parametrize("kind", ["paper", "light", "spectral"])
 @pytest.mark.parametrize("size", [(32, 32), (64, 48)])
 def test_images_of_any_size_become_one_vector_each(kind: str, size: tuple[int, int]) -> None:
     images = torch.rand(2, 3, *size)
@@ -22,7 +22,7 @@ def test_images_of_any_size_become_one_vector_each(kind: str, size: tuple[int, i
     assert latent.shape == (2, 32)
 
 
-@pytest.mark.parametrize("kind", ["paper", "light"])
+@pytest.mark.parametrize("kind", ["paper", "light", "spectral"])
 def test_an_image_s_vector_does_not_depend_on_its_neighbours_in_the_batch(kind: str) -> None:
     encoder, images = LatentEncoder(32, kind), torch.rand(3, 3, 32, 32)
     alone = encoder(images[1:2], images[2:3])

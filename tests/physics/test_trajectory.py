@@ -44,3 +44,26 @@ def test_shifts_go_in_all_directions() -> None:
 def test_a_path_scaled_by_half_is_half_as_long() -> None:
     for path in paths(30.0):
         assert path.scaled(0.5).length(64.0) == pytest.approx(15, rel=0.03)
+
+
+def test_a_density_shares_the_exposure_out_among_displacements() -> None:
+    path = random_trajectory(np.random.default_rng(3), length=18.0, radius=64)
+    density = path.density(20)
+    assert density.shape == (41, 41)
+    assert density.min() >= 0
+    assert density.sum() == pytest.approx(1, abs=1e-5)
+    places = np.arange(-20, 21)
+    mean = np.array([density.sum(axis=0) @ places, density.sum(axis=1) @ places])
+    seen = path.at(np.linspace(-0.5, 0.5, 2001))[:, :2].mean(axis=0)
+    np.testing.assert_allclose(mean, seen, atol=0.05)
+
+
+def test_a_camera_that_stands_still_sees_no_displacement_but_0() -> None:
+    density = random_trajectory(np.random.default_rng(0), length=0.0, radius=64).density(3)
+    assert density[3, 3] == pytest.approx(1)
+
+
+def test_a_path_that_leaves_the_density_s_reach_counts_at_its_edge() -> None:
+    density = random_trajectory(np.random.default_rng(1), length=200.0, radius=64).density(4)
+    assert density.sum() == pytest.approx(1, abs=1e-5)
+    assert density[1:-1, 1:-1].sum() < 0.5

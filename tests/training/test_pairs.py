@@ -9,6 +9,7 @@ from PIL import Image
 from blurdm_cli.errors import InputError, TrainingError
 from blurdm_cli.training import layouts, pairs
 from blurdm_cli.training.pairs import FrameCrops, Mixture, Order, PairCrops
+from blurdm_cli.training.synthesis import PhotoCrops, Synthesis
 
 
 def write(path: Path, height: int = 40, width: int = 50, seed: int = 0) -> np.ndarray:
@@ -109,6 +110,16 @@ def test_a_mixture_has_each_source_in_its_share() -> None:
 
 def test_turning_moves_pixels_and_does_nothing_else() -> None:
     image, rng = torch.arange(3 * 16).view(3, 4, 4), np.random.default_rng(0)
-    turned = {pairs.turn(image, rng).numpy().tobytes() for _ in range(100)}
+    turned = {pairs.random_turn(rng)(image).numpy().tobytes() for _ in range(100)}
     assert len(turned) == 8
     assert all(sorted(t) == sorted(image.numpy().tobytes()) for t in turned)
+
+
+def test_crops_of_unknown_motion_tell_of_none_in_a_mixture(photos: list[torch.Tensor]) -> None:
+    frames = torch.stack([photos[0]] * 13)
+    mixture = Mixture([(1.0, PhotoCrops(photos, Synthesis())), (1.0, FrameCrops(frames))])
+    batch = mixture.draw(Order(12, 16))
+    assert batch.motion is not None
+    sums = batch.motion.sum(dim=(1, 2))
+    assert 0 < sums.sum() < 12
+    assert all(s == 0 or s == pytest.approx(1, abs=1e-4) for s in sums.tolist())

@@ -3,8 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import conv2d
 
 from blurdm_cli.errors import TrainingError
+from blurdm_cli.physics.camera import linear_to_srgb, srgb_to_linear
 from blurdm_cli.training import synthesis
 from blurdm_cli.training.pairs import Order
 from blurdm_cli.training.synthesis import PhotoCrops, Synthesis, synthesise
@@ -123,3 +125,28 @@ def test_a_photo_no_larger_than_its_margins_is_refused() -> None:
     photo = torch.zeros(3, 64, 200, dtype=torch.uint8)
     with pytest.raises(TrainingError, match="too small"):
         synthesise(photo, photo, CLEAN, np.random.default_rng(0))
+
+
+def test_the_motion_of_a_crop_turns_with_it(photos: list[torch.Tensor]) -> None:
+    still = replace(CLEAN, sharp_share=0.0, object_share=0.0, max_length=6.0)
+    batch = PhotoCrops(photos, still).draw(Order(8, 32))
+    assert batch.motion is not None
+    torch.testing.assert_close(batch.motion.sum(dim=(1, 2)), torch.ones(8))
+    kernels = batch.motion[:, None, 10:31, 10:31]
+    light = srgb_to_linear(batch.sharp)
+    blurred = torch.cat(
+        [
+            conv2d(image[:, None], kernel[None], padding=10).transpose(0, 1)
+            for image, kernel in zip(light, kernels, strict=True)
+        ]
+    )
+    inside = (slice(None), slice(None), slice(8, -8), slice(8, -8))
+    error = (linear_to_srgb(blurred) - batch.blurred)[inside].abs().mean()
+    upside_down = torch.cat(
+        [
+            conv2d(image[:, None], kernel[None].flip(2), padding=10).transpose(0, 1)
+            for image, kernel in zip(light, kernels, strict=True)
+        ]
+    )
+    assert error < 0.7 * (linear_to_srgb(upside_down) - batch.blurred)[inside].abs().mean()
+    assert error < 0.5 * (batch.sharp - batch.blurred)[inside].abs().mean()

@@ -1,0 +1,134 @@
+"""What a photo's power spectrum says of its blur: the classical cue, as a layer.
+
+Motion multiplies the spectrum of a scene by that of its path: it wipes out some frequencies
+and leaves dark stripes across the directions that the camera moved along. Scenes themselves
+have a power that falls as 1/f², whatever they show, so that what is left after dividing by it
+is mostly the path's own (Goldstein and Fattal, "Blur-kernel estimation from spectral
+irregularities", ECCV 2012). The logarithm's inverse transform, the cepstrum, shows the same
+as a picture of the path's autocorrelation.
+
+    photo ── gray ── Laplacian ── windows ── |DFT|², summed ── log, whitened ─┬─ half spectrum
+                                                                              └─ cepstrum
+
+Everything is a convolution or a product with a constant matrix, so that it can be exported
+for every runtime and takes photos of any size.
+"""
+
+import math
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import conv1d, conv2d, pad
+
+WINDOW = 128
+"""Pixels a side of the windows that are transformed."""
+
+STRIDE = 64
+"""Pixels from one window to the next."""
+
+LAGS = 24
+"""Pixels that the cepstrum reaches to each side."""
+
+
+class Spectrum(nn.Module):
+    """The log power spectrum of images, less that of natural scenes, and its cepstrum.
+
+    Computed in float32 and without gradients: it has nothing to learn.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        half = WINDOW // 2 + 1
+        place = torch.arange(WINDOW, dtype=torch.float64)
+        hann = torch.sin(math.pi * (place + 0.5) / WINDOW) ** 2
+        turn = 2 * math.pi / WINDOW
+        across = turn * torch.outer(place[:half], place)
+        along = turn * torch.outer(place, place)
+        rows = torch.cat([across.cos(), across.sin()]) * hann
+        real = torch.stack([along.cos(), -along.sin()], dim=1)
+        imaginary = torch.stack([along.sin(), along.cos()], dim=1)
+        columns = torch.cat([real, imaginary]) * hann
+        twice = torch.full((half,), 2.0, dtype=torch.float64)
+        twice[0] = twice[-1] = 1  # the others stand for their mirrored twins too
+        lags = torch.arange(-LAGS, LAGS, dtype=torch.float64)
+        down, right = turn * torch.outer(lags, place), turn * torch.outer(place[:half], lags)
+        for name, matrix in {
+            "rows": rows[:, None, None],
+            "columns": columns,
+            "whitening": _whitening(place, half),
+            "down": torch.stack([down.cos(), -down.sin()]) / WINDOW**2,
+            "right": torch.stack([right.cos(), right.sin()]) * twice[:, None],
+        }.items():
+            self.register_buffer(name, matrix.float(), persistent=False)
+
+    @torch.no_grad()
+    def forward(
+        self, images: Float[Tensor, "n 3 h w"]
+    ) -> tuple[Float[Tensor, "n 128 65"], Float[Tensor, "n 48 48"]]:
+        """Half of the log spectrum (rows: frequencies down, columns: right), and the cepstrum.
+
+        Images smaller than a window are continued with zeros behind the Laplacian.
+        """
+        with torch.autocast(images.device.type, enabled=False):
+            logarithm = self._logarithm(images.float())
+            both = (self.get_buffer("down") @ logarithm[:, None]) @ self.get_buffer("right")
+            return logarithm, both.sum(dim=1)
+
+    def _logarithm(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 128 65"]:
+        kernel = images.new_tensor([[0, 1, 0], [1, -4, 1], [0, 1, 0]])[None, None]
+        edges = conv2d(images.mean(dim=1, keepdim=True), kernel)
+        missing = [torch.sym_max(WINDOW - side, 0) for side in edges.shape[2:]]
+        edges = pad(edges, (0, missing[1], 0, missing[0]))
+        rows = conv2d(edges, self.get_buffer("rows"), stride=(1, STRIDE))
+        n, _, height, windows = rows.shape
+        rows = rows.unflatten(1, (2, -1)).permute(0, 2, 4, 1, 3)  # n, half, windows, 2, h
+        parts = conv1d(rows.reshape(-1, 2, height), self.get_buffer("columns"), stride=STRIDE)
+        power = parts.square().sum(dim=2).reshape(n, -1, windows, 2, WINDOW).sum(dim=(2, 3))
+        power = power.transpose(1, 2)
+        power = power / (power.mean(dim=(1, 2), keepdim=True) + 1e-6)
+        logarithm = torch.log(power + 1e-5) + self.get_buffer("whitening")
+        return logarithm - logarithm.mean(dim=(1, 2), keepdim=True)
+
+
+def _whitening(place: Float[Tensor, "128"], half: int) -> Float[Tensor, "128 65"]:
+    """What to add to the log power of a Laplacian to be left with that of a scene times f²."""
+    frequency = torch.minimum(place, WINDOW - place) / WINDOW
+    down, right = frequency[:, None], frequency[None, :half]
+    laplacian = 4 - 2 * torch.cos(2 * math.pi * down) - 2 * torch.cos(2 * math.pi * right)
+    floor = (2 * math.pi / WINDOW) ** 2
+    return torch.log(down**2 + right**2 + 1 / WINDOW**2) - 2 * torch.log(laplacian + floor)
+
+
+class SpectralFeatures(nn.Module):
+    """Describe the blur of images by one vector each, from their `Spectrum`."""
+
+    def __init__(self, channels: int, slope: float) -> None:
+        super().__init__()
+        self.spectrum = Spectrum()
+        self.of_spectrum = _folded(4, slope)
+        self.of_cepstrum = _folded(3, slope)
+        sizes = -(-WINDOW // 16) * -(-(WINDOW // 2 + 1) // 16) + (-(-2 * LAGS // 8)) ** 2
+        self.to_features = nn.Sequential(nn.Linear(WIDTH * sizes, channels), nn.LeakyReLU(slope))
+
+    def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c"]:
+        logarithm, cepstrum = self.spectrum(images)
+        seen = [
+            self.of_spectrum(logarithm[:, None] / 2).flatten(1),
+            self.of_cepstrum(cepstrum[:, None] * 20).flatten(1),
+        ]
+        return self.to_features(torch.cat(seen, dim=1))
+
+
+WIDTH = 32
+"""Channels of the last maps of spectrum and cepstrum."""
+
+
+def _folded(halvings: int, slope: float) -> nn.Sequential:
+    """Convolutions that halve a map some times."""
+    layers: list[nn.Module] = []
+    widths = [1, WIDTH // 2, *[WIDTH] * (halvings - 1)]
+    for inputs, outputs in pairwise(widths):
+        layers += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.LeakyReLU(slope)]
+    return nn.Sequential(*layers)
