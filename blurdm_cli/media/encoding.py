@@ -1,0 +1,298 @@
+"""How the frames of a restored clip are compressed: encoder, pixel format, quality, colour tags.
+
+The codec stays the source's family, in the encoder that FFmpeg has for it here. Whatever cannot
+stay is said in a note.
+"""
+
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.codec.codec import PixFmtLoss, find_best_pix_fmt_of_list
+from av.video.codeccontext import VideoCodecContext
+from av.video.format import VideoFormat
+from av.video.frame import VideoFrame
+
+from blurdm_cli.errors import RuntimeMissing, UsageError
+from blurdm_cli.media.encoders import (
+    FAMILIES,
+    HARDWARE,
+    HARDWARE_CRF,
+    SAME,
+    Options,
+    hardware_encoders,
+    takes,
+)
+from blurdm_cli.media.hdr import hdr_options
+from blurdm_cli.media.video import Clip, Colour
+from blurdm_cli.media.yuv import BT709, FULL, LIMITED, from_rgb, timed_as, to_rgb
+
+GLOBAL_HEADER = 0x40
+"""FFmpeg's AVFMT_GLOBALHEADER, among the flags of a container."""
+
+FALLBACK = {"webm": "vp9"}
+"""The codec of a container that takes neither the source's codec nor H.264."""
+
+PRORES = {"Proxy": "proxy", "LT": "lt", "Standard": "standard", "HQ": "hq", "XQ": "4444xq"}
+
+WHOLE_CHROMA = ("libx264", "libx265", "nvenc", "qsv", "vaapi", "amf", "videotoolbox")
+"""Encoders that take an odd size only where chroma is not subsampled along it."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a user asks for; None is what suits the source."""
+
+    codec: str | None = None
+    crf: int | None = None
+    preset: str | None = None
+    pix_fmt: str | None = None
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """All that an encoder is told; the same for every segment, so that they can be joined."""
+
+    encoder: str
+    options: Options
+    pix_fmt: str
+    height: int
+    width: int
+    rate: Fraction
+    time_base: Fraction
+    aspect: Fraction | None
+    colour: Colour
+    global_header: bool
+    """Whether the container wants the codec's headers once, at its start."""
+
+    def to_json(self) -> dict[str, Any]:
+        """What decides the bytes, as plain values."""
+        return {**asdict(self), "ffmpeg": av.library_versions["libavcodec"]} | {
+            name: str(getattr(self, name)) for name in ("rate", "time_base", "aspect")
+        }
+
+
+def plan_encoding(clip: Clip, container: str, wish: Wish) -> tuple[Encoding, list[str]]:
+    """Choose how a clip is compressed, and try it.
+
+    Args:
+        clip: the source.
+        container: FFmpeg's name of the output's container.
+        wish: of the user.
+
+    Returns:
+        The encoding, and a note on each thing that does not stay as it is.
+
+    Raises:
+        UsageError: there is no such encoder, pixel format, quality or preset, or the container
+            does not take the codec that was asked for.
+        RuntimeMissing: the encoder needs what this machine has not.
+    """
+    codec, notes = _choose_codec(clip, container, wish)
+    encoder = FAMILIES[codec].encoder if codec in FAMILIES else codec
+    pix_fmt, lost = _choose_format(clip, encoder, wish)
+    if codec == "vp9" and wish.codec is None and PixFmtLoss.DEPTH in lost:
+        deeper = FAMILIES["av1"].encoder
+        other, less = _choose_format(clip, deeper, wish)
+        if takes(container, deeper) and PixFmtLoss.DEPTH not in less:
+            notes.append("VP9 has 8 bits here; it becomes AV1, which keeps the depth")
+            codec, encoder, pix_fmt, lost = "av1", deeper, other, less
+    notes += _told(clip, encoder, pix_fmt, lost)
+    rgb = VideoFormat(pix_fmt).is_rgb
+    colour = clip.colour
+    if VideoFormat(clip.pix_fmt).is_rgb and not rgb:
+        colour = Colour(LIMITED, BT709, 1, 1)
+    hdr, unkept = hdr_options(encoder, clip.hdr)
+    notes += unkept
+    options = _options(codec, clip, wish)
+    for name, value in hdr.items():
+        options[name] = f"{options[name]}:{value}" if name in options else value
+    encoding = Encoding(
+        encoder=encoder,
+        options=options,
+        pix_fmt=pix_fmt,
+        height=clip.height,
+        width=clip.width,
+        rate=clip.rate,
+        time_base=clip.time_base,
+        aspect=clip.aspect,
+        colour=colour,
+        global_header=bool(av.format.ContainerFormat(container, "w").flags & GLOBAL_HEADER),
+    )
+    _try(encoding)
+    return encoding, notes
+
+
+def _choose_codec(clip: Clip, container: str, wish: Wish) -> tuple[str, list[str]]:
+    """A family's or an encoder's name, and a note where it is not the source's."""
+    if wish.codec is not None:
+        asked = wish.codec.lower()
+        codec = SAME.get(asked, asked)
+        encoder = FAMILIES[codec].encoder if codec in FAMILIES else codec
+        _check_encoder(encoder)
+        if not takes(container, encoder):
+            raise UsageError(
+                f"{wish.codec} does not go into {container}",
+                hint="Name an output such as NAME.mkv, which takes every codec",
+            )
+        return codec, []
+    codec = clip.codec
+    if codec in FAMILIES and takes(container, FAMILIES[codec].encoder):
+        return codec, []
+    other = FALLBACK.get(container, "h264")
+    if codec in FAMILIES:
+        return other, [f"{container} does not take {codec}; it becomes {other}"]
+    return other, [f"{codec} is not written; it becomes {other} (--codec chooses another)"]
+
+
+def _check_encoder(encoder: str) -> None:
+    try:
+        found = av.codec.Codec(encoder, "w")
+    except ValueError:  # PyAV's UnknownCodecError is one
+        found = None
+    if found is None or found.type != "video":
+        known = ", ".join([*FAMILIES, *hardware_encoders()])
+        raise UsageError(f"There is no encoder {encoder!r} here", hint=f"Known: {known}")
+
+
+def _choose_format(clip: Clip, encoder: str, wish: Wish) -> tuple[str, PixFmtLoss]:
+    """The pixel format nearest to the source's that the encoder takes, and what it loses."""
+    formats = [f.name for f in av.codec.Codec(encoder, "w").video_formats or ()]
+    formats = [name for name in formats if name not in ("cuda", "qsv", "vaapi", "amf")]
+    source = clip.pix_fmt.replace("yuvj", "yuv")
+    if wish.pix_fmt is not None:
+        if wish.pix_fmt not in formats:
+            raise UsageError(
+                f"{encoder} does not take the pixel format {wish.pix_fmt!r}",
+                hint=f"It takes {', '.join(formats)}",
+            )
+        formats = [wish.pix_fmt]
+    plain = [name for name in formats if not name.startswith("yuvj")] or formats
+    if encoder.startswith(WHOLE_CHROMA) or encoder.endswith(WHOLE_CHROMA):
+        plain = [name for name in plain if _fits(name, clip)]
+    if not plain:
+        raise UsageError(
+            f"{encoder} does not take {clip.width} x {clip.height} pixels in {wish.pix_fmt}",
+            hint="Odd sizes need a format without subsampling, such as --pix-fmt yuv444p",
+        )
+    if source in plain:
+        return source, PixFmtLoss(0)
+    alpha = any(component.is_alpha for component in VideoFormat(source).components)
+    best, loss = find_best_pix_fmt_of_list(plain, source, has_alpha=alpha)
+    return (best.name if best else plain[0]), PixFmtLoss(loss)
+
+
+def _fits(pix_fmt: str, clip: Clip) -> bool:
+    format = VideoFormat(pix_fmt)
+    return not (
+        (clip.width % 2 and format.chroma_width(2) == 1)
+        or (clip.height % 2 and format.chroma_height(2) == 1)
+    )
+
+
+def _told(clip: Clip, encoder: str, pix_fmt: str, lost: PixFmtLoss) -> list[str]:
+    words = {
+        PixFmtLoss.RESOLUTION: "colour at full resolution",
+        PixFmtLoss.DEPTH: "depth",
+        PixFmtLoss.ALPHA: "transparency",
+        PixFmtLoss.COLORSPACE: "RGB",
+    }
+    gone = [word for loss, word in words.items() if loss in lost]
+    if gone:
+        return [f"{clip.pix_fmt} becomes {pix_fmt} for {encoder}: {', '.join(gone)} is lost"]
+    if (clip.width % 2 or clip.height % 2) and pix_fmt != clip.pix_fmt.replace("yuvj", "yuv"):
+        return [f"{clip.pix_fmt} becomes {pix_fmt}: {encoder} takes odd sizes only so"]
+    return []
+
+
+def _options(codec: str, clip: Clip, wish: Wish) -> Options:
+    """What the encoder is told about quality and speed."""
+    family = FAMILIES.get(codec)
+    if family is None:
+        return _foreign_options(codec, wish)
+    options = dict(family.options)
+    if wish.crf is not None and family.crf is None:
+        raise UsageError(f"{codec} has no --crf", hint="Leave it out")
+    if wish.preset is not None and family.preset is None:
+        raise UsageError(f"{codec} has no --preset", hint="Leave it out")
+    if family.crf is not None:
+        options["crf"] = str(family.crf if wish.crf is None else wish.crf)
+    if family.preset is not None:
+        options[family.preset_option] = wish.preset or family.preset
+    if codec == "prores":
+        options["profile"] = PRORES.get(clip.profile, "4444" if "444" in clip.pix_fmt else "hq")
+    return options
+
+
+def _foreign_options(encoder: str, wish: Wish) -> Options:
+    """For an encoder that was named in full."""
+    options: Options = {} if wish.preset is None else {"preset": wish.preset}
+    quality = HARDWARE.get(encoder.rpartition("_")[2])
+    if quality:
+        options |= quality(HARDWARE_CRF if wish.crf is None else wish.crf)
+    elif wish.crf is not None:
+        options["crf"] = str(wish.crf)
+    return options
+
+
+def open_encoder(encoding: Encoding) -> VideoCodecContext:
+    """An encoder, ready for the first frame of a segment."""
+    context = av.CodecContext.create(encoding.encoder, "w")
+    assert isinstance(context, VideoCodecContext)
+    if encoding.global_header:
+        context.flags |= av.codec.context.Flags.global_header
+    tell(context, encoding)
+    return context
+
+
+def tell(context: VideoCodecContext, encoding: Encoding) -> None:
+    """Set an encoder up; the same for those of segments and for the joined stream."""
+    context.height, context.width = encoding.height, encoding.width
+    context.pix_fmt = encoding.pix_fmt
+    context.time_base, context.framerate = encoding.time_base, encoding.rate
+    if encoding.aspect:
+        context.sample_aspect_ratio = encoding.aspect
+    colour = encoding.colour
+    context.color_range, context.colorspace = colour.range, colour.matrix
+    context.color_primaries, context.color_trc = colour.primaries, colour.transfer
+    context.flags |= av.codec.context.Flags.closed_gop
+    context.options = dict(encoding.options)
+
+
+def _try(encoding: Encoding) -> None:
+    """Open the encoder once, so that what is wrong is known before any work is done."""
+    context = open_encoder(encoding)
+    asked = ", ".join(f"{name}={value}" for name, value in encoding.options.items())
+    try:
+        context.open()
+    except (av.FFmpegError, ValueError) as error:
+        log = getattr(error, "log", None)
+        said = log[2].strip() if log else str(getattr(error, "strerror", error))
+        if encoding.encoder.rpartition("_")[2] in (*HARDWARE, "videotoolbox"):
+            raise RuntimeMissing(
+                f"{encoding.encoder} does not start on this machine: {said}",
+                hint="Leave --codec out, or name a codec: the processor encodes it",
+            ) from error
+        raise UsageError(
+            f"{encoding.encoder} does not take {encoding.width} x {encoding.height} pixels in"
+            f" {encoding.pix_fmt} with {asked}: {said}",
+            hint="Check --crf, --preset and --pix-fmt, or choose another --codec",
+        ) from error
+
+
+def as_encoded(frame: VideoFrame, encoding: Encoding) -> VideoFrame:
+    """A frame as its encoder takes it: in its pixel format, free to be of any picture type."""
+    source, target = frame.format, VideoFormat(encoding.pix_fmt)
+    colour = encoding.colour
+    if target.name != source.name:
+        if source.is_rgb and not target.is_rgb:
+            frame = timed_as(frame, from_rgb(to_rgb(frame), target.name, colour.matrix))
+        else:
+            span = FULL if colour.range == FULL else LIMITED
+            other = frame.reformat(format=target.name, src_color_range=span, dst_color_range=span)
+            frame = timed_as(frame, other)
+    frame.pict_type = 0
+    frame.color_range, frame.colorspace = colour.range, colour.matrix
+    frame.color_primaries, frame.color_trc = colour.primaries, colour.transfer
+    return frame
