@@ -1,7 +1,9 @@
 """The engine: a photo's pixels in, restored pixels out, through any runtime."""
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -151,13 +153,51 @@ class Deblurrer:
             ComputeError: the runtime failed, or its answer is not a number, or it cannot be
                 right and the guard is strict.
         """
-        white = white_of(pixels)
-        self._notes = {}
-        if self.strength == 0:
-            return Restored(pixels.copy())
-        plan = self._plan(*pixels.shape[:2])
+        return next(self.restore_together([pixels], progress))
+
+    def restore_together(
+        self, photos: Sequence[Pixels], progress: Progress | None = None
+    ) -> Iterator[Restored]:
+        """Deblur photos of one size and type, whose tiles share batches: frames of a video.
+
+        Args:
+            photos: all of the same shape; they are not changed.
+            progress: as for `restore`, for all of them.
+
+        Yields:
+            The restored photos in their order. What is noted of a batch stands with the photo
+            that first needed it.
+
+        Raises:
+            ValueError, OutOfMemory, ComputeError: as `restore`.
+        """
+        white = white_of(photos[0])
+        if len({(photo.shape, photo.dtype) for photo in photos}) > 1:
+            raise ValueError("photos that share batches are of one size and type")
+        plan = self._plan(*photos[0].shape[:2])
+        tiles = self._restore_all(photos, plan, white, progress)
+        for photo in photos:
+            self._notes = {}
+            if self.strength == 0:
+                yield Restored(photo.copy())
+            else:
+                yield self._assemble(photo, plan, islice(tiles, len(plan.corners)), white)
+
+    def filling(self, height: int, width: int) -> int:
+        """How many photos of this size together fill batches to the last tile."""
+        tiles = len(self._plan(height, width).corners)
+        return self.batch // math.gcd(tiles, self.batch)
+
+    def _assemble(
+        self,
+        pixels: Pixels,
+        plan: Plan,
+        tiles: Iterator[Float32[np.ndarray, "3 h w"]],
+        white: float,
+    ) -> Restored:
+        """Join a photo's restored tiles, and look at what came out."""
         restored = np.empty(pixels.shape, dtype=pixels.dtype)
-        for rows, values in blend(plan, self._restore_all(pixels, plan, white, progress)):
+        for rows, values in blend(plan, tiles):
             if self.strength < 1:
                 values *= self.strength
                 values += pixels[rows].transpose(2, 0, 1) * np.float32((1 - self.strength) / white)
@@ -184,13 +224,18 @@ class Deblurrer:
         return plan_tiles(height, width, tile=self.tile, halo=self.halo, multiple_of=multiple_of)
 
     def _restore_all(
-        self, pixels: Pixels, plan: Plan, white: float = 1.0, progress: Progress | None = None
+        self,
+        photos: Sequence[Pixels],
+        plan: Plan,
+        white: float = 1.0,
+        progress: Progress | None = None,
     ) -> Iterator[Float32[np.ndarray, "3 h w"]]:
-        """Restore the tiles of a plan in their order, with less at a time if memory asks for it."""
-        corners = plan.corners
+        """Restore the tiles of photos, each in its plan's order, with less at a time if need be."""
+        wanted = [(photo, corner) for photo in photos for corner in plan.corners]
         done = 0
-        while done < len(corners):
-            blurred = plan.cut(pixels, corners[done : done + self.batch], white)
+        while done < len(wanted):
+            batch = wanted[done : done + self.batch]
+            blurred = np.concatenate([plan.cut(photo, [at], white) for photo, at in batch])
             try:
                 restored = self._restore(blurred)
             except OutOfMemory:
@@ -199,7 +244,7 @@ class Deblurrer:
                 continue
             done += len(restored)
             if progress:
-                progress(done, len(corners))
+                progress(done, len(wanted))
             yield from restored
 
     def _restore(self, blurred: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n 3 h w"]:
@@ -240,7 +285,7 @@ class Deblurrer:
     def _restore_in_parts(self, tile: Float32[np.ndarray, "3 h w"]) -> Float32[np.ndarray, "3 h w"]:
         plan = self._plan(*tile.shape[1:])
         restored = np.empty_like(tile)
-        for rows, values in blend(plan, self._restore_all(tile.transpose(1, 2, 0), plan)):
+        for rows, values in blend(plan, self._restore_all([tile.transpose(1, 2, 0)], plan)):
             restored[:, rows] = values
         return restored
 
