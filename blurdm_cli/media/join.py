@@ -8,25 +8,24 @@ from fractions import Fraction
 from heapq import merge
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import av
-from av.container import Chapter, InputContainer, OutputContainer
+from av.container import InputContainer, OutputContainer
 from av.packet import Packet
-from av.stream import Stream
 from av.video.stream import VideoStream
 
 from blurdm_cli.errors import OutputError
 from blurdm_cli.media.encoding import Encoding, tell
 from blurdm_cli.media.files import atomic_output
 from blurdm_cli.media.segments import Segment
-from blurdm_cli.media.streams import Kept, Track, copy_tags
-from blurdm_cli.media.video import Clip, main_stream, open_video
+from blurdm_cli.media.streams import Kept, Track, add_track, copy_tags
+from blurdm_cli.media.video import AnyPacket, Clip, main_stream, open_video
 
 OF_THE_CONTAINER = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
 """Tags that say how the source was written."""
 
-Timed = tuple[Fraction, int, Packet[Stream]]
+Timed = tuple[Fraction, int, AnyPacket]
 """When a packet is decoded, seconds; its stream; the packet."""
 
 
@@ -88,7 +87,7 @@ def _fill(
         {key: value for key, value in source.metadata.items() if key not in OF_THE_CONTAINER}
     )
     stop = None if end is None else clip.begin + end
-    output.set_chapters(_chapters(source.chapters(), shift, stop))
+    output.set_chapters(list[Any](_chapters(source, shift, stop)))
     picture, tracks = _add_streams(output, source, main, clip, encoding, kept)
     pictures = _pictures(picture, encoding, segments, shift)
     sound = _others(source, tracks, shift, stop)
@@ -122,7 +121,7 @@ def _add_streams(
             copy_tags(main, picture)
         else:
             way = next(each for each in kept if each.index == place)
-            tracks[place] = Track(source.streams[place], output, way)
+            tracks[place] = add_track(source.streams[place], output, way)
     assert picture is not None
     return picture, tracks
 
@@ -135,7 +134,7 @@ def _pictures(
     offset = round(shift / encoding.time_base)
     coded_frames = chain.from_iterable(segment.packets() for segment in segments)
     for dts, (coded, data) in zip(times, coded_frames, strict=True):
-        packet: Packet[Stream] = Packet(data)
+        packet: AnyPacket = Packet(data)
         packet.stream = stream
         packet.time_base = encoding.time_base
         packet.pts, packet.dts = coded.pts - offset, dts - offset
@@ -189,16 +188,15 @@ def _others(
             yield last, kept.stream_index, kept
 
 
-def _chapters(chapters: list[Chapter], shift: Fraction, end: Fraction | None) -> list[Chapter]:
+def _chapters(
+    source: InputContainer, shift: Fraction, end: Fraction | None
+) -> Iterator[dict[str, Any]]:
     """The chapters that lie in the output, at their places there."""
-    found = []
-    for chapter in chapters:
+    for chapter in source.chapters():
         base = chapter["time_base"] or Fraction(1, av.time_base)
-        offset = round(shift / base)
-        first = max(chapter["start"] - offset, 0)
-        last = chapter["end"] - offset
+        first = max(chapter["start"] - round(shift / base), 0)
+        last = chapter["end"] - round(shift / base)
         if end is not None:
             last = min(last, round((end - shift) / base))
-        if last > first or last == chapter["end"]:
-            found.append({**chapter, "start": first, "end": last})
-    return cast("list[Chapter]", found)
+        if last > first or (not shift and end is None):
+            yield {**chapter, "start": first, "end": last}

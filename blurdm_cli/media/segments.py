@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from av.packet import Packet
 from av.video.frame import VideoFrame
 from filelock import FileLock, Timeout
 
@@ -30,6 +29,7 @@ from blurdm_cli.errors import OutputError
 from blurdm_cli.media.encoding import Encoding, as_encoded, open_encoder
 from blurdm_cli.media.files import atomic_output, output_error
 from blurdm_cli.media.journal import FOLDER
+from blurdm_cli.media.video import AnyPacket
 
 SECONDS = 4
 """Of video in a segment, about."""
@@ -103,7 +103,7 @@ class SegmentWriter:
         told = {"frames": self._frames, "header": header, "state": state}
         self._file.write(json.dumps(told).encode() + struct.pack("<Q", begin))
 
-    def _keep(self, packets: list[Packet[Any]]) -> None:
+    def _keep(self, packets: list[AnyPacket]) -> None:
         for packet in packets:
             assert packet.pts is not None
             duration = self._durations.pop(packet.pts)
@@ -116,27 +116,35 @@ class SegmentStore:
 
     def __init__(self, folder: Path, encoding: Encoding) -> None:
         self._folder, self._encoding = folder, encoding
-
-    def finished(self) -> list[Segment]:
-        """The segments from the first one on, as far as none is missing."""
-        found: list[Segment] = []
+        self.finished: list[Segment] = []
+        """From the first one on, as far as none is missing."""
         with suppress(OSError, ValueError, KeyError, TypeError):
             while True:
-                found.append(Segment.read(self._path(len(found))))
-        return found
+                self.finished.append(Segment.read(self._path(len(self.finished))))
+
+    @property
+    def done(self) -> int:
+        """How many frames are finished."""
+        return sum(len(segment.frames) for segment in self.finished)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the last finished segment left to know."""
+        return self.finished[-1].state if self.finished else {}
 
     @contextmanager
-    def writer(self, number: int, state: dict[str, Any]) -> Iterator[SegmentWriter]:
-        """Write a segment; it is there once the block has ended well.
+    def writer(self, state: dict[str, Any]) -> Iterator[SegmentWriter]:
+        """Write the next segment; it is finished once the block has ended well.
 
         Args:
-            number: from 0.
-            state: may be filled in until then.
+            state: what the segment after it has to know; may be filled in until then.
         """
-        with atomic_output(self._path(number)) as part, part.open("wb") as file:
+        path = self._path(len(self.finished))
+        with atomic_output(path) as part, part.open("wb") as file:
             writer = SegmentWriter(file, self._encoding)
             yield writer
             writer.close(state)
+        self.finished.append(Segment.read(path))
 
     def clear(self) -> None:
         """Remove all that was kept for resuming."""

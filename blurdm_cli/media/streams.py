@@ -7,15 +7,17 @@ are written in a codec that it takes, and the rest is left out; either is said i
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Literal, cast
+from typing import Literal, Protocol, cast
 
 import av
+from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
-from av.packet import Packet
 from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
+
+from blurdm_cli.media.video import AnyPacket
 
 SOUND = {"mp4": "aac", "mov": "aac", "mpegts": "aac", "webm": "libopus", "mxf": "pcm_s16le"}
 """What sound becomes where it cannot stay; elsewhere FLAC in Matroska, PCM in AVI."""
@@ -102,65 +104,92 @@ def _instead(stream: Stream, container: str) -> tuple[str, Way]:
     return (TEXT.get(container, "") if is_text else ""), "text"
 
 
-class Track:
+class Track(Protocol):
     """A stream on its way into the output."""
 
-    def __init__(self, source: Stream, output: OutputContainer, kept: Kept) -> None:
-        self.source, self._way = source, kept.way
-        if kept.way == "copy":
-            self.target: Stream = output.add_stream_from_template(source, opaque=True)
-        elif kept.way == "text":
-            self.target = _add_text(cast("SubtitleStream", source), output, kept.codec)
-        else:
-            target = _add_sound(cast("AudioStream", source), output, kept.codec)
-            sound = target.codec_context
-            self._resampler = AudioResampler(sound.format, sound.layout, sound.rate)
-            self.target = target
-        copy_tags(source, self.target)
-
-    def packets(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
+    def packets(self, packet: AnyPacket) -> Iterator[AnyPacket]:
         """What a packet of the source becomes."""
-        if self._way == "copy":
-            packet.stream = self.target
-            yield packet
-        elif self._way == "text":
-            yield from self._texts(packet)
-        else:
-            stream = cast("AudioStream", self.source)
-            for frame in stream.codec_context.decode(cast("Packet[AudioStream]", packet)):
-                for part in self._resampler.resample(frame):
-                    yield from cast("AudioStream", self.target).encode(part)
+        ...
 
-    def rest(self) -> Iterator[Packet[Stream]]:
+    def rest(self) -> Iterator[AnyPacket]:
         """What the stream's end sets free."""
-        if self._way == "sound":
-            target = cast("AudioStream", self.target)
-            for frame in cast("AudioStream", self.source).codec_context.decode(None):
-                for part in self._resampler.resample(frame):
-                    yield from target.encode(part)
-            for part in self._resampler.resample(None):
-                yield from target.encode(part)
-            yield from target.encode(None)
+        ...
 
-    def _texts(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
-        source = cast("SubtitleStream", self.source).codec_context
-        subtitle = source.decode2(cast("Packet[SubtitleStream]", packet))
+
+def add_track(source: Stream, output: OutputContainer, kept: Kept) -> Track:
+    """Add a stream to the output; its header is not written yet."""
+    if kept.way == "sound":
+        return Sound(cast("AudioStream", source), output, kept.codec)
+    if kept.way == "text":
+        return Text(cast("SubtitleStream", source), output, kept.codec)
+    return Copy(source, output)
+
+
+class Copy:
+    """A stream whose packets stay as they are."""
+
+    def __init__(self, source: Stream, output: OutputContainer) -> None:
+        self._target = output.add_stream_from_template(source, opaque=True)
+        copy_tags(source, self._target)
+
+    def packets(self, packet: AnyPacket) -> Iterator[AnyPacket]:
+        packet.stream = self._target
+        yield packet
+
+    def rest(self) -> Iterator[AnyPacket]:
+        return iter(())
+
+
+class Sound:
+    """Sound that is compressed anew."""
+
+    def __init__(self, source: AudioStream, output: OutputContainer, codec: str) -> None:
+        self._source = source.codec_context
+        rate = 48000 if codec == "libopus" else self._source.sample_rate
+        self._target = cast("AudioStream", output.add_stream(codec, rate=rate))
+        context = self._target.codec_context
+        context.layout = self._source.layout
+        if codec in ("aac", "libopus"):
+            context.bit_rate = 96_000 * max(1, self._source.channels)
+        self._resampler = AudioResampler(context.format, context.layout, rate)
+        copy_tags(source, self._target)
+
+    def packets(self, packet: AnyPacket | None) -> Iterator[AnyPacket]:
+        for frame in self._source.decode(packet):
+            yield from self._encoded(frame)
+
+    def rest(self) -> Iterator[AnyPacket]:
+        yield from self.packets(None)
+        yield from self._encoded(None)
+        yield from self._target.encode(None)
+
+    def _encoded(self, frame: AudioFrame | None) -> Iterator[AnyPacket]:
+        for part in self._resampler.resample(frame):
+            yield from self._target.encode(part)
+
+
+class Text:
+    """Subtitles of text in another codec."""
+
+    def __init__(self, source: SubtitleStream, output: OutputContainer, codec: str) -> None:
+        self._source = source.codec_context
+        self._source.open(strict=False)
+        self._target = cast("SubtitleStream", output.add_stream(codec))
+        self._target.codec_context.subtitle_header = self._source.subtitle_header or ASS_HEADER
+        self._target.time_base = source.time_base
+        copy_tags(source, self._target)
+
+    def packets(self, packet: AnyPacket) -> Iterator[AnyPacket]:
+        subtitle = self._source.decode2(packet)
         if subtitle is None or not len(subtitle):
             return
-        target = cast("SubtitleStream", self.target).codec_context
-        coded = target.encode_subtitle(subtitle)
+        coded = self._target.codec_context.encode_subtitle(subtitle)
         coded.pts, coded.dts, coded.duration = packet.pts, packet.dts, packet.duration
-        coded.time_base, coded.stream = packet.time_base, self.target
+        coded.time_base, coded.stream = packet.time_base, self._target
         yield coded
 
-
-def _add_text(source: SubtitleStream, output: OutputContainer, codec: str) -> SubtitleStream:
-    stream = cast("SubtitleStream", output.add_stream(codec))
-    source.codec_context.open(strict=False)
-    header = source.codec_context.subtitle_header
-    stream.codec_context.subtitle_header = header or ASS_HEADER
-    stream.time_base = source.time_base
-    return stream
+    def rest(self) -> Iterator[AnyPacket]:
+        return iter(())
 
 
 ASS_HEADER = (
@@ -168,15 +197,6 @@ ASS_HEADER = (
     b"Style: Default,Arial,16\n\n[Events]\nFormat: Layer, Start, End, Style, Text\n"
 )
 """For text whose decoder brings no styles."""
-
-
-def _add_sound(source: AudioStream, output: OutputContainer, codec: str) -> AudioStream:
-    rate = 48000 if codec == "libopus" else source.codec_context.sample_rate
-    stream = cast("AudioStream", output.add_stream(codec, rate=rate))
-    stream.codec_context.layout = source.codec_context.layout
-    if codec in ("aac", "libopus"):
-        stream.codec_context.bit_rate = 96_000 * max(1, source.codec_context.channels)
-    return stream
 
 
 def copy_tags(source: Stream, target: Stream) -> None:

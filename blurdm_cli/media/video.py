@@ -9,18 +9,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import av
 import numpy as np
 from av.buffer import Buffer
 from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from blurdm_cli.errors import DecodeError, InputError
 from blurdm_cli.media.files import no_input
 from blurdm_cli.media.yuv import planar
+
+if TYPE_CHECKING:
+    AnyPacket: TypeAlias = Packet[Stream]
+else:
+    AnyPacket = Packet  # is no generic class at run time
 
 WITHOUT_TIMES = frozenset({"avi", "h264", "hevc", "m4v", "mjpeg", "obu", "ivf"})
 """FFmpeg's names of formats that number their frames at most."""
