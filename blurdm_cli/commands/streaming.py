@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from blurdm_cli.media.ahead import Ahead
 from blurdm_cli.media.scenes import Sharpness
@@ -29,12 +29,14 @@ QUEUED = 96 * 2**20
 MOST_QUEUED = 8
 
 
+@runtime_checkable
 class Writer(Protocol):
     """Takes the frames of one segment."""
 
     def write(self, frame: VideoFrame) -> None: ...
 
 
+@runtime_checkable
 class Sink(Protocol):
     """Where restored frames go, segment by segment."""
 

@@ -4,6 +4,7 @@ Nothing is decoded or compressed here but what the output's container cannot tak
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from heapq import merge
 from itertools import chain, pairwise
@@ -58,70 +59,75 @@ def join(
     if len({segment.header for segment in segments}) > 1:
         raise OutputError(f"The segments of {target} were not made alike", hint="Try --no-resume")
     shift = clip.begin + start if start is not None else Fraction(0)
-    with atomic_output(target) as part, open_video(clip.path) as source:
-        options = {"movflags": "+faststart"} if container in ("mp4", "mov") else {}
-        if any(key.startswith("com.") for key in source.metadata) and options:
-            options["movflags"] += "+use_metadata_tags"
-        output = av.open(str(part), "w", format=container, container_options=options)
+    stop = None if end is None else clip.begin + end
+    with atomic_output(target) as part, _opened(clip) as source:
+        options = _container_options(container, source)
         try:
-            with output:
-                _fill(output, source, clip, encoding, segments, kept, shift, end)
+            with av.open(str(part), "w", format=container, container_options=options) as output:
+                picture, tracks = _add_streams(output, source, clip, encoding, kept)
+                if source is not None:
+                    _copy_tags(source, output, shift, stop)
+                pictures = _pictures(picture, encoding, segments, shift)
+                others = _others(source, tracks, shift, stop) if source else iter(())
+                for _, _, packet in merge(pictures, others, key=lambda timed: timed[:2]):
+                    output.mux(packet)
+                for track in tracks.values():
+                    output.mux(list(track.rest()))
         except (av.FFmpegError, ValueError) as error:
             raise OutputError(
                 f"{target} cannot be written: {error}", hint="Try another container, such as .mkv"
             ) from error
 
 
-def _fill(
-    output: OutputContainer,
-    source: InputContainer,
-    clip: Clip,
-    encoding: Encoding,
-    segments: Sequence[Segment],
-    kept: Sequence[Kept],
-    shift: Fraction,
-    end: Fraction | None,
+@contextmanager
+def _opened(clip: Clip) -> Iterator[InputContainer | None]:
+    """The source's file, where it is one."""
+    if clip.is_pictures:
+        yield None
+    else:
+        with open_video(clip.path) as source:
+            yield source
+
+
+def _container_options(container: str, source: InputContainer | None) -> dict[str, str]:
+    if container not in ("mp4", "mov"):
+        return {}
+    flags = "+faststart"
+    if source is not None and any(key.startswith("com.") for key in source.metadata):
+        flags += "+use_metadata_tags"  # as phones write them
+    return {"movflags": flags}
+
+
+def _copy_tags(
+    source: InputContainer, output: OutputContainer, shift: Fraction, stop: Fraction | None
 ) -> None:
-    main = main_stream(source)
-    output.metadata.update(
-        {key: value for key, value in source.metadata.items() if key not in OF_THE_CONTAINER}
-    )
-    stop = None if end is None else clip.begin + end
+    tags = {key: value for key, value in source.metadata.items() if key not in OF_THE_CONTAINER}
+    output.metadata.update(tags)
     output.set_chapters(list[Any](_chapters(source, shift, stop)))
-    picture, tracks = _add_streams(output, source, main, clip, encoding, kept)
-    pictures = _pictures(picture, encoding, segments, shift)
-    sound = _others(source, tracks, shift, stop)
-    for _, _, packet in merge(pictures, sound, key=lambda timed: timed[:2]):
-        output.mux(packet)
-    for track in tracks.values():
-        for packet in track.rest():
-            output.mux(packet)
-    output.start_encoding()
 
 
 def _add_streams(
     output: OutputContainer,
-    source: InputContainer,
-    main: VideoStream,
+    source: InputContainer | None,
     clip: Clip,
     encoding: Encoding,
     kept: Sequence[Kept],
 ) -> tuple[VideoStream, dict[int, Track]]:
     """All streams, in the order in which the source has them."""
-    picture: VideoStream | None = None
+    main = None if source is None else main_stream(source)
+    ways = {each.index: each for each in kept}
     tracks: dict[int, Track] = {}
-    for place in sorted([main.index, *(each.index for each in kept)]):
-        if place == main.index:
-            added = output.add_stream(encoding.encoder, time_base=encoding.time_base)
-            picture = cast("VideoStream", added)
-            tell(picture.codec_context, encoding)
-            if encoding.aspect:
-                picture.sample_aspect_ratio = encoding.aspect
-            picture.set_display_matrix(clip.matrix)
+    picture: VideoStream | None = None
+    for place in sorted([-1 if main is None else main.index, *ways]):
+        if source is not None and place in ways:
+            tracks[place] = add_track(source.streams[place], output, ways[place])
+            continue
+        added = output.add_stream(encoding.encoder, time_base=encoding.time_base)
+        picture = cast("VideoStream", added)
+        tell(picture.codec_context, encoding)
+        picture.set_display_matrix(clip.matrix)
+        if main is not None:
             copy_tags(main, picture)
-        else:
-            way = next(each for each in kept if each.index == place)
-            tracks[place] = add_track(source.streams[place], output, way)
     assert picture is not None
     return picture, tracks
 

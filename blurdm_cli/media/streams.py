@@ -7,7 +7,7 @@ are written in a codec that it takes, and the rest is left out; either is said i
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Literal, Protocol, cast
+from typing import Literal, Protocol, cast, runtime_checkable
 
 import av
 from av.audio.frame import AudioFrame
@@ -104,6 +104,7 @@ def _instead(stream: Stream, container: str) -> tuple[str, Way]:
     return (TEXT.get(container, "") if is_text else ""), "text"
 
 
+@runtime_checkable
 class Track(Protocol):
     """A stream on its way into the output."""
 

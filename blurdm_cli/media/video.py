@@ -79,6 +79,8 @@ class Clip:
     frames: int | None = None
     """How many there are, or should be by duration and rate."""
     interlaced: bool = False
+    is_pictures: bool = False
+    """Whether it is no file, but numbered pictures."""
 
 
 @contextmanager

@@ -1,0 +1,137 @@
+"""blurdm deblur on videos: their options."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from typing import Annotated, Any
+
+import typer
+
+from blurdm_cli.errors import UsageError
+
+PANEL = "Video"
+
+
+class Audio(StrEnum):
+    """What becomes of the sound."""
+
+    copy = "copy"
+    none = "none"
+
+
+Codec = Annotated[
+    str | None,
+    typer.Option(
+        help="h264, hevc, vp9, av1, prores, ffv1, or an encoder by its name, such as h264_nvenc"
+        " (the source's codec).",
+        rich_help_panel=PANEL,
+    ),
+]
+Crf = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Quality of the encoder, less is better (18 for H.264, 20 HEVC, 24 VP9 and AV1).",
+        rich_help_panel=PANEL,
+    ),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        help="Effort of the encoder (medium for H.264 and HEVC, 2 for VP9, 8 for AV1).",
+        rich_help_panel=PANEL,
+    ),
+]
+PixFmt = Annotated[
+    str | None,
+    typer.Option(
+        help="Pixel format, such as yuv420p or yuv420p10le (the source's).", rich_help_panel=PANEL
+    ),
+]
+Sound = Annotated[
+    Audio, typer.Option("--audio", help="Keep all sound, or none.", rich_help_panel=PANEL)
+]
+Start = Annotated[
+    str | None,
+    typer.Option(help="Where to begin: seconds, or [H:]M:S (the begin).", rich_help_panel=PANEL),
+]
+End = Annotated[
+    str | None,
+    typer.Option(help="Where to stop: seconds, or [H:]M:S (the end).", rich_help_panel=PANEL),
+]
+Frames = Annotated[
+    int | None,
+    typer.Option(min=1, help="Stop after so many frames (all).", rich_help_panel=PANEL),
+]
+Every = Annotated[
+    int, typer.Option(min=1, help="Take every N-th frame only.", rich_help_panel=PANEL)
+]
+AllFrames = Annotated[
+    bool,
+    typer.Option(
+        "--all-frames",
+        help="Restore sharp frames too; else they are left as they are.",
+        rich_help_panel=PANEL,
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume/--no-resume",
+        help="Go on where an interrupted run ended.",
+        rich_help_panel=PANEL,
+    ),
+]
+Fps = Annotated[
+    float,
+    typer.Option(
+        min=0.001, help="Frames a second of numbered pictures as input.", rich_help_panel=PANEL
+    ),
+]
+
+
+@dataclass(frozen=True)
+class VideoOptions:
+    """What is asked for beyond the model's own work."""
+
+    codec: str | None = None
+    crf: int | None = None
+    preset: str | None = None
+    pix_fmt: str | None = None
+    audio: Audio = Audio.copy
+    start: Fraction | None = None
+    """Seconds from the clip's begin."""
+    end: Fraction | None = None
+    frames: int | None = None
+    every: int = 1
+    all_frames: bool = False
+    resume: bool = True
+    fps: float = 25.0
+
+    @classmethod
+    def read(cls, start: str | None = None, end: str | None = None, **options: Any) -> VideoOptions:
+        """From what was typed.
+
+        Raises:
+            UsageError: a time is none, or the end is not after the start.
+        """
+        first, last = (_seconds("start", start), _seconds("end", end))
+        if last is not None and last <= (first or 0):
+            raise UsageError(
+                f"--end {end} is not after --start {start or 0}", hint="Both are seconds, or M:S"
+            )
+        return cls(start=first, end=last, **options)
+
+
+def _seconds(option: str, text: str | None) -> Fraction | None:
+    if text is None:
+        return None
+    if not re.fullmatch(r"(\d+:){0,2}\d+(\.\d+)?", text):
+        raise UsageError(f"--{option} cannot be {text!r}", hint="Such as 90, 1:30 or 0:01:30.5")
+    total = Fraction(0)
+    for part in text.split(":"):
+        total = total * 60 + Fraction(part)
+    return total
