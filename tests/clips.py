@@ -33,7 +33,7 @@ class FakeRuntime:
 
 def fake_deblurrer(gain: float = 0.0, **options: Any) -> Deblurrer:
     spec = ModelSpec("fake", BackboneSpec("none"), PriorSpec(channels=5), 8, tile=64, halo=8)
-    return Deblurrer(FakeRuntime(gain), spec, **options)
+    return Deblurrer(FakeRuntime(gain), spec, guard="off", **options)
 
 
 def scene(number: int, height: int, width: int) -> np.ndarray:
@@ -89,12 +89,19 @@ def make_clip(
             _write_texts(out, texts)
         for number, time in enumerate(times):
             pixels = scene(number, height, width) if frames is None else frames[number]
-            frame = from_rgb(pixels, pix_fmt, colour[1])
-            frame.color_range = colour[0]
+            frame = _frame(pixels, pix_fmt, colour)
             frame.pts, frame.time_base = time, time_base
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
     return path
+
+
+def _frame(pixels: np.ndarray, pix_fmt: str, colour: tuple[int, int, int, int]) -> VideoFrame:
+    if pix_fmt == "bgr0":
+        return from_rgb(pixels, "gbrp").reformat(format="bgr0")
+    frame = from_rgb(pixels, pix_fmt, colour[1], colour[0] or 1)
+    frame.color_range = colour[0]
+    return frame
 
 
 CHAPTERS = [
@@ -125,7 +132,7 @@ def _tone(stream: Any, begin: float) -> Any:
 
 
 def _add_subtitles(out: Any) -> Any:
-    stream = out.add_stream("mov_text" if "mp4" in out.format.name else "subrip")
+    stream = out.add_stream("mov_text" if out.format.name in ("mp4", "mov") else "subrip")
     stream.codec_context.subtitle_header = (
         b"[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\nFormat: Name, Fontname, Fontsize\n"
         b"Style: Default,Arial,16\n\n[Events]\nFormat: Layer, Start, End, Style, Text\n"
@@ -137,7 +144,7 @@ def _add_subtitles(out: Any) -> Any:
 def _write_texts(out: Any, stream: Any) -> None:
     for begin, text in TEXTS:
         raw = text.encode()
-        packet = av.Packet(len(raw).to_bytes(2) + raw if "mp4" in out.format.name else raw)
+        packet = av.Packet(len(raw).to_bytes(2) + raw if stream.name == "mov_text" else raw)
         packet.stream, packet.time_base = stream, Fraction(1, 1000)
         packet.pts = packet.dts = begin
         packet.duration = 150

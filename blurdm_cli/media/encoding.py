@@ -287,7 +287,9 @@ def as_encoded(frame: VideoFrame, encoding: Encoding) -> VideoFrame:
     colour = encoding.colour
     if target.name != source.name:
         if source.is_rgb and not target.is_rgb:
-            frame = timed_as(frame, from_rgb(to_rgb(frame), target.name, colour.matrix))
+            frame = timed_as(
+                frame, from_rgb(to_rgb(frame), target.name, colour.matrix, colour.range)
+            )
         else:
             span = FULL if colour.range == FULL else LIMITED
             other = frame.reformat(format=target.name, src_color_range=span, dst_color_range=span)

@@ -14,7 +14,7 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
-from av.stream import Stream
+from av.stream import Discard, Stream
 from av.subtitles.stream import SubtitleStream
 
 from blurdm_cli.media.video import AnyPacket
@@ -27,6 +27,9 @@ TEXT = {"mp4": "mov_text", "mov": "mov_text", "webm": "webvtt", "matroska": "sub
 
 TEXTS = frozenset({"subrip", "srt", "mov_text", "webvtt", "ass", "ssa", "text"})
 """Subtitles that are text."""
+
+EMPTY_TEXT = b"\0\0"
+"""What stands between two subtitles in MP4."""
 
 Way = Literal["copy", "sound", "text"]
 
@@ -61,8 +64,8 @@ def plan_streams(
         if stream.index == main.index or (stream.type == "audio" and not sound):
             continue
         name = _name(stream)
-        if _is_timecode(stream, container):
-            continue  # the muxer makes it anew from the main stream's tag
+        if _is_made_anew(stream):
+            continue
         if _takes(container, stream):
             kept.append(Kept(stream.index, "copy"))
             continue
@@ -76,14 +79,15 @@ def plan_streams(
 
 
 def _name(stream: Stream) -> str:
-    codec = stream.codec_context.name if stream.codec_context else stream.codec_tag
     language = f" ({stream.language})" if stream.language not in (None, "und") else ""
-    return f"{stream.type} stream {stream.index}{language} in {codec}"
+    return f"{stream.type} stream {stream.index}{language} in {stream.name or 'no codec'}"
 
 
-def _is_timecode(stream: Stream, container: str) -> bool:
-    tag = stream.codec_tag if stream.type == "data" else ""
-    return tag == "tmcd" and container in ("mp4", "mov")
+def _is_made_anew(stream: Stream) -> bool:
+    """Whether the muxer writes it by itself: chapters, or a timecode from the stream's tags."""
+    if stream.type != "data":
+        return False
+    return stream.discard == Discard.all or "timecode" in stream.metadata
 
 
 def _takes(container: str, stream: Stream) -> bool:
@@ -134,6 +138,8 @@ class Copy:
         copy_tags(source, self._target)
 
     def packets(self, packet: AnyPacket) -> Iterator[AnyPacket]:
+        if self._target.name == "mov_text" and bytes(packet) == EMPTY_TEXT:
+            return  # the muxer puts it into the gap by itself
         packet.stream = self._target
         yield packet
 

@@ -85,12 +85,22 @@ def change(frame: VideoFrame, difference: Float32[np.ndarray, "height width 3"])
 
 
 def from_rgb(
-    pixels: Float32[np.ndarray, "height width 3"], format: str, colorspace: int = BT709
+    pixels: Float32[np.ndarray, "height width 3"],
+    format: str,
+    colorspace: int = BT709,
+    range: int = LIMITED,
 ) -> VideoFrame:
-    """A frame of limited range that shows these pixels, tagged with its matrix."""
+    """A frame that shows these pixels, tagged with its matrix and range.
+
+    Args:
+        pixels: in [0, 1].
+        format: one that `is_planar`.
+        colorspace: the matrix's number, for luma and chroma.
+        range: `LIMITED` or `FULL`, for luma and chroma.
+    """
     height, width = pixels.shape[:2]
     frame = VideoFrame(width, height, format)
-    frame.color_range = FULL if frame.format.is_rgb else LIMITED
+    frame.color_range = FULL if frame.format.is_rgb else range
     frame.colorspace = RGB if frame.format.is_rgb else colorspace
     black = (0,) * 3 if frame.format.is_rgb else (_black(frame), _middle(frame), _middle(frame))
     for plane, value in zip(colour_planes(frame), black, strict=False):
