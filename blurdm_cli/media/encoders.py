@@ -23,16 +23,18 @@ class Family:
     encoder: str
     crf: int | None = None
     """The default; None where the encoder has no such number."""
+    worst: int = 51
+    """The largest."""
     preset: str | None = None
     preset_option: str = "preset"
     options: Options = field(default_factory=dict)
 
 
 FAMILIES = {
-    "h264": Family("libx264", 18, "medium"),
-    "hevc": Family("libx265", 20, "medium", options={"x265-params": "log-level=none"}),
-    "vp9": Family("libvpx-vp9", 24, "2", "cpu-used", {"b": "0", "row-mt": "1"}),
-    "av1": Family("libsvtav1", 24, "8"),
+    "h264": Family("libx264", 18, preset="medium"),
+    "hevc": Family("libx265", 20, preset="medium", options={"x265-params": "log-level=none"}),
+    "vp9": Family("libvpx-vp9", 24, 63, "2", "cpu-used", {"b": "0", "row-mt": "1"}),
+    "av1": Family("libsvtav1", 24, 63, "8"),
     "prores": Family("prores_ks", options={"vendor": "apl0"}),
     "ffv1": Family("ffv1", options={"level": "3", "slicecrc": "1"}),
 }

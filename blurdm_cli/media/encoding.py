@@ -214,6 +214,10 @@ def _options(codec: str, clip: Clip, wish: Wish) -> Options:
     options = dict(family.options)
     if wish.crf is not None and family.crf is None:
         raise UsageError(f"{codec} has no --crf", hint="Leave it out")
+    if wish.crf is not None and wish.crf > family.worst:
+        raise UsageError(
+            f"--crf {wish.crf} is too large for {codec}", hint=f"It goes from 0 to {family.worst}"
+        )
     if wish.preset is not None and family.preset is None:
         raise UsageError(f"{codec} has no --preset", hint="Leave it out")
     if family.crf is not None:

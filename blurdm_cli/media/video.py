@@ -212,10 +212,10 @@ class Losses:
             return None
         if missing > 0:
             return f"the file is damaged or cut off: {frames} of {clip.frames} frames are there"
-        return f"the file is damaged: {self.damaged} packets could not be decoded"
+        return f"the file is damaged: {self.damaged} of its packets cannot be decoded whole"
 
 
-SLACK = 0.5
+SLACK = 0.25
 """Seconds by which headers may be wrong about the duration."""
 
 
