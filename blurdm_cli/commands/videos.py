@@ -41,7 +41,7 @@ Crf = Annotated[
 Preset = Annotated[
     str | None,
     typer.Option(
-        help="Effort of the encoder (medium for H.264 and HEVC, 2 for VP9, 8 for AV1).",
+        help="Effort of the encoder (veryfast for H.264 and HEVC, 4 for VP9, 10 for AV1).",
         rich_help_panel=PANEL,
     ),
 ]

@@ -235,7 +235,8 @@ class Deblurrer:
         done = 0
         while done < len(wanted):
             batch = wanted[done : done + self.batch]
-            blurred = np.concatenate([plan.cut(photo, [at], white) for photo, at in batch])
+            cuts = [plan.cut(photo, [corner], white) for photo, corner in batch]
+            blurred = cuts[0] if len(cuts) == 1 else np.concatenate(cuts)
             try:
                 restored = self._restore(blurred)
             except OutOfMemory:

@@ -34,6 +34,9 @@ def drift(blurred: Pixels, restored: Pixels, white: float) -> Float32[np.ndarray
     """How much the mean light of each square changed, of white."""
     height, width = blurred.shape[:2]
     size = (max(1, round(width / BLOCK)), max(1, round(height / BLOCK)))
+    if blurred.dtype == np.float32:  # there is room for the difference: one resize, not two
+        mean = cv2.resize(restored - blurred, size, interpolation=cv2.INTER_AREA)
+        return mean.reshape(size[1], size[0], 3) / np.float32(white)
     means = [cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in (blurred, restored)]
     before, after = (mean.astype(np.float32).reshape(size[1], size[0], 3) for mean in means)
     return (after - before) / np.float32(white)

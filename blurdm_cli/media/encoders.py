@@ -31,10 +31,10 @@ class Family:
 
 
 FAMILIES = {
-    "h264": Family("libx264", 18, preset="medium"),
-    "hevc": Family("libx265", 20, preset="medium", options={"x265-params": "log-level=none"}),
-    "vp9": Family("libvpx-vp9", 24, 63, "2", "cpu-used", {"b": "0", "row-mt": "1"}),
-    "av1": Family("libsvtav1", 24, 63, "8"),
+    "h264": Family("libx264", 18, preset="veryfast"),
+    "hevc": Family("libx265", 20, preset="veryfast", options={"x265-params": "log-level=none"}),
+    "vp9": Family("libvpx-vp9", 24, 63, "4", "cpu-used", {"b": "0", "row-mt": "1"}),
+    "av1": Family("libsvtav1", 24, 63, "10"),
     "prores": Family("prores_ks", options={"vendor": "apl0"}),
     "ffv1": Family("ffv1", options={"level": "3", "slicecrc": "1"}),
 }

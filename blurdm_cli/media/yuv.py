@@ -71,16 +71,15 @@ def change(frame: VideoFrame, difference: Float32[np.ndarray, "height width 3"])
     """Write into a frame what its RGB is to differ by, in [-1, 1]; the rest stays as it is."""
     frame.make_writable()
     bits = frame.format.components[0].bits
+    weights = matrix(frame)
     if frame.format.is_rgb:
-        steps = cv2.split(difference * np.float32(2**bits - 1))
-        steps = [steps[1], steps[2], steps[0]]
-    else:
-        steps = cv2.split(cv2.transform(difference, matrix(frame)))
-    for plane, step in zip(colour_planes(frame), steps, strict=False):
-        if plane.shape != step.shape:
-            step = cv2.resize(step, plane.shape[::-1], interpolation=cv2.INTER_AREA)
-        depth = cv2.CV_8U if bits == 8 else cv2.CV_16U
-        values = cv2.add(step, plane, dtype=depth)  # rounded, and kept in the type's range
+        weights = np.eye(3)[[1, 2, 0]] * (2**bits - 1)
+    for plane, row in zip(colour_planes(frame), weights, strict=False):
+        size = plane.shape[::-1]
+        if plane.shape != difference.shape[:2]:
+            difference = cv2.resize(difference, size, interpolation=cv2.INTER_AREA)
+        step = cv2.transform(difference, row[None])
+        values = cv2.add(step, plane, dtype=cv2.CV_8U if bits == 8 else cv2.CV_16U)
         np.minimum(values, 2**bits - 1, out=plane) if bits % 8 else np.copyto(plane, values)
 
 
