@@ -126,8 +126,9 @@ def is_planar(format: VideoFormat) -> bool:
     """Whether `to_rgb` and `change` take frames of this format as they are."""
     bits = {component.bits for component in format.components}
     return (
-        format.is_planar
+        (format.is_planar or len(format.components) == 1)
         and not format.is_big_endian
+        and not format.is_bit_stream
         and not format.has_palette
         and len(bits) == 1
         and 8 <= max(bits) <= 16
