@@ -54,7 +54,11 @@ def test_a_cut_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_sharp_frame_is_left_alone_and_a_blurred_one_is_not() -> None:
-    squares = np.random.default_rng(0).random((15, 20, 3), np.float32)
-    sharp = cv2.resize(squares, (320, 240), interpolation=cv2.INTER_NEAREST)
+    down, across = np.fft.fftfreq(240)[:, None], np.fft.rfftfreq(320)[None]
+    falling = 1 / np.maximum(np.hypot(down, across), 1 / 320)  # as natural scenes' spectra do
+    waves = np.fft.rfft2(np.random.default_rng(0).normal(size=(240, 320)))
+    gray = np.fft.irfft2(waves * falling)
+    gray = (gray - gray.min()) / np.ptp(gray)
+    sharp = np.repeat(gray[..., None], 3, axis=2).astype(np.float32)
     assert Sharpness().follow(sharp)
     assert not Sharpness().follow(cv2.blur(sharp, (15, 1)))
