@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from blurdm_cli.media.yuv import (
     BT709,
     change,
-    colour_planes,
     colorspace_of,
+    colour_planes,
     from_rgb,
     is_planar,
     planar,
