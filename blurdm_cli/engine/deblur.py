@@ -10,19 +10,17 @@ import numpy as np
 from jaxtyping import Float32
 
 from blurdm_cli.engine import guard as gd
+from blurdm_cli.engine.limits import check_options, whole_tile
 from blurdm_cli.engine.pixels import Pixels, quantise, white_of
 from blurdm_cli.engine.runtime import Runtime, open_runtime
 from blurdm_cli.engine.tiling import Plan, blend, plan_tiles
 from blurdm_cli.engine.turns import restore_turned
-from blurdm_cli.errors import ComputeError, OutOfMemory, UsageError
+from blurdm_cli.errors import ComputeError, OutOfMemory
 from blurdm_cli.spec import ModelSpec
 from blurdm_cli.zoo import DEFAULT
 
 Progress = Callable[[int, int], None]
 """Is told how many tiles are done, and of how many."""
-
-SMALLEST_TILE = 64
-"""Side in pixels that a user may ask for."""
 
 SMALLEST_RETREAT = 128
 """Side in pixels below which tiles are not halved when memory runs short."""
@@ -90,14 +88,14 @@ class Deblurrer:
         self._tta = tta
         self._notes: dict[str, None] = {}
         self.spec = spec
-        self.tile = _whole_tile(spec.tile if tile is None else tile, spec.multiple_of)
+        self.tile = whole_tile(spec.tile if tile is None else tile, spec.multiple_of)
         """Largest side of a tile, in pixels; smaller once memory ran short."""
         self.halo = min(spec.halo, self.tile // 4) if halo is None else halo
         """Pixels at a tile's inner edges that are not trusted."""
         self.batch = batch
         """How many tiles the runtime gets at a time; fewer once memory ran short."""
         self.strength = strength
-        _check_options(self.tile, self.halo, batch, seed, strength)
+        check_options(self.tile, self.halo, batch, seed, strength)
         noise = np.random.default_rng(seed).standard_normal(spec.prior_channels)
         self._noise = noise.astype(np.float32)
 
@@ -306,26 +304,3 @@ class Deblurrer:
             return False
         self.batch, self.tile, self.halo = 1, side, min(self.halo, side // 4)
         return True
-
-
-def _whole_tile(tile: int, multiple_of: int) -> int:
-    smallest = max(SMALLEST_TILE, multiple_of)
-    if tile < smallest:
-        raise UsageError(
-            f"A tile of {tile} pixels is too small", hint=f"The smallest is --tile {smallest}"
-        )
-    return tile - tile % multiple_of
-
-
-def _check_options(tile: int, halo: int, batch: int, seed: int, strength: float) -> None:
-    if not 0 <= 3 * halo <= tile:
-        raise UsageError(
-            f"A halo of {halo} pixels does not fit in a tile of {tile} pixels",
-            hint=f"The halo may be a third of the tile at most; try --halo {tile // 8}",
-        )
-    if batch < 1:
-        raise UsageError(f"A batch of {batch} tiles is none", hint="The smallest is --batch 1")
-    if seed < 0:
-        raise UsageError(f"The seed {seed} is below 0", hint="Try --seed 0")
-    if not 0 <= strength <= 1:
-        raise UsageError(f"The strength {strength} is not between 0 and 1", hint="Try --strength 1")
