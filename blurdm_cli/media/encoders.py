@@ -74,12 +74,14 @@ def hardware_encoders() -> list[str]:
 
 def takes(container: str, encoder: str) -> bool:
     """Whether a container holds what an encoder makes."""
+    family = next((each for each in FAMILIES.values() if each.encoder == encoder), None)
     formats = av.codec.Codec(encoder, "w").video_formats
     try:
         with av.open(BytesIO(), "w", format=container) as trial:
-            stream = cast("VideoStream", trial.add_stream(encoder, rate=25, width=64, height=64))
-            if encoder in {family.encoder for family in FAMILIES.values()} and formats:
-                stream.pix_fmt = formats[0].name
+            added = trial.add_stream(encoder, rate=25, width=64, height=64)
+            if family and formats:  # others may need a card
+                added.options = dict(family.options)
+                cast("VideoStream", added).pix_fmt = formats[0].name
                 trial.start_encoding()
     except (ValueError, av.FFmpegError):
         return False

@@ -106,6 +106,8 @@ def plan_encoding(clip: Clip, container: str, wish: Wish) -> tuple[Encoding, lis
     hdr, unkept = hdr_options(encoder, clip.hdr)
     notes += unkept
     options = _options(codec, clip, wish)
+    if container == "avi" and encoder == "libx264":
+        options["bf"] = "0"  # AVI has no room for the order in which frames are shown
     for name, value in hdr.items():
         options[name] = f"{options[name]}:{value}" if name in options else value
     encoding = Encoding(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from blurdm_cli.commands import clip as module
 from blurdm_cli.commands.clip import Result, deblur_clip
 from blurdm_cli.commands.videos import Audio, VideoOptions
+from blurdm_cli.media.video import open_clip
 from tests.clips import (
     CHAPTERS,
     CONSTANT,
@@ -132,6 +134,32 @@ def test_rotation_pixel_shape_and_colour_tags_stay(tmp_path: Path, ending: str) 
     assert np.frombuffer(frame.side_data["DISPLAYMATRIX"], np.int32).tolist() == list(TURNED)
     with av.open(str(target)) as made:
         assert made.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
+
+
+def test_how_bright_a_clip_was_mastered_stays(tmp_path: Path) -> None:
+    display = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
+    source = make_clip(
+        tmp_path / "a.mp4",
+        codec="libx265",
+        pix_fmt="yuv420p10le",
+        colour=(1, 9, 9, 16),
+        options={"x265-params": f"log-level=none:master-display={display}:max-cll=1000,400"},
+    )
+    deblurred(source, tmp_path / "b.mp4")
+    given, made = (open_clip(tmp_path / name).hdr for name in ("a.mp4", "b.mp4"))
+    assert given.keys() == {"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL"}
+    assert made == given
+
+
+def test_avi_which_has_no_timestamps_keeps_the_order(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.avi", options={"bf": "2"})
+    deblurred(source, tmp_path / "b.avi", codec="ffv1")
+    deblurred(source, tmp_path / "c.avi")
+    times = seconds(tmp_path / "c.avi")
+    assert {later - earlier for earlier, later in pairwise(times)} == {Fraction(1, 25)}
+    given = make_clip(tmp_path / "d.mp4", options={"bf": "2"})
+    for one, other in zip(shown(tmp_path / "b.avi"), shown(given), strict=True):
+        np.testing.assert_array_equal(one.to_ndarray(), other.to_ndarray())
 
 
 @pytest.mark.parametrize("ending", ["mp4", "mkv", "mov"])
