@@ -189,11 +189,16 @@ def _expected(clip: Clip, options: VideoOptions) -> int | None:
     return min(frames, options.frames or frames)
 
 
+def _warn_once(notes: list[str], warn: Callable[[str], None]) -> None:
+    """All that cannot be kept, in one line."""
+    if notes:
+        warn("; ".join(notes))
+
+
 def _write_pictures(job: ClipJob, warn: Callable[[str], None]) -> tuple[Told, list[str]]:
     """Restore into numbered pictures."""
     notes = [] if job.clip.is_pictures else ["numbered pictures hold no sound and no timestamps"]
-    for note in notes:
-        warn(note)
+    _warn_once(notes, warn)
     folder = job.target.parent / FOLDER / hashlib.sha256(job.target.name.encode()).hexdigest()[:16]
     store = FrameStore(job.target, folder, job.manifest, job.options.resume)
     told = job.restore(store)
@@ -205,8 +210,7 @@ def _write_video(job: ClipJob, warn: Callable[[str], None]) -> tuple[Told, list[
     """Restore into segments, and join them."""
     container = container_of(job.target)
     encoding, kept, notes = _plan(job, container)
-    for note in notes:
-        warn(note)
+    _warn_once(notes, warn)
     with open_store(job.target, encoding, job.manifest, resume=job.options.resume) as store:
         told = job.restore(store)
         if told.frames:

@@ -25,7 +25,8 @@ from blurdm_cli.media.encoders import (
     takes,
 )
 from blurdm_cli.media.hdr import hdr_options
-from blurdm_cli.media.video import Clip, Colour
+from blurdm_cli.media.tags import Colour
+from blurdm_cli.media.video import Clip
 from blurdm_cli.media.yuv import BT709, FULL, LIMITED, from_rgb, timed_as, to_rgb
 
 GLOBAL_HEADER = 0x40

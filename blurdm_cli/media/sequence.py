@@ -18,7 +18,8 @@ from av.video.frame import VideoFrame
 from blurdm_cli.errors import InputError
 from blurdm_cli.media.files import PHOTO_SUFFIXES, atomic_output, format_of, no_input
 from blurdm_cli.media.image import Photo, read_photo, write_photo
-from blurdm_cli.media.video import Clip, Colour
+from blurdm_cli.media.tags import Colour
+from blurdm_cli.media.video import Clip
 from blurdm_cli.media.yuv import FULL, RGB, to_rgb
 
 NUMBER = re.compile(r"%0?(\d*)d")
@@ -87,7 +88,6 @@ def open_sequence(path: Path, frames: list[Path], rate: Fraction) -> Clip:
         aspect=None,
         colour=SRGB,
         matrix=None,
-        duration=float(len(frames) / rate),
         frames=len(frames),
         is_pictures=True,
     )

@@ -79,6 +79,8 @@ def plan_streams(
 
 
 def _name(stream: Stream) -> str:
+    if stream.type == "attachment":
+        return f"the attachment {stream.name}"
     language = f" ({stream.language})" if stream.language not in (None, "und") else ""
     return f"{stream.type} stream {stream.index}{language} in {stream.name or 'no codec'}"
 

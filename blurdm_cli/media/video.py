@@ -4,16 +4,14 @@ Frames come in the order in which they are shown, each with a timestamp in the s
 base, so that a variable frame rate stays one. What cannot be decoded is passed over and counted.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias
 
 import av
-import numpy as np
-from av.buffer import Buffer
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
@@ -22,6 +20,7 @@ from av.video.stream import VideoStream
 
 from blurdm_cli.errors import DecodeError, InputError
 from blurdm_cli.media.files import no_input
+from blurdm_cli.media.tags import Colour, Matrix, colour_of, hdr_of, matrix_of
 from blurdm_cli.media.yuv import planar
 
 if TYPE_CHECKING:
@@ -31,22 +30,6 @@ else:
 
 WITHOUT_TIMES = frozenset({"avi", "h264", "hevc", "m4v", "mjpeg", "obu", "ivf"})
 """FFmpeg's names of formats that number their frames at most."""
-
-HDR = ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "DYNAMIC_HDR_PLUS", "DOVI_METADATA")
-"""Kinds of side data about how bright a clip was mastered."""
-
-Matrix = tuple[int, ...]
-"""Nine fixed-point numbers: how a player turns and mirrors the picture."""
-
-
-@dataclass(frozen=True)
-class Colour:
-    """A stream's colour tags, as the numbers of ITU-T H.273."""
-
-    range: int
-    matrix: int
-    primaries: int
-    transfer: int
 
 
 @dataclass(frozen=True)
@@ -74,8 +57,10 @@ class Clip:
     """FFmpeg's structures of the first frame: how bright it was mastered."""
     begin: Fraction = Fraction(0)
     """When the file's first stream starts, seconds."""
-    duration: float | None = None
-    """Seconds, as the header says."""
+    end: Fraction | None = None
+    """When the header says that the pictures end, or else the file; in its time, seconds."""
+    is_own_end: bool = False
+    """Whether `end` is of the pictures alone."""
     frames: int | None = None
     """How many there are, or should be by duration and rate."""
     interlaced: bool = False
@@ -132,9 +117,9 @@ def open_clip(path: Path) -> Clip:
                 f"{path}: not one frame can be decoded", hint="The file may be cut off"
             )
         rate = Fraction(rate) if rate else Fraction(25)
-        duration = None if container.duration is None else container.duration / av.time_base
-        expected = stream.frames or (round(duration * rate) if duration else 0)
-        begin = container.start_time
+        begin = Fraction(container.start_time or 0, av.time_base)
+        end, is_own = _end(container, stream)
+        expected = stream.frames or (round((end - begin) * rate) if end else 0)
         return Clip(
             path=path,
             height=first.height,
@@ -145,14 +130,24 @@ def open_clip(path: Path) -> Clip:
             rate=rate,
             time_base=_time_base(container, stream),
             aspect=stream.sample_aspect_ratio,
-            colour=_colour(first),
-            matrix=_matrix(first),
-            hdr=_hdr(first),
-            begin=Fraction(begin or 0, av.time_base),
-            duration=duration,
+            colour=colour_of(first),
+            matrix=matrix_of(first),
+            hdr=hdr_of(first),
+            begin=begin,
+            end=end,
+            is_own_end=is_own,
             frames=expected or None,
             interlaced=first.interlaced_frame,
         )
+
+
+def _end(container: InputContainer, stream: VideoStream) -> tuple[Fraction | None, bool]:
+    """When the pictures end, or the file where it does not say; and which of them it is."""
+    if stream.duration and stream.time_base:
+        return ((stream.start_time or 0) + stream.duration) * stream.time_base, True
+    if container.duration:
+        return Fraction((container.start_time or 0) + container.duration, av.time_base), False
+    return None, False
 
 
 def _time_base(container: InputContainer, stream: VideoStream) -> Fraction:
@@ -165,39 +160,25 @@ def _is_without_times(container: InputContainer) -> bool:
     return bool(WITHOUT_TIMES & set(container.format.name.split(",")))
 
 
-def _colour(frame: VideoFrame) -> Colour:
-    full = frame.format.name.startswith("yuvj")
-    return Colour(
-        2 if full else int(frame.color_range),
-        int(frame.colorspace),
-        int(frame.color_primaries),
-        int(frame.color_trc),
-    )
-
-
-def _matrix(frame: VideoFrame) -> Matrix | None:
-    found = _side_data(frame, "DISPLAYMATRIX")
-    return None if found is None else tuple(np.frombuffer(found, np.int32).tolist())
-
-
-def _hdr(frame: VideoFrame) -> dict[str, bytes]:
-    found = {kind: _side_data(frame, kind) for kind in HDR}
-    return {kind: data for kind, data in found.items() if data is not None}
-
-
-def _side_data(frame: VideoFrame, kind: str) -> bytes | None:
-    found = cast("Mapping[str, Buffer]", frame.side_data).get(kind)
-    return None if found is None else bytes(found)
-
-
 @dataclass
 class Losses:
     """What of a video could not be decoded."""
 
     damaged: int = 0
     """Packets and frames that were passed over."""
-    end: float = 0.0
-    """Seconds up to which the file held anything, of any stream."""
+    pictures_end: Fraction = Fraction(0)
+    """Up to when there were pictures, whole or not; seconds in the file's time."""
+    file_end: Fraction = Fraction(0)
+    """Up to when there was anything, of any stream."""
+
+    def reached(self, packet: AnyPacket, *, is_picture: bool) -> None:
+        """Note how far the file goes."""
+        begin = packet.dts if packet.pts is None else packet.pts
+        if begin is not None and packet.time_base:
+            end = (begin + (packet.duration or 0)) * Fraction(packet.time_base)
+            self.file_end = max(self.file_end, end)
+            if is_picture:
+                self.pictures_end = max(self.pictures_end, end)
 
     def told(self, clip: Clip, frames: int) -> str | None:
         """One line about what is missing, or None where nothing is.
@@ -206,7 +187,8 @@ class Losses:
             clip: what the headers promised.
             frames: how many were decoded, where all were asked for.
         """
-        short = clip.duration and self.end < float(clip.begin) + clip.duration - SLACK
+        end = self.pictures_end if clip.is_own_end else self.file_end
+        short = clip.end is not None and end < clip.end - SLACK
         missing = (clip.frames or 0) - frames
         if not self.damaged and not short:
             return None
@@ -215,7 +197,7 @@ class Losses:
         return f"the file is damaged: {self.damaged} of its packets cannot be decoded whole"
 
 
-SLACK = 0.25
+SLACK = Fraction(1, 4)
 """Seconds by which headers may be wrong about the duration."""
 
 
@@ -292,10 +274,8 @@ def _decoded(
         except av.FFmpegError:  # the file ends in the middle of something
             losses.damaged += 1
             packet = None
-        if packet is not None and packet.size and packet.pts is not None and packet.time_base:
-            losses.end = max(
-                losses.end, float((packet.pts + (packet.duration or 0)) * packet.time_base)
-            )
+        if packet is not None and packet.size:
+            losses.reached(packet, is_picture=packet.stream == stream)
         if packet is not None and packet.stream != stream:
             continue
         if packet is not None and not packet.size:

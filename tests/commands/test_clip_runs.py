@@ -226,6 +226,7 @@ def test_a_part_of_a_clip_has_its_frames_at_their_times(
 def test_a_clip_becomes_numbered_pictures_and_these_a_clip(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", codec="ffv1", pix_fmt="yuv444p10le")
     result = deblurred(source, tmp_path / "p" / "f%04d.png", gain=0.0)
+    assert result.loss is None
     pictures = sorted((tmp_path / "p").iterdir())
     assert [path.name for path in pictures] == [f"f{number:04}.png" for number in range(1, 13)]
     assert "no sound" in result.notes[0]
@@ -236,7 +237,7 @@ def test_a_clip_becomes_numbered_pictures_and_these_a_clip(tmp_path: Path) -> No
 
     for named in (tmp_path / "p" / "f%04d.png", tmp_path / "p"):
         target = tmp_path / "b.mp4"
-        deblurred(named, target, gain=0.0, fps=12.5)
+        assert deblurred(named, target, gain=0.0, fps=12.5).loss is None
         assert seconds(target) == [Fraction(number * 2, 25) for number in range(12)]
         frame = shown(target)[3]
         assert (frame.format.name, frame.colorspace, frame.color_range) == ("yuv420p", 1, 1)

@@ -10,7 +10,8 @@ from blurdm_cli.errors import RuntimeMissing, UsageError
 from blurdm_cli.media import encoding as module
 from blurdm_cli.media.encoders import FAMILIES, hardware_encoders
 from blurdm_cli.media.encoding import Wish, as_encoded, plan_encoding
-from blurdm_cli.media.video import Clip, Colour
+from blurdm_cli.media.tags import Colour
+from blurdm_cli.media.video import Clip
 from blurdm_cli.media.yuv import from_rgb, to_rgb
 
 CLIP = Clip(
