@@ -109,7 +109,6 @@ def deblur_clip(
     *,
     settings: str,
     advance: Callable[[float, str], None] = lambda done, note: None,
-    warn: Callable[[str], None] = lambda note: None,
 ) -> Result:
     """Deblur one clip; an interrupted run goes on where it ended.
 
@@ -120,7 +119,6 @@ def deblur_clip(
         options: of videos.
         settings: names all that decides what the deblurrer makes of a frame.
         advance: is told the fraction done, and how fast it goes.
-        warn: is told, before the work begins, what cannot be kept.
 
     Raises:
         BlurdmError: the source cannot be read, the options do not fit it, or the result cannot
@@ -128,13 +126,28 @@ def deblur_clip(
     """
     job = _open(source, target, deblurrer, options, settings, advance)
     write = _write_pictures if is_sequence(target) else _write_video
-    told, notes = write(job, warn)
+    told, notes = write(job)
     if not told.frames:
         raise InputError(f"{source}: there is no frame to restore", hint="Check --start and --end")
     whole = options.start is None and options.end is None and options.frames is None
     loss = job.losses.told(job.clip, told.frames * options.every) if whole else None
     size = (job.clip.height, job.clip.width)
     return Result(size, told.frames, told.sharp, (*notes, *told.notes), loss)
+
+
+def plan_clip(source: Path, target: Path, options: VideoOptions) -> list[str]:
+    """What would not be kept of a clip, a line each.
+
+    Raises:
+        BlurdmError: as `deblur_clip`, as far as can be told beforehand.
+    """
+    clip = _open_source(source, options)[0]
+    if is_sequence(target):
+        return [] if clip.is_pictures else [NO_SOUND]
+    return _plan(clip, container_of(target), options)[2]
+
+
+NO_SOUND = "numbered pictures hold no sound and no timestamps"
 
 
 def _open(
@@ -146,16 +159,12 @@ def _open(
     advance: Callable[[float, str], None],
 ) -> ClipJob:
     losses = Losses()
-    if source.is_dir() or is_sequence(source):
-        if options.start is not None or options.end is not None:
-            raise UsageError("Numbered pictures have no --start or --end", hint="Try --frames")
-        files = find_frames(source)
-        clip = open_sequence(source, files, Fraction(options.fps).limit_denominator(1001))
+    clip, files = _open_source(source, options)
+    if clip.is_pictures:
         frames = read_sequence(clip, files)
         stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
         identity: Any = hashlib.sha256(repr(stats).encode()).hexdigest()
     else:
-        clip = open_clip(source)
         frames = read_frames(clip, losses, start=options.start, end=options.end)
         identity = asdict(Stamp.of(source))
     chosen = asdict(replace(options, resume=True))
@@ -167,6 +176,16 @@ def _open(
     meter = Meter(_expected(clip, options), advance)
     wanted = _selected(frames, options)
     return ClipJob(clip, wanted, losses, target, options, deblurrer, manifest, meter)
+
+
+def _open_source(source: Path, options: VideoOptions) -> tuple[Clip, list[Path]]:
+    """A clip, and its files where it is numbered pictures."""
+    if source.is_file() or not (source.is_dir() or is_sequence(source)):
+        return open_clip(source), []
+    if options.start is not None or options.end is not None:
+        raise UsageError("Numbered pictures have no --start or --end", hint="Try --frames")
+    files = find_frames(source)
+    return open_sequence(source, files, Fraction(options.fps).limit_denominator(1001)), files
 
 
 def _selected(frames: Iterator[VideoFrame], options: VideoOptions) -> Iterator[VideoFrame]:
@@ -189,16 +208,9 @@ def _expected(clip: Clip, options: VideoOptions) -> int | None:
     return min(frames, options.frames or frames)
 
 
-def _warn_once(notes: list[str], warn: Callable[[str], None]) -> None:
-    """All that cannot be kept, in one line."""
-    if notes:
-        warn("; ".join(notes))
-
-
-def _write_pictures(job: ClipJob, warn: Callable[[str], None]) -> tuple[Told, list[str]]:
+def _write_pictures(job: ClipJob) -> tuple[Told, list[str]]:
     """Restore into numbered pictures."""
-    notes = [] if job.clip.is_pictures else ["numbered pictures hold no sound and no timestamps"]
-    _warn_once(notes, warn)
+    notes = [] if job.clip.is_pictures else [NO_SOUND]
     folder = job.target.parent / FOLDER / hashlib.sha256(job.target.name.encode()).hexdigest()[:16]
     store = FrameStore(job.target, folder, job.manifest, job.options.resume)
     told = job.restore(store)
@@ -206,11 +218,10 @@ def _write_pictures(job: ClipJob, warn: Callable[[str], None]) -> tuple[Told, li
     return told, notes
 
 
-def _write_video(job: ClipJob, warn: Callable[[str], None]) -> tuple[Told, list[str]]:
+def _write_video(job: ClipJob) -> tuple[Told, list[str]]:
     """Restore into segments, and join them."""
     container = container_of(job.target)
-    encoding, kept, notes = _plan(job, container)
-    _warn_once(notes, warn)
+    encoding, kept, notes = _plan(job.clip, container, job.options)
     with open_store(job.target, encoding, job.manifest, resume=job.options.resume) as store:
         told = job.restore(store)
         if told.frames:
@@ -221,8 +232,10 @@ def _write_video(job: ClipJob, warn: Callable[[str], None]) -> tuple[Told, list[
     return told, notes
 
 
-def _plan(job: ClipJob, container: str) -> tuple[Encoding, list[Kept], list[str]]:
-    clip, options = job.clip, job.options
+def _plan(
+    clip: Clip, container: str, options: VideoOptions
+) -> tuple[Encoding, list[Kept], list[str]]:
+    """How a clip is compressed, which other streams are kept, and what is not."""
     wish = Wish(options.codec, options.crf, options.preset, options.pix_fmt)
     if clip.is_pictures and wish.pix_fmt is None and not (clip.width % 2 or clip.height % 2):
         wish = replace(wish, pix_fmt=PLAYS_EVERYWHERE.get(wish.codec or "h264"))
