@@ -129,7 +129,7 @@ class VideoOptions:
 def _seconds(option: str, text: str | None) -> Fraction | None:
     if text is None:
         return None
-    if not re.fullmatch(r"(\d+:){0,2}\d+(\.\d+)?", text):
+    if not re.fullmatch(r"([0-9]+:){0,2}[0-9]+(\.[0-9]+)?", text):
         raise UsageError(f"--{option} cannot be {text!r}", hint="Such as 90, 1:30 or 0:01:30.5")
     total = Fraction(0)
     for part in text.split(":"):
