@@ -5,7 +5,8 @@ import pytest
 from blurdm_cli.commands.videos import VideoOptions
 from blurdm_cli.errors import UsageError
 from tests.clips import make_clip, packets, seconds, shown
-from tests.commands.conftest import TINY, Blurdm
+
+from .conftest import TINY, Blurdm
 
 
 def test_a_video_is_deblurred_beside_itself_and_its_sound_kept(
