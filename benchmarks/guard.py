@@ -33,7 +33,9 @@ def main() -> None:
         drifts.append(np.abs(guard.drift(pixels, restored.pixels, white_of(pixels))).max())
     print(f"{len(drifts)} photos, {alarms} alarms; the limit is {guard.LARGEST_DRIFT}")
     shares = np.quantile(drifts, [0.5, 0.99, 1])
-    print("largest change of a square's light: median {:.3f}, 99 % {:.3f}, all {:.3f}".format(*shares))
+    print(
+        "largest change of a square's light: median {:.3f}, 99 % {:.3f}, all {:.3f}".format(*shares)
+    )
 
 
 if __name__ == "__main__":
