@@ -167,12 +167,7 @@ def _open(
     else:
         frames = read_frames(clip, losses, start=options.start, end=options.end)
         identity = asdict(Stamp.of(source))
-    chosen = asdict(replace(options, resume=True))
-    manifest = {
-        "source": identity,
-        "settings": settings,
-        "options": {name: None if value is None else str(value) for name, value in chosen.items()},
-    }
+    manifest = {"source": identity, "settings": settings, "options": options.decides()}
     meter = Meter(_expected(clip, options), advance)
     wanted = _selected(frames, options)
     return ClipJob(clip, wanted, losses, target, options, deblurrer, manifest, meter)
@@ -211,11 +206,21 @@ def _expected(clip: Clip, options: VideoOptions) -> int | None:
 def _write_pictures(job: ClipJob) -> tuple[Told, list[str]]:
     """Restore into numbered pictures."""
     notes = [] if job.clip.is_pictures else [NO_SOUND]
-    folder = job.target.parent / FOLDER / hashlib.sha256(job.target.name.encode()).hexdigest()[:16]
-    store = FrameStore(job.target, folder, job.manifest, job.options.resume)
+    store = FrameStore(job.target, _progress(job.target), job.manifest, job.options.resume)
     told = job.restore(store)
     store.clear()
     return told, notes
+
+
+def is_begun(pattern: Path) -> bool:
+    """Whether an earlier run began to write these numbered pictures, and was interrupted."""
+    return _progress(pattern).exists()
+
+
+def _progress(pattern: Path) -> Path:
+    """The folder for what is known of an interrupted run."""
+    name = hashlib.sha256(pattern.name.encode()).hexdigest()[:16]
+    return pattern.parent / FOLDER / name
 
 
 def _write_video(job: ClipJob) -> tuple[Told, list[str]]:
