@@ -42,6 +42,8 @@ class Result:
     size: tuple[int, int]
     """Height and width."""
     frames: int
+    earlier: int
+    """Of an interrupted run that was gone on with."""
     sharp: int
     """Frames that were left alone, of this run's."""
     notes: tuple[str, ...]
@@ -132,7 +134,7 @@ def deblur_clip(
     whole = options.start is None and options.end is None and options.frames is None
     loss = job.losses.told(job.clip, told.frames * options.every) if whole else None
     size = (job.clip.height, job.clip.width)
-    return Result(size, told.frames, told.sharp, (*notes, *told.notes), loss)
+    return Result(size, told.frames, told.earlier, told.sharp, (*notes, *told.notes), loss)
 
 
 def plan_clip(source: Path, target: Path, options: VideoOptions) -> list[str]:

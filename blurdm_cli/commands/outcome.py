@@ -27,7 +27,7 @@ class Outcome:
     seconds: float = 0.0
     """Spent on reading, restoring and writing it."""
     message: str = ""
-    """Why it failed or was skipped."""
+    """Why it failed or was skipped; of a video, how it went."""
     hint: str = ""
     size: tuple[int, int] | None = None
     """Height and width in pixels."""
@@ -56,7 +56,9 @@ def announce(outcome: Outcome) -> None:
         report(error, about="" if outcome.input in outcome.message else outcome.input)
     elif outcome.status == "done":
         height, width = outcome.size or (0, 0)
-        say(f"{outcome.input} -> {outcome.output}  {width} x {height}  {outcome.seconds:.1f} s")
+        more = f"  {outcome.message}" if outcome.message else ""
+        took = f"{width} x {height}  {outcome.seconds:.1f} s{more}"
+        say(f"{outcome.input} -> {outcome.output}  {took}")
     else:
         say(f"{outcome.status}: {outcome.message}")
 

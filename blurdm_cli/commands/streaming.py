@@ -72,6 +72,8 @@ class Told:
 
     frames: int = 0
     """In the result, those of earlier runs included."""
+    earlier: int = 0
+    """How many earlier runs finished."""
     sharp: int = 0
     """How many of this run's were left alone."""
     notes: dict[str, None] = field(default_factory=dict)
@@ -100,7 +102,7 @@ def restore_frames(
         all_frames: whether sharp frames are restored too.
         advance: is told after each frame.
     """
-    told = Told(frames=sink.done)
+    told = Told(frames=sink.done, earlier=sink.done)
     sharpness = None if all_frames else Sharpness(**sink.state)
     left = islice(frames, told.frames, None)
     first = next(left, None)

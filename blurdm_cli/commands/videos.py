@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blurdm_cli.commands.console import hold_progress
+from blurdm_cli.commands.console import hold_progress, say
 from blurdm_cli.commands.outcome import Outcome, failed
 from blurdm_cli.errors import BlurdmError, OutputError, UsageError
 
 if TYPE_CHECKING:
+    from blurdm_cli.commands.clip import Result
     from blurdm_cli.commands.places import Place, Places
     from blurdm_cli.engine.deblur import Deblurrer
     from blurdm_cli.media.journal import Journal
@@ -37,8 +38,9 @@ class Audio(StrEnum):
 Codec = Annotated[
     str | None,
     typer.Option(
-        help="h264, hevc, vp9, av1, prores, ffv1, or an encoder by its name, such as h264_nvenc"
-        " (the source's codec).",
+        metavar="NAME",
+        help="h264, hevc, vp9, av1, prores, ffv1, or an encoder such as h264_nvenc."
+        " [default: the source's codec]",
         rich_help_panel=PANEL,
     ),
 ]
@@ -46,21 +48,26 @@ Crf = Annotated[
     int | None,
     typer.Option(
         min=0,
-        help="Quality of the encoder, less is better (18 for H.264, 20 HEVC, 24 VP9 and AV1).",
+        metavar="N",
+        help="Quality; less is better, and larger. [default: 18 for H.264, 20 HEVC, 24 VP9 and"
+        " AV1]",
         rich_help_panel=PANEL,
     ),
 ]
 Preset = Annotated[
     str | None,
     typer.Option(
-        help="Effort of the encoder (veryfast for H.264 and HEVC, 4 for VP9, 10 for AV1).",
+        metavar="NAME|N",
+        help="Effort of the encoder. [default: veryfast for H.264 and HEVC, 4 for VP9, 10 for AV1]",
         rich_help_panel=PANEL,
     ),
 ]
 PixFmt = Annotated[
     str | None,
     typer.Option(
-        help="Pixel format, such as yuv420p or yuv420p10le (the source's).", rich_help_panel=PANEL
+        metavar="NAME",
+        help="Pixel format, such as yuv420p or yuv420p10le. [default: the source's]",
+        rich_help_panel=PANEL,
     ),
 ]
 Sound = Annotated[
@@ -68,18 +75,29 @@ Sound = Annotated[
 ]
 Start = Annotated[
     str | None,
-    typer.Option(help="Where to begin: seconds, or [H:]M:S (the begin).", rich_help_panel=PANEL),
+    typer.Option(
+        metavar="TIME",
+        help="Where to begin: seconds, or [H:]M:S. [default: the begin]",
+        rich_help_panel=PANEL,
+    ),
 ]
 End = Annotated[
     str | None,
-    typer.Option(help="Where to stop: seconds, or [H:]M:S (the end).", rich_help_panel=PANEL),
+    typer.Option(
+        metavar="TIME",
+        help="Where to stop: seconds, or [H:]M:S. [default: the end]",
+        rich_help_panel=PANEL,
+    ),
 ]
 Frames = Annotated[
     int | None,
-    typer.Option(min=1, help="Stop after so many frames (all).", rich_help_panel=PANEL),
+    typer.Option(
+        min=1, metavar="N", help="Stop after so many. [default: all]", rich_help_panel=PANEL
+    ),
 ]
 Every = Annotated[
-    int, typer.Option(min=1, help="Take every N-th frame only.", rich_help_panel=PANEL)
+    int,
+    typer.Option(min=1, metavar="N", help="Take every N-th frame only.", rich_help_panel=PANEL),
 ]
 AllFrames = Annotated[
     bool,
@@ -92,7 +110,10 @@ AllFrames = Annotated[
 Fps = Annotated[
     float,
     typer.Option(
-        min=0.001, help="Frames a second of numbered pictures as input.", rich_help_panel=PANEL
+        min=0.001,
+        metavar="N",
+        help="Frames a second of numbered pictures as input.",
+        rich_help_panel=PANEL,
     ),
 ]
 
@@ -198,13 +219,22 @@ class VideoRun:
                 return Outcome(str(job.input), str(job.output), "skipped", message=place.why)
             target = _as_video(place.target, job.input)
             if self._options.dry_run:
-                notes = tuple(plan_clip(place.source, target, self._options))
+                lost = "; ".join(plan_clip(place.source, target, self._options))
                 words = f"{job.input} -> {target}"
-                return Outcome(str(job.input), str(target), "planned", message=words, notes=notes)
+                return Outcome(
+                    str(job.input),
+                    str(target),
+                    "planned",
+                    message=words,
+                    notes=(lost,) if lost else (),
+                )
             with hold_progress(f"{count}{job.input.name}") as advance:
                 return self._write(job, place, target, advance)
         except BlurdmError as error:
             return failed(job.input, error)
+        except KeyboardInterrupt:
+            say(f"{job.input}: what is finished is kept; the same command goes on from there")
+            raise
 
     def _find(self, job: Job) -> Place:
         """Where to read and write; of numbered pictures, the first one speaks for all."""
@@ -253,9 +283,20 @@ class VideoRun:
             "done",
             exit_code=4 if result.loss else 0,
             seconds=round(time.monotonic() - begin, 3),
+            message=_told(result),
             size=result.size,
-            notes=(*([result.loss] if result.loss else []), *result.notes),
+            notes=tuple(filter(None, (result.loss, "; ".join(result.notes)))),
         )
+
+
+def _told(result: Result) -> str:
+    """How a clip went, in a few words."""
+    parts = [f"{result.frames} frames"]
+    if result.earlier:
+        parts.append(f"{result.earlier} of an earlier run")
+    if result.sharp:
+        parts.append(f"{result.sharp} sharp ones left as they were")
+    return ", ".join(parts)
 
 
 def _as_video(target: Path, source: Path) -> Path:
