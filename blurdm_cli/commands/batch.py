@@ -19,7 +19,7 @@ from blurdm_cli import __version__
 from blurdm_cli.commands.console import print_line, say
 from blurdm_cli.commands.outcome import Outcome, announce, as_json, exit_code, summarise
 from blurdm_cli.commands.photos import PhotoOptions, PhotoRun
-from blurdm_cli.commands.videos import VideoOptions, VideoRun, pictures_job
+from blurdm_cli.commands.videos import VideoOptions, VideoRun, named_one_by_one, pictures_job
 from blurdm_cli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _plan(batch: Batch) -> list[Job]:
     if pictures := pictures_job(batch.inputs, output):
         return [pictures]
     skip = Path(output) if output and Path(output).is_dir() else None
-    found = gather(batch.inputs, replace(batch.search, skip=skip))
+    found = gather(named_one_by_one(batch.inputs), replace(batch.search, skip=skip))
     jobs = plan_outputs(found, output, batch.naming)
     if not jobs:
         names = ", ".join(map(str, batch.inputs))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
@@ -322,3 +322,19 @@ def pictures_job(inputs: Sequence[str], output: str | None) -> Job | None:
     pictures = source.is_dir() or (is_sequence(source) and not source.exists())
     clip = target.suffix.lower() in CONTAINERS and not target.is_dir()
     return Job(source, target) if pictures and (clip or is_sequence(target)) else None
+
+
+def named_one_by_one(inputs: Sequence[str]) -> Iterator[str]:
+    """The inputs, with all files of numbered pictures in the place of their pattern.
+
+    Raises:
+        InputError: no file fits.
+    """
+    from blurdm_cli.media.sequence import find_frames, is_sequence
+
+    for word in inputs:
+        path = Path(word)
+        if is_sequence(path) and not path.exists():
+            yield from map(str, find_frames(path))
+        else:
+            yield word

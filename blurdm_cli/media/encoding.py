@@ -271,21 +271,25 @@ def _try(encoding: Encoding) -> None:
     """Open the encoder once, so that what is wrong is known before any work is done."""
     context = open_encoder(encoding)
     asked = ", ".join(f"{name}={value}" for name, value in encoding.options.items())
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.ERROR)
     try:
-        context.open()
+        with av.logging.Capture() as log:
+            context.open()
     except (av.FFmpegError, ValueError) as error:
-        log = getattr(error, "log", None)
-        said = log[2].strip() if log else str(getattr(error, "strerror", error))
+        said = log[0][2].strip() if log else str(getattr(error, "strerror", error))
         if encoding.encoder.rpartition("_")[2] in (*HARDWARE, "videotoolbox"):
             raise RuntimeMissing(
                 f"{encoding.encoder} does not start on this machine: {said}",
-                hint="Leave --codec out, or name a codec: the processor encodes it",
+                hint="Leave --codec out, or name a family such as hevc: the processor encodes it",
             ) from error
         raise UsageError(
             f"{encoding.encoder} does not take {encoding.width} x {encoding.height} pixels in"
             f" {encoding.pix_fmt} with {asked}: {said}",
             hint="Check --crf, --preset and --pix-fmt, or choose another --codec",
         ) from error
+    finally:
+        av.logging.set_level(level)
 
 
 def as_encoded(frame: VideoFrame, encoding: Encoding) -> VideoFrame:

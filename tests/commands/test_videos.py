@@ -92,6 +92,12 @@ def test_numbered_pictures_become_a_video_and_a_video_numbered_pictures(
         result = blurdm("deblur", named, "-o", target, "--fps", 12, *TINY)
         assert result.code == 0, result.err
         assert len(shown(target)) == 12
+    again = blurdm("deblur", source, "-o", tmp_path / "p" / "%03d.png", *TINY)
+    assert (again.code, "exists already" in again.err) == (0, True)
+    result = blurdm("deblur", tmp_path / "p" / "%03d.png", "-o", tmp_path / "q", *TINY)
+    assert result.code == 0, result.err
+    names = [path.name for path in sorted((tmp_path / "q").glob("*.png"))]
+    assert names == [f"{number:03}.png" for number in range(1, 13)]
 
 
 def test_what_cannot_be_done_is_said_with_a_hint(blurdm: Blurdm, tmp_path: Path) -> None:
