@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from blurdm_cli.commands.streaming import Sink, Told, restore_frames
 from blurdm_cli.commands.videos import Audio, VideoOptions
 from blurdm_cli.errors import InputError, UsageError
-from blurdm_cli.media.encoders import CONTAINERS
-from blurdm_cli.media.encoding import Encoding, Wish, plan_encoding
+from blurdm_cli.media.codecs import CONTAINERS
+from blurdm_cli.media.encoder import Encoding
+from blurdm_cli.media.encoding import Wish, plan_encoding
 from blurdm_cli.media.join import join
 from blurdm_cli.media.journal import FOLDER, Stamp
 from blurdm_cli.media.segments import SECONDS, Segment, open_store

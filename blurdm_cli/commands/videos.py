@@ -312,7 +312,7 @@ def _as_video(target: Path, source: Path) -> Path:
 
 def pictures_job(inputs: Sequence[str], output: str | None) -> Job | None:
     """Numbered pictures that are to become one clip, or None where that is not asked for."""
-    from blurdm_cli.media.encoders import CONTAINERS
+    from blurdm_cli.media.codecs import CONTAINERS
     from blurdm_cli.media.naming import Job
     from blurdm_cli.media.sequence import is_sequence
 

@@ -4,18 +4,14 @@ The codec stays the source's family, in the encoder that FFmpeg has for it here.
 stay is said in a note.
 """
 
-from dataclasses import asdict, dataclass
-from fractions import Fraction
-from typing import Any
+from dataclasses import dataclass
 
 import av
 from av.codec.codec import PixFmtLoss, find_best_pix_fmt_of_list
-from av.video.codeccontext import VideoCodecContext
 from av.video.format import VideoFormat
-from av.video.frame import VideoFrame
 
-from blurdm_cli.errors import RuntimeMissing, UsageError
-from blurdm_cli.media.encoders import (
+from blurdm_cli.errors import UsageError
+from blurdm_cli.media.codecs import (
     FAMILIES,
     HARDWARE,
     HARDWARE_CRF,
@@ -24,10 +20,11 @@ from blurdm_cli.media.encoders import (
     hardware_encoders,
     takes,
 )
+from blurdm_cli.media.encoder import Encoding, try_encoder
 from blurdm_cli.media.hdr import hdr_options
 from blurdm_cli.media.tags import Colour
 from blurdm_cli.media.video import Clip
-from blurdm_cli.media.yuv import BT709, FULL, LIMITED, from_rgb, timed_as, to_rgb
+from blurdm_cli.media.yuv import BT709, LIMITED
 
 GLOBAL_HEADER = 0x40
 """FFmpeg's AVFMT_GLOBALHEADER, among the flags of a container."""
@@ -49,29 +46,6 @@ class Wish:
     crf: int | None = None
     preset: str | None = None
     pix_fmt: str | None = None
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """All that an encoder is told; the same for every segment, so that they can be joined."""
-
-    encoder: str
-    options: Options
-    pix_fmt: str
-    height: int
-    width: int
-    rate: Fraction
-    time_base: Fraction
-    aspect: Fraction | None
-    colour: Colour
-    global_header: bool
-    """Whether the container wants the codec's headers once, at its start."""
-
-    def to_json(self) -> dict[str, Any]:
-        """What decides the bytes, as plain values."""
-        return {**asdict(self), "ffmpeg": av.library_versions["libavcodec"]} | {
-            name: str(getattr(self, name)) for name in ("rate", "time_base", "aspect")
-        }
 
 
 def plan_encoding(clip: Clip, container: str, wish: Wish) -> tuple[Encoding, list[str]]:
@@ -123,7 +97,7 @@ def plan_encoding(clip: Clip, container: str, wish: Wish) -> tuple[Encoding, lis
         colour=colour,
         global_header=bool(av.format.ContainerFormat(container, "w").flags & GLOBAL_HEADER),
     )
-    _try(encoding)
+    try_encoder(encoding)
     return encoding, notes
 
 
@@ -241,71 +215,3 @@ def _foreign_options(encoder: str, wish: Wish) -> Options:
     elif wish.crf is not None:
         options["crf"] = str(wish.crf)
     return options
-
-
-def open_encoder(encoding: Encoding) -> VideoCodecContext:
-    """An encoder, ready for the first frame of a segment."""
-    context = av.CodecContext.create(encoding.encoder, "w")
-    assert isinstance(context, VideoCodecContext)
-    if encoding.global_header:
-        context.flags |= av.codec.context.Flags.global_header
-    tell(context, encoding)
-    return context
-
-
-def tell(context: VideoCodecContext, encoding: Encoding) -> None:
-    """Set an encoder up; the same for those of segments and for the joined stream."""
-    context.height, context.width = encoding.height, encoding.width
-    context.pix_fmt = encoding.pix_fmt
-    context.time_base, context.framerate = encoding.time_base, encoding.rate
-    if encoding.aspect:
-        context.sample_aspect_ratio = encoding.aspect
-    colour = encoding.colour
-    context.color_range, context.colorspace = colour.range, colour.matrix
-    context.color_primaries, context.color_trc = colour.primaries, colour.transfer
-    context.flags |= av.codec.context.Flags.closed_gop
-    context.options = dict(encoding.options)
-
-
-def _try(encoding: Encoding) -> None:
-    """Open the encoder once, so that what is wrong is known before any work is done."""
-    context = open_encoder(encoding)
-    asked = ", ".join(f"{name}={value}" for name, value in encoding.options.items())
-    level = av.logging.get_level()
-    av.logging.set_level(av.logging.ERROR)
-    try:
-        with av.logging.Capture() as log:
-            context.open()
-    except (av.FFmpegError, ValueError) as error:
-        said = log[0][2].strip() if log else str(getattr(error, "strerror", error))
-        if encoding.encoder.rpartition("_")[2] in (*HARDWARE, "videotoolbox"):
-            raise RuntimeMissing(
-                f"{encoding.encoder} does not start on this machine: {said}",
-                hint="Leave --codec out, or name a family such as hevc: the processor encodes it",
-            ) from error
-        raise UsageError(
-            f"{encoding.encoder} does not take {encoding.width} x {encoding.height} pixels in"
-            f" {encoding.pix_fmt} with {asked}: {said}",
-            hint="Check --crf, --preset and --pix-fmt, or choose another --codec",
-        ) from error
-    finally:
-        av.logging.set_level(level)
-
-
-def as_encoded(frame: VideoFrame, encoding: Encoding) -> VideoFrame:
-    """A frame as its encoder takes it: in its pixel format, free to be of any picture type."""
-    source, target = frame.format, VideoFormat(encoding.pix_fmt)
-    colour = encoding.colour
-    if target.name != source.name:
-        if source.is_rgb and not target.is_rgb:
-            frame = timed_as(
-                frame, from_rgb(to_rgb(frame), target.name, colour.matrix, colour.range)
-            )
-        else:
-            span = FULL if colour.range == FULL else LIMITED
-            other = frame.reformat(format=target.name, src_color_range=span, dst_color_range=span)
-            frame = timed_as(frame, other)
-    frame.pict_type = 0
-    frame.color_range, frame.colorspace = colour.range, colour.matrix
-    frame.color_primaries, frame.color_trc = colour.primaries, colour.transfer
-    return frame

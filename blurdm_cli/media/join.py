@@ -17,7 +17,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from blurdm_cli.errors import OutputError
-from blurdm_cli.media.encoding import Encoding, tell
+from blurdm_cli.media.encoder import Encoding, tell
 from blurdm_cli.media.files import atomic_output
 from blurdm_cli.media.segments import Segment
 from blurdm_cli.media.streams import Kept, Track, add_track, copy_tags

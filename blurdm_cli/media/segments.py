@@ -26,7 +26,7 @@ from av.video.frame import VideoFrame
 from filelock import FileLock, Timeout
 
 from blurdm_cli.errors import OutputError
-from blurdm_cli.media.encoding import Encoding, as_encoded, open_encoder
+from blurdm_cli.media.encoder import Encoding, as_encoded, open_encoder
 from blurdm_cli.media.files import atomic_output, output_error
 from blurdm_cli.media.journal import FOLDER
 from blurdm_cli.media.video import AnyPacket

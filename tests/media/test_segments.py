@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blurdm_cli.media.encoding import Encoding
+from blurdm_cli.media.encoder import Encoding
 from blurdm_cli.media.segments import Segment, SegmentStore, open_store
 from blurdm_cli.media.tags import Colour
 from blurdm_cli.media.yuv import from_rgb
