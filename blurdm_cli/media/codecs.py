@@ -72,6 +72,14 @@ def hardware_encoders() -> list[str]:
     return sorted(name for name in found if name.startswith(families))
 
 
+def is_built_in(encoder: str) -> bool:
+    """Whether FFmpeg has a video encoder of this name here."""
+    try:
+        return av.codec.Codec(encoder, "w").type == "video"
+    except ValueError:  # PyAV's UnknownCodecError is one
+        return False
+
+
 def takes(container: str, encoder: str) -> bool:
     """Whether a container holds what an encoder makes."""
     family = next((each for each in FAMILIES.values() if each.encoder == encoder), None)

@@ -18,6 +18,7 @@ from blurdm_cli.media.codecs import (
     SAME,
     Options,
     hardware_encoders,
+    is_built_in,
     takes,
 )
 from blurdm_cli.media.encoder import Encoding, try_encoder
@@ -124,11 +125,7 @@ def _choose_codec(clip: Clip, container: str, wish: Wish) -> tuple[str, list[str
 
 
 def _check_encoder(encoder: str) -> None:
-    try:
-        found = av.codec.Codec(encoder, "w")
-    except ValueError:  # PyAV's UnknownCodecError is one
-        found = None
-    if found is None or found.type != "video":
+    if not is_built_in(encoder):
         known = ", ".join([*FAMILIES, *hardware_encoders()])
         raise UsageError(f"There is no encoder {encoder!r} here", hint=f"Known: {known}")
 
