@@ -17,6 +17,7 @@ from blurdm_cli.errors import InputError, UsageError
 from blurdm_cli.media.codecs import CONTAINERS
 from blurdm_cli.media.encoder import Encoding
 from blurdm_cli.media.encoding import Wish, plan_encoding
+from blurdm_cli.media.files import stump
 from blurdm_cli.media.join import join
 from blurdm_cli.media.journal import FOLDER, Stamp
 from blurdm_cli.media.segments import SECONDS, Segment, open_store
@@ -222,8 +223,7 @@ def is_begun(pattern: Path) -> bool:
 
 def _progress(pattern: Path) -> Path:
     """The folder for what is known of an interrupted run."""
-    name = hashlib.sha256(pattern.name.encode()).hexdigest()[:16]
-    return pattern.parent / FOLDER / name
+    return pattern.parent / FOLDER / stump(pattern.name)
 
 
 def _write_video(job: ClipJob) -> tuple[Told, list[str]]:

@@ -26,8 +26,8 @@ def is_garbage(
     """Whether a restored tile is not a number somewhere, or one colour where there was detail."""
     if not np.isfinite(restored).all():
         return True
-    spread = restored[:, ::4, ::4].std(axis=(1, 2)).max()
-    return bool(spread < FLAT and blurred.std(axis=(1, 2)).max() > DETAILED)
+    before, after = (tile[:, ::4, ::4].std(axis=(1, 2)).max() for tile in (blurred, restored))
+    return bool(after < FLAT and before > DETAILED)
 
 
 def drift(blurred: Pixels, restored: Pixels, white: float) -> Float32[np.ndarray, "rows columns 3"]:

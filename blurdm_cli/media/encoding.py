@@ -75,17 +75,13 @@ def plan_encoding(clip: Clip, container: str, wish: Wish) -> tuple[Encoding, lis
             notes.append("VP9 has 8 bits here; it becomes AV1, which keeps the depth")
             codec, encoder, pix_fmt, lost = "av1", deeper, other, less
     notes += _told(clip, encoder, pix_fmt, lost)
-    rgb = VideoFormat(pix_fmt).is_rgb
-    colour = clip.colour
-    if VideoFormat(clip.pix_fmt).is_rgb and not rgb:
-        colour = Colour(LIMITED, BT709, 1, 1)
     hdr, unkept = hdr_options(encoder, clip.hdr)
-    notes += unkept
     options = _options(codec, clip, wish)
-    if container == "avi" and encoder == "libx264":
-        options["bf"] = "0"  # AVI has no room for the order in which frames are shown
     for name, value in hdr.items():
         options[name] = f"{options[name]}:{value}" if name in options else value
+    if container == "avi" and encoder == "libx264":
+        options["bf"] = "0"  # AVI has no room for the order in which frames are shown
+    becomes_yuv = VideoFormat(clip.pix_fmt).is_rgb and not VideoFormat(pix_fmt).is_rgb
     encoding = Encoding(
         encoder=encoder,
         options=options,
@@ -95,11 +91,11 @@ def plan_encoding(clip: Clip, container: str, wish: Wish) -> tuple[Encoding, lis
         rate=clip.rate,
         time_base=clip.time_base,
         aspect=clip.aspect,
-        colour=colour,
+        colour=Colour(LIMITED, BT709, 1, 1) if becomes_yuv else clip.colour,
         global_header=bool(av.format.ContainerFormat(container, "w").flags & GLOBAL_HEADER),
     )
     try_encoder(encoding)
-    return encoding, notes
+    return encoding, [*notes, *unkept]
 
 
 def _choose_codec(clip: Clip, container: str, wish: Wish) -> tuple[str, list[str]]:

@@ -65,9 +65,7 @@ def atomic_output(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the file cannot be written there.
     """
-    long = len(os.fsencode(path.name)) > 200
-    name = hashlib.sha256(os.fsencode(path.name)).hexdigest() if long else path.name
-    part = path.with_name(f".{name}.part")
+    part = path.with_name(f".{stump(path.name)}.part")
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -85,6 +83,12 @@ def atomic_output(path: Path) -> Iterator[Path]:
             raise output_error(path, error) from error
         raise
     _keep_name(path.parent)
+
+
+def stump(name: str) -> str:
+    """A name to which something can be added: a long one's hash."""
+    long = len(os.fsencode(name)) > 200
+    return hashlib.sha256(os.fsencode(name)).hexdigest() if long else name
 
 
 def _keep_name(folder: Path) -> None:

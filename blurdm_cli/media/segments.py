@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 
 from blurdm_cli.errors import OutputError
 from blurdm_cli.media.encoder import Encoding, as_encoded, open_encoder
-from blurdm_cli.media.files import atomic_output, output_error
+from blurdm_cli.media.files import atomic_output, output_error, stump
 from blurdm_cli.media.journal import FOLDER
 from blurdm_cli.media.video import AnyPacket
 
@@ -173,8 +173,9 @@ def open_store(
     Raises:
         OutputError: another run holds them, or the folder cannot be written to.
     """
-    folder = target.parent / FOLDER / target.name
-    lock = FileLock(folder.with_name(f"{target.name}.lock"), timeout=0)
+    name = stump(target.name)
+    folder = target.parent / FOLDER / name
+    lock = FileLock(folder.with_name(f"{name}.lock"), timeout=0)
     told = json.dumps({**manifest, "encoding": encoding.to_json()}, indent=2, sort_keys=True)
     path = folder / "manifest.json"
     try:

@@ -314,9 +314,10 @@ def test_as_many_frames_as_fill_batches_leave_none_partly_filled(batch: int, exp
     assert set(runtime.batches) == {batch}
 
 
-def test_frames_of_different_sizes_are_not_restored_together() -> None:
-    with pytest.raises(ValueError, match="one size"):
-        list(Deblurrer(FakeRuntime(), spec()).restore_together([photo(9, 9), photo(9, 10)]))
+def test_frames_of_different_types_are_not_restored_together() -> None:
+    frames = [photo(9, 9), photo(9, 9, "uint16")]
+    with pytest.raises(ValueError, match="one size and type"):
+        list(Deblurrer(FakeRuntime(), spec()).restore_together(frames))
 
 
 def test_memory_that_runs_out_between_frames_changes_nothing() -> None:
