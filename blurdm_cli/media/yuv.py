@@ -60,10 +60,7 @@ def to_rgb(frame: VideoFrame) -> Float32[np.ndarray, "height width 3"]:
         cv2.resize(p, size, interpolation=cv2.INTER_LINEAR) if p.shape != size[::-1] else p
         for p in planes
     ]
-    from_planes = np.linalg.inv(matrix(frame))
-    offsets = [_black(frame), _middle(frame), _middle(frame)]
-    affine = np.column_stack([from_planes, -from_planes @ offsets])
-    pixels = cv2.transform(cv2.merge(whole).astype(np.float32), affine)
+    pixels = cv2.transform(cv2.merge(whole).astype(np.float32), _to_rgb_matrix(frame))
     return np.clip(pixels, 0, 1, out=pixels)
 
 
@@ -178,6 +175,25 @@ def matrix(frame: VideoFrame) -> Shaped[np.ndarray, "3 3"]:
     cb = (np.array([0, 0, 1]) - luma) / (2 * (1 - blue))
     cr = (np.array([1, 0, 0]) - luma) / (2 * (1 - red))
     return np.stack([luma * _span(frame), cb * _chroma_span(frame), cr * _chroma_span(frame)])
+
+
+def _to_rgb_matrix(frame: VideoFrame) -> Shaped[np.ndarray, "3 4"]:
+    """The inverse of `matrix`, with the codes of black in its last column.
+
+    Written out: a solver's last digits depend on where in memory it works, and a resumed run is
+    to give the same bytes.
+    """
+    red, blue = RED_AND_BLUE[colorspace_of(frame)]
+    green = 1 - red - blue
+    y, c = 1 / _span(frame), 1 / _chroma_span(frame)
+    from_cr, from_cb = 2 * (1 - red) * c, 2 * (1 - blue) * c
+    rows = (
+        (y, 0.0, from_cr),
+        (y, -blue / green * from_cb, -red / green * from_cr),
+        (y, from_cb, 0.0),
+    )
+    black, middle = _black(frame), _middle(frame)
+    return np.array([(*row, -row[0] * black - (row[1] + row[2]) * middle) for row in rows])
 
 
 def colorspace_of(frame: VideoFrame) -> int:
