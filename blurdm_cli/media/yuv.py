@@ -180,8 +180,7 @@ def matrix(frame: VideoFrame) -> Shaped[np.ndarray, "3 3"]:
 def _to_rgb_matrix(frame: VideoFrame) -> Shaped[np.ndarray, "3 4"]:
     """The inverse of `matrix`, with the codes of black in its last column.
 
-    Written out: a solver's last digits depend on where in memory it works, and a resumed run is
-    to give the same bytes.
+    Written out, as a solver's last digits may depend on the machine.
     """
     red, blue = RED_AND_BLUE[colorspace_of(frame)]
     green = 1 - red - blue
