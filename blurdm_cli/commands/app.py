@@ -1,5 +1,6 @@
 """The `blurdm` command: one module per subcommand, put together here."""
 
+import signal
 import sys
 from typing import Annotated
 
@@ -44,9 +45,18 @@ def blurdm(
     """Remove motion blur from photos."""
 
 
+def _words(words: list[str]) -> list[str]:
+    """The command line with values for options that may go without one: Typer knows none."""
+    return ["--only-blurry=auto" if word == "--only-blurry" else word for word in words]
+
+
 def main() -> None:
-    """Run the command line; a `BlurdmError` becomes one line, a hint and an exit code."""
+    """Run the command line; a `BlurdmError` becomes one line, a hint and an exit code.
+
+    A polite end (SIGTERM) is treated as an interruption (SIGINT).
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app()
+        app(_words(sys.argv[1:]))
     except BlurdmError as error:
         sys.exit(report(error))

@@ -41,6 +41,11 @@ def print_json(data: Any) -> None:
     print(json.dumps(data, indent=2, ensure_ascii=False))
 
 
+def print_line(line: str) -> None:
+    """Print one line of data on stdout at once, whoever reads it."""
+    print(line, flush=True)
+
+
 def be_quiet() -> None:
     """Leave out all talk but errors."""
     console.quiet = True

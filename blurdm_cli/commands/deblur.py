@@ -1,289 +1,319 @@
-"""blurdm deblur: photos in, sharper photos out."""
+"""blurdm deblur: photos and videos in, sharper ones out."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from blurdm_cli.commands.console import (
-    be_quiet,
-    hold_progress,
-    print_json,
-    report,
-    say,
-    warn,
-)
-from blurdm_cli.errors import BlurdmError, InputError, UsageError
+from blurdm_cli.commands import videos
+from blurdm_cli.commands.batch import Batch, Computing, deblur_batch
+from blurdm_cli.commands.console import be_quiet
+from blurdm_cli.commands.photos import PhotoOptions
+from blurdm_cli.errors import UsageError
+from blurdm_cli.media.naming import OnExists
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
-    from blurdm_cli.engine.deblur import Deblurrer
-    from blurdm_cli.media.files import Job
-    from blurdm_cli.media.image import Photo
+INPUTS, OUTPUT, MODEL, ENGINE, RUN = "Inputs", "Output", "Model", "Engine", "Run"
 
 
-class OnExists(StrEnum):
-    """What to do where the output exists already."""
-
-    skip = "skip"
-    overwrite = "overwrite"
-    rename = "rename"
-    error = "error"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one photo."""
-
-    input: str
-    output: str | None
-    status: str
-    """"done", "skipped" or "failed"."""
-    exit_code: int = 0
-    seconds: float = 0.0
-    """Spent on reading, restoring and writing it."""
-    message: str = ""
-    hint: str = ""
-    size: tuple[int, int] | None = None
-    """Height and width in pixels."""
-    notes: tuple[str, ...] = ()
-    """What could not be kept, a line each."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What is asked for beyond the model's own work."""
-
-    on_exists: OnExists
-    quality: Literal["auto"] | int
-    compare: bool
+Format = Literal["keep", "jpg", "png", "webp", "tiff", "avif"]
+Metadata = Literal["keep", "strip", "strip-gps"]
+Guard = Literal["on", "off", "strict"]
 
 
 def deblur(
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="INPUT...", help="Photos, and folders of photos.")
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Photos, videos, folders of them, patterns, @LIST.txt with one of these a"
+            " line, or -.",
+        ),
     ],
+    recursive: Annotated[
+        bool, typer.Option(help="Take sub-folders too.", rich_help_panel=INPUTS)
+    ] = True,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="Take only these of a folder's files, by name or path.",
+            show_default="all",
+            rich_help_panel=INPUTS,
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="Leave out these of a folder's files.",
+            show_default="none",
+            rich_help_panel=INPUTS,
+        ),
+    ] = None,
+    only_blurry: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[=T]",
+            help="Skip photos whose blur score is T or less, of 0 to 1; without a T it is 0.6.",
+            show_default="take all",
+            rich_help_panel=INPUTS,
+        ),
+    ] = None,
     output: Annotated[
         str | None,
         typer.Option(
             "--output",
             "-o",
-            help="File or folder (beside the input, as NAME.deblurred.EXT).",
-            rich_help_panel="Output",
+            help="File, folder, or - for stdout.",
+            show_default="beside the input",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEMPLATE",
+            help="Of {stem}, {ext}, {parent}, {index} and {model}.",
+            show_default="{stem}{ext}; beside the input {stem}.deblurred{ext}",
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
     on_exists: Annotated[
-        OnExists, typer.Option(help="Where the output exists already.", rich_help_panel="Output")
-    ] = OnExists.skip,
+        OnExists,
+        typer.Option(
+            help="Where a file is at the output that no run of blurdm is known to have made"
+            " of this input.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = "skip",
+    in_place: Annotated[
+        bool,
+        typer.Option(
+            "--in-place",
+            help="Results take their inputs' places; those are kept as NAME.EXT.orig.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
+    format: Annotated[
+        Format, typer.Option(help="Of the results.", rich_help_panel=OUTPUT)
+    ] = "keep",
     quality: Annotated[
         str,
         typer.Option(
-            help="Of JPEG, WebP and AVIF: 1 to 100, or auto for the input's own.",
-            rich_help_panel="Output",
+            metavar="auto|N",
+            help="Of JPEG, WebP and AVIF: 1 to 100, or auto for the input's own where it was"
+            " good, else 95.",
+            rich_help_panel=OUTPUT,
         ),
     ] = "auto",
+    metadata: Annotated[
+        Metadata,
+        typer.Option(
+            help="EXIF, XMP, captions: all of it, none, or all but coordinates.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = "keep",
     compare: Annotated[
         bool,
         typer.Option(
             "--compare",
             help="Also write before and after side by side, as NAME.compare.EXT.",
-            rich_help_panel="Output",
+            rich_help_panel=OUTPUT,
         ),
     ] = False,
-    recursive: Annotated[
-        bool, typer.Option(help="Take sub-folders too.", rich_help_panel="Output")
-    ] = True,
     model: Annotated[
         str | None,
         typer.Option(
-            help="A name from `blurdm models list` (its default), or the path of a folder or"
-            " of a graph.",
-            rich_help_panel="Model",
+            metavar="NAME|PATH",
+            help="A name from `blurdm models list`, or the path of a folder or of a graph.",
+            show_default="the list's default",
+            rich_help_panel=MODEL,
         ),
     ] = None,
     strength: Annotated[
         float,
-        typer.Option(
-            min=0, max=1, help="0 keeps the photo, 1 restores it.", rich_help_panel="Model"
-        ),
+        typer.Option(min=0, max=1, help="0 keeps the photo, 1 restores it.", rich_help_panel=MODEL),
     ] = 1.0,
     seed: Annotated[
         int,
-        typer.Option(
-            min=0, help="Of the noise the diffusion starts from.", rich_help_panel="Model"
-        ),
+        typer.Option(min=0, help="Of the noise the diffusion starts from.", rich_help_panel=MODEL),
     ] = 0,
+    steps: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|N",
+            help="Of the diffusion. A model is trained for its own number; another is refused.",
+            rich_help_panel=MODEL,
+        ),
+    ] = "auto",
+    tta: Annotated[
+        bool,
+        typer.Option(
+            "--tta",
+            help="Average over eight turned and mirrored copies: eight times the work.",
+            rich_help_panel=MODEL,
+        ),
+    ] = False,
+    guard: Annotated[
+        Guard,
+        typer.Option(
+            help="Where an answer cannot be right: mend it and say so, take it, or fail.",
+            rich_help_panel=MODEL,
+        ),
+    ] = "on",
     device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel="Engine")
+        str,
+        typer.Option(
+            metavar="auto|cpu|cuda[:N]|mps",
+            help="What computes; only auto looks for another.",
+            rich_help_panel=ENGINE,
+        ),
     ] = "auto",
     runtime: Annotated[
         str,
-        typer.Option(help="auto (the fastest), torch, onnx or openvino.", rich_help_panel="Engine"),
+        typer.Option(
+            metavar="auto|torch|onnx|openvino",
+            help="The library; auto is the fastest.",
+            rich_help_panel=ENGINE,
+        ),
     ] = "auto",
     precision: Annotated[
-        str, typer.Option(help="auto, fp32, bf16, fp16 or int8.", rich_help_panel="Engine")
+        str,
+        typer.Option(
+            metavar="auto|fp32|bf16|fp16|int8",
+            help="Of the numbers; auto is the fastest without a visible change.",
+            rich_help_panel=ENGINE,
+        ),
     ] = "auto",
     tile: Annotated[
         str,
         typer.Option(
-            help="Side of a tile in pixels; auto is the model's.", rich_help_panel="Engine"
+            metavar="auto|N",
+            help="Side of a tile, pixels; auto is the model's.",
+            rich_help_panel=ENGINE,
         ),
     ] = "auto",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="An array on stdout, one object a photo.")
+    halo: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|N",
+            help="Pixels that tiles overlap by, each; auto is the model's.",
+            rich_help_panel=ENGINE,
+        ),
+    ] = "auto",
+    tiles: Annotated[
+        int,
+        typer.Option("--batch", min=1, help="Tiles computed at a time.", rich_help_panel=ENGINE),
+    ] = 1,
+    codec: videos.Codec = None,
+    crf: videos.Crf = None,
+    preset: videos.Preset = None,
+    pix_fmt: videos.PixFmt = None,
+    audio: videos.Sound = videos.Audio.copy,
+    start: videos.Start = None,
+    end: videos.End = None,
+    frames: videos.Frames = None,
+    every: videos.Every = 1,
+    all_frames: videos.AllFrames = False,
+    fps: videos.Fps = 25.0,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            help="Skip what the folder's journal says was done with these settings, and go on"
+            " with videos where a run was interrupted.",
+            rich_help_panel=RUN,
+        ),
+    ] = True,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Say what would be written where, no more.", rich_help_panel=RUN
+        ),
+    ] = False,
+    fail_fast: Annotated[
+        bool,
+        typer.Option("--fail-fast", help="Stop at the first failure.", rich_help_panel=RUN),
+    ] = False,
+    json_lines: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="One JSON object a file on stdout, as it is done.",
+            rich_help_panel=RUN,
+        ),
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel=RUN)
     ] = False,
 ) -> None:
-    """Deblur photos. The inputs are never changed; size, depth and metadata are kept."""
+    """Deblur photos and videos.
+
+    Unless told so, inputs are never changed; depth, metadata, sound and timing are kept.
+    """
     if quiet:
         be_quiet()
-    wanted = _auto_or_number("quality", quality, 1, 100)
-    settings = Settings(on_exists, "auto" if wanted is None else wanted, compare)
-    side = _auto_or_number("tile", tile, 1, 2**16)
-    from blurdm_cli.engine.deblur import Deblurrer
+    from blurdm_cli.media.files import PHOTO_SUFFIXES, VIDEO_SUFFIXES
+    from blurdm_cli.media.inputs import Search
+    from blurdm_cli.media.naming import Naming
     from blurdm_cli.zoo import DEFAULT
 
-    jobs = _plan(inputs, output, recursive)
-    deblurrer = Deblurrer.open(
+    suffixes = PHOTO_SUFFIXES | VIDEO_SUFFIXES
+    suffix = None if format == "keep" else f".{format}"
+    batch = Batch(
+        inputs=inputs,
+        output=output,
+        search=Search(recursive, tuple(include or ()), tuple(exclude or ()), suffixes),
+        naming=Naming(name, suffix, Path(model or DEFAULT).stem, in_place),
+        on_exists=on_exists,
+        resume=resume,
+        dry_run=dry_run,
+        fail_fast=fail_fast,
+        json_lines=json_lines,
+    )
+    photos = PhotoOptions(
+        quality=_auto_or_number("quality", quality, 1, 100) or "auto",
+        metadata=metadata,
+        compare=compare,
+        in_place=in_place,
+        only_blurry=_threshold(only_blurry),
+        dry_run=dry_run,
+        fail_fast=fail_fast,
+    )
+    computing = Computing(
         model or DEFAULT,
         runtime=runtime,
         device=device,
         precision=precision,
-        tile=side,
+        tile=_auto_or_number("tile", tile, 1, 2**16),
+        halo=_auto_or_number("halo", halo, 0, 2**16),
+        batch=tiles,
+        steps=_auto_or_number("steps", steps, 1, 1000),
         seed=seed,
         strength=strength,
+        tta=tta,
+        guard=guard,
     )
-    used = deblurrer.runtime
-    say(
-        f"{deblurrer.spec.name} · {used.name} on {used.device} · {used.precision}"
-        f" · tiles of {deblurrer.tile} pixels"
+    moving = videos.VideoOptions.read(
+        start=start,
+        end=end,
+        codec=codec,
+        crf=crf,
+        preset=preset,
+        pix_fmt=pix_fmt,
+        audio=audio,
+        frames=frames,
+        every=every,
+        all_frames=all_frames,
+        fps=fps,
+        resume=resume,
+        in_place=in_place,
+        on_exists=on_exists,
+        dry_run=dry_run,
+        fail_fast=fail_fast,
     )
-    outcomes = _deblur_all(jobs, deblurrer, settings)
-    if as_json:
-        print_json([asdict(outcome) for outcome in outcomes])
-    raise typer.Exit(_exit_code(outcomes))
-
-
-def _plan(inputs: list[Path], output: str | None, recursive: bool) -> list[Job]:
-    from blurdm_cli.media.files import gather_photos, plan_outputs
-
-    photos = gather_photos(inputs, recursive, skip=Path(output) if output else None)
-    if not photos:
-        names = ", ".join(map(str, inputs))
-        raise InputError(f"There is no photo in {names}", hint="JPEG, PNG, WebP, TIFF or AVIF")
-    return plan_outputs(photos, output)
-
-
-def _deblur_all(jobs: list[Job], deblurrer: Deblurrer, settings: Settings) -> list[Outcome]:
-    """Deblur photo by photo; meanwhile the next one is read and the last one written.
-
-    No more than three photos are in memory. An error is reported, and the others go on.
-    """
-    from concurrent.futures import ThreadPoolExecutor
-
-    outcomes: list[Outcome] = []
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        coming = reader.submit(_read, jobs[0], settings)
-        going: Future[Outcome] | None = None
-        for number, job in enumerate(jobs, start=1):
-            work = coming.result()
-            if number < len(jobs):
-                coming = reader.submit(_read, jobs[number], settings)
-            where = f"{number}/{len(jobs)} {job.input.name}" if len(jobs) > 1 else job.input.name
-            if isinstance(work, Work):
-                work = _restore(work, deblurrer, where)
-            if going:
-                outcomes.append(_announce(going.result()))
-            going = writer.submit(_write, work, settings)
-        if going:
-            outcomes.append(_announce(going.result()))
-    return outcomes
-
-
-@dataclass(frozen=True)
-class Work:
-    """A photo on its way."""
-
-    job: Job
-    target: Path
-    photo: Photo
-    result: Photo
-    """The same as `photo` until it is restored."""
-    seconds: float = 0.0
-
-
-def _read(job: Job, settings: Settings) -> Work | Outcome:
-    """Read a photo, if there is something to do for it."""
-    from blurdm_cli.media.files import settle
-    from blurdm_cli.media.image import read_photo
-
-    begin = time.monotonic()
-    try:
-        target = settle(job.output, settings.on_exists.value)
-        if target is None:
-            return Outcome(str(job.input), str(job.output), "skipped")
-        photo = read_photo(job.input)
-    except BlurdmError as error:
-        return _failed(job, error)
-    return Work(job, target, photo, photo, time.monotonic() - begin)
-
-
-def _restore(work: Work, deblurrer: Deblurrer, where: str) -> Work | Outcome:
-    begin = time.monotonic()
-    try:
-        with hold_progress(where) as advance:
-            restored = deblurrer(work.photo.rgb(), lambda done, of: advance(done / of, ""))
-    except BlurdmError as error:
-        return _failed(work.job, error)
-    result = work.photo.with_rgb(restored)
-    return replace(work, result=result, seconds=work.seconds + time.monotonic() - begin)
-
-
-def _write(work: Work | Outcome, settings: Settings) -> Outcome:
-    from blurdm_cli.media.image import write_photo
-
-    if isinstance(work, Outcome):
-        return work
-    begin = time.monotonic()
-    source, target, photo = work.job.input, work.target, work.photo
-    try:
-        notes = [*photo.notes, *write_photo(work.result, target, quality=settings.quality)]
-        if settings.compare:
-            _write_comparison(photo, work.result, target)
-    except BlurdmError as error:
-        return _failed(work.job, error)
-    height, width = photo.pixels.shape[:2]
-    seconds = round(work.seconds + time.monotonic() - begin, 3)
-    return Outcome(
-        str(source), str(target), "done", seconds=seconds, size=(height, width), notes=tuple(notes)
-    )
-
-
-def _failed(job: Job, error: BlurdmError) -> Outcome:
-    said = Outcome(str(job.input), None, "failed", error.exit_code, message=str(error))
-    return replace(said, hint=error.hint or "")
-
-
-def _announce(outcome: Outcome) -> Outcome:
-    """Tell the user what became of a photo."""
-    for note in outcome.notes:
-        warn(f"{Path(outcome.input).name}: {note}")
-    if outcome.status == "skipped":
-        say(f"skipped: {outcome.output} exists already; --on-exists overwrite replaces it")
-    elif outcome.status == "failed":
-        error = BlurdmError(outcome.message, hint=outcome.hint or None)
-        report(error, about="" if outcome.input in outcome.message else outcome.input)
-    elif outcome.size:
-        height, width = outcome.size
-        size = f"{width} x {height}"
-        say(f"{outcome.input} -> {outcome.output}  {size}  {outcome.seconds:.1f} s")
-    return outcome
+    raise typer.Exit(deblur_batch(batch, computing, photos, moving))
 
 
 def _auto_or_number(option: str, value: str, least: int, most: int) -> int | None:
@@ -297,24 +327,20 @@ def _auto_or_number(option: str, value: str, least: int, most: int) -> int | Non
     )
 
 
-def _write_comparison(photo: Photo, result: Photo, target: Path) -> None:
-    """Write before and after as one picture: side by side, or one above the other if wide."""
-    import numpy as np
+def _threshold(value: str | None) -> float | None:
+    """The blur score that --only-blurry asks for."""
+    if value is None:
+        return None
+    if value == "auto":
+        from blurdm_cli.media.score import BLURRED
 
-    from blurdm_cli.media.image import write_photo
-
-    height, width = photo.pixels.shape[:2]
-    axis = 0 if width > 2 * height else 1
-    alpha = None if photo.alpha is None else np.concatenate([photo.alpha, result.alpha], axis)
-    both = replace(result, pixels=np.concatenate([photo.pixels, result.pixels], axis), alpha=alpha)
-    write_photo(both, target.with_name(f"{target.stem}.compare{target.suffix}"))
-
-
-def _exit_code(outcomes: list[Outcome]) -> int:
-    """0, or the single photo's own code, or 4 for some failed, 5 for all."""
-    failed = [outcome.exit_code for outcome in outcomes if outcome.status == "failed"]
-    if not failed:
-        return 0
-    if len(outcomes) == 1:
-        return failed[0]
-    return 5 if len(failed) == len(outcomes) else 4
+        return BLURRED
+    try:
+        threshold = float(value)
+    except ValueError:
+        threshold = -1
+    if 0 <= threshold <= 1:
+        return threshold
+    raise UsageError(
+        f"--only-blurry cannot be {value!r}", hint="It is a blur score from 0 to 1: =0.6"
+    )

@@ -18,7 +18,7 @@ from blurdm_cli.errors import BlurdmError
 if TYPE_CHECKING:
     from blurdm_cli.zoo import Model
 
-PACKAGES = ("numpy", "pillow", "tifffile", "safetensors")
+PACKAGES = ("av", "numpy", "pillow", "tifffile", "safetensors")
 
 OPTIONAL = {"torch": "torch", "openvino": "openvino", "onnx": "export"}
 """Packages that can be done without, and the extra that brings each."""
@@ -72,6 +72,7 @@ def _examine() -> Iterator[Finding]:
     for package, extra in OPTIONAL.items():
         yield _optional(package, extra)
     yield _try("codecs", _codecs)
+    yield _try("video encoders", _video_encoders)
     yield _try("cuda", _cuda)
     yield from _models()
     for runtime in ("onnx", "openvino", "torch"):
@@ -110,6 +111,15 @@ def _one_of(what: str, names: tuple[str, ...]) -> Finding:
     kept, *others = found
     fix = f"pip uninstall {' '.join(others)}; pip install --force-reinstall {kept}"
     return Finding(what, f"{' and '.join(found)} overwrite each other", fix, exit_code=7)
+
+
+def _video_encoders() -> str:
+    """Those that FFmpeg has here; whether a card is there shows when one is asked for."""
+    from blurdm_cli.media.codecs import FAMILIES, hardware_encoders, is_built_in
+
+    families = [name for name, family in FAMILIES.items() if is_built_in(family.encoder)]
+    cards = ", ".join(hardware_encoders()) or "none"
+    return f"{', '.join(families)}; for cards: {cards}"
 
 
 def _codecs() -> str:

@@ -1,26 +1,26 @@
 """The engine: a photo's pixels in, restored pixels out, through any runtime."""
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float32
 
 from blurdm_cli.engine import guard as gd
+from blurdm_cli.engine.limits import check_options, whole_tile
 from blurdm_cli.engine.pixels import Pixels, quantise, white_of
 from blurdm_cli.engine.runtime import Runtime, open_runtime
 from blurdm_cli.engine.tiling import Plan, blend, plan_tiles
 from blurdm_cli.engine.turns import restore_turned
-from blurdm_cli.errors import ComputeError, OutOfMemory, UsageError
+from blurdm_cli.errors import ComputeError, OutOfMemory
 from blurdm_cli.spec import ModelSpec
 from blurdm_cli.zoo import DEFAULT
 
 Progress = Callable[[int, int], None]
 """Is told how many tiles are done, and of how many."""
-
-SMALLEST_TILE = 64
-"""Side in pixels that a user may ask for."""
 
 SMALLEST_RETREAT = 128
 """Side in pixels below which tiles are not halved when memory runs short."""
@@ -88,14 +88,14 @@ class Deblurrer:
         self._tta = tta
         self._notes: dict[str, None] = {}
         self.spec = spec
-        self.tile = _whole_tile(spec.tile if tile is None else tile, spec.multiple_of)
+        self.tile = whole_tile(spec.tile if tile is None else tile, spec.multiple_of)
         """Largest side of a tile, in pixels; smaller once memory ran short."""
         self.halo = min(spec.halo, self.tile // 4) if halo is None else halo
         """Pixels at a tile's inner edges that are not trusted."""
         self.batch = batch
         """How many tiles the runtime gets at a time; fewer once memory ran short."""
         self.strength = strength
-        _check_options(self.tile, self.halo, batch, seed, strength)
+        check_options(self.tile, self.halo, batch, seed, strength)
         noise = np.random.default_rng(seed).standard_normal(spec.prior_channels)
         self._noise = noise.astype(np.float32)
 
@@ -151,13 +151,51 @@ class Deblurrer:
             ComputeError: the runtime failed, or its answer is not a number, or it cannot be
                 right and the guard is strict.
         """
-        white = white_of(pixels)
-        self._notes = {}
-        if self.strength == 0:
-            return Restored(pixels.copy())
-        plan = self._plan(*pixels.shape[:2])
+        return next(self.restore_together([pixels], progress))
+
+    def restore_together(
+        self, photos: Sequence[Pixels], progress: Progress | None = None
+    ) -> Iterator[Restored]:
+        """Deblur photos of one size and type, whose tiles share batches: frames of a video.
+
+        Args:
+            photos: all of the same shape; they are not changed.
+            progress: as for `restore`, for all of them.
+
+        Yields:
+            The restored photos in their order. What is noted of a batch stands with the photo
+            that first needed it.
+
+        Raises:
+            ValueError, OutOfMemory, ComputeError: as `restore`.
+        """
+        white = white_of(photos[0])
+        if len({(photo.shape, photo.dtype) for photo in photos}) > 1:
+            raise ValueError("photos that share batches are of one size and type")
+        plan = self._plan(*photos[0].shape[:2])
+        tiles = self._restore_all(photos, plan, white, progress)
+        for photo in photos:
+            self._notes = {}
+            if self.strength == 0:
+                yield Restored(photo.copy())
+            else:
+                yield self._assemble(photo, plan, islice(tiles, len(plan.corners)), white)
+
+    def filling(self, height: int, width: int) -> int:
+        """How many photos of this size together fill batches to the last tile."""
+        tiles = len(self._plan(height, width).corners)
+        return self.batch // math.gcd(tiles, self.batch)
+
+    def _assemble(
+        self,
+        pixels: Pixels,
+        plan: Plan,
+        tiles: Iterator[Float32[np.ndarray, "3 h w"]],
+        white: float,
+    ) -> Restored:
+        """Join a photo's restored tiles, and look at what came out."""
         restored = np.empty(pixels.shape, dtype=pixels.dtype)
-        for rows, values in blend(plan, self._restore_all(pixels, plan, white, progress)):
+        for rows, values in blend(plan, tiles):
             if self.strength < 1:
                 values *= self.strength
                 values += pixels[rows].transpose(2, 0, 1) * np.float32((1 - self.strength) / white)
@@ -184,13 +222,19 @@ class Deblurrer:
         return plan_tiles(height, width, tile=self.tile, halo=self.halo, multiple_of=multiple_of)
 
     def _restore_all(
-        self, pixels: Pixels, plan: Plan, white: float = 1.0, progress: Progress | None = None
+        self,
+        photos: Sequence[Pixels],
+        plan: Plan,
+        white: float = 1.0,
+        progress: Progress | None = None,
     ) -> Iterator[Float32[np.ndarray, "3 h w"]]:
-        """Restore the tiles of a plan in their order, with less at a time if memory asks for it."""
-        corners = plan.corners
+        """Restore the tiles of photos, each in its plan's order, with less at a time if need be."""
+        wanted = [(photo, corner) for photo in photos for corner in plan.corners]
         done = 0
-        while done < len(corners):
-            blurred = plan.cut(pixels, corners[done : done + self.batch], white)
+        while done < len(wanted):
+            batch = wanted[done : done + self.batch]
+            cuts = [plan.cut(photo, [corner], white) for photo, corner in batch]
+            blurred = cuts[0] if len(cuts) == 1 else np.concatenate(cuts)
             try:
                 restored = self._restore(blurred)
             except OutOfMemory:
@@ -199,7 +243,7 @@ class Deblurrer:
                 continue
             done += len(restored)
             if progress:
-                progress(done, len(corners))
+                progress(done, len(wanted))
             yield from restored
 
     def _restore(self, blurred: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n 3 h w"]:
@@ -240,7 +284,7 @@ class Deblurrer:
     def _restore_in_parts(self, tile: Float32[np.ndarray, "3 h w"]) -> Float32[np.ndarray, "3 h w"]:
         plan = self._plan(*tile.shape[1:])
         restored = np.empty_like(tile)
-        for rows, values in blend(plan, self._restore_all(tile.transpose(1, 2, 0), plan)):
+        for rows, values in blend(plan, self._restore_all([tile.transpose(1, 2, 0)], plan)):
             restored[:, rows] = values
         return restored
 
@@ -260,26 +304,3 @@ class Deblurrer:
             return False
         self.batch, self.tile, self.halo = 1, side, min(self.halo, side // 4)
         return True
-
-
-def _whole_tile(tile: int, multiple_of: int) -> int:
-    smallest = max(SMALLEST_TILE, multiple_of)
-    if tile < smallest:
-        raise UsageError(
-            f"A tile of {tile} pixels is too small", hint=f"The smallest is --tile {smallest}"
-        )
-    return tile - tile % multiple_of
-
-
-def _check_options(tile: int, halo: int, batch: int, seed: int, strength: float) -> None:
-    if not 0 <= 3 * halo <= tile:
-        raise UsageError(
-            f"A halo of {halo} pixels does not fit in a tile of {tile} pixels",
-            hint=f"The halo may be a third of the tile at most; try --halo {tile // 8}",
-        )
-    if batch < 1:
-        raise UsageError(f"A batch of {batch} tiles is none", hint="The smallest is --batch 1")
-    if seed < 0:
-        raise UsageError(f"The seed {seed} is below 0", hint="Try --seed 0")
-    if not 0 <= strength <= 1:
-        raise UsageError(f"The strength {strength} is not between 0 and 1", hint="Try --strength 1")

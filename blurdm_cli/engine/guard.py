@@ -26,14 +26,17 @@ def is_garbage(
     """Whether a restored tile is not a number somewhere, or one colour where there was detail."""
     if not np.isfinite(restored).all():
         return True
-    spread = restored[:, ::4, ::4].std(axis=(1, 2)).max()
-    return bool(spread < FLAT and blurred.std(axis=(1, 2)).max() > DETAILED)
+    before, after = (tile[:, ::4, ::4].std(axis=(1, 2)).max() for tile in (blurred, restored))
+    return bool(after < FLAT and before > DETAILED)
 
 
 def drift(blurred: Pixels, restored: Pixels, white: float) -> Float32[np.ndarray, "rows columns 3"]:
     """How much the mean light of each square changed, of white."""
     height, width = blurred.shape[:2]
     size = (max(1, round(width / BLOCK)), max(1, round(height / BLOCK)))
+    if blurred.dtype == np.float32:  # there is room for the difference: one resize, not two
+        mean = cv2.resize(restored - blurred, size, interpolation=cv2.INTER_AREA)
+        return mean.reshape(size[1], size[0], 3) / np.float32(white)
     means = [cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in (blurred, restored)]
     before, after = (mean.astype(np.float32).reshape(size[1], size[0], 3) for mean in means)
     return (after - before) / np.float32(white)

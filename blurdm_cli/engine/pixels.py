@@ -1,5 +1,6 @@
 """The pixels that the engine takes and gives, and their white."""
 
+import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8, UInt16
 
@@ -24,8 +25,11 @@ def white_of(pixels: Pixels) -> float:
 
 def quantise(values: Float32[np.ndarray, "3 rows width"], into: Pixels, white: float) -> None:
     """Write values in [0, 1] as pixels, rounded half up; the values are spent."""
-    if into.dtype != np.float32:
-        values *= white
-        values += 0.5
+    if into.dtype == np.float32:
+        np.clip(values, 0, 1, out=values)
+        cv2.merge(list(values), dst=into)
+        return
+    values *= white
+    values += 0.5
     np.clip(values, 0, white, out=values)
     np.copyto(into, values.transpose(1, 2, 0), casting="unsafe")

@@ -7,6 +7,7 @@ whoever looks, at whatever moment, sees the old file or the new one.
 import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
@@ -28,6 +29,11 @@ VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mts", ".m2ts", ".mxf"}
 )
 """Suffixes, in lower case, of what is taken for a video in a folder."""
+
+SUFFIX_OF = {"jpeg": ".jpg", "tiff": ".tif"} | {
+    kind: f".{kind}" for kind in ("png", "webp", "avif", "bmp", "gif")
+}
+"""The usual suffix of each kind of photo."""
 
 INSTEAD = dict.fromkeys((".bmp", ".gif"), ".png")
 """Suffixes of what is read but not written, and those of the results."""
@@ -59,9 +65,7 @@ def atomic_output(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the file cannot be written there.
     """
-    long = len(os.fsencode(path.name)) > 200
-    name = hashlib.sha256(os.fsencode(path.name)).hexdigest() if long else path.name
-    part = path.with_name(f".{name}.part")
+    part = path.with_name(f".{stump(path.name)}.part")
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -81,12 +85,42 @@ def atomic_output(path: Path) -> Iterator[Path]:
     _keep_name(path.parent)
 
 
+def stump(name: str) -> str:
+    """A name to which something can be added: a long one's hash."""
+    long = len(os.fsencode(name)) > 200
+    return hashlib.sha256(os.fsencode(name)).hexdigest() if long else name
+
+
 def _keep_name(folder: Path) -> None:
     """Have the folder's list of names written to the disk, where the system knows how to."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         os.fsync(descriptor)
         os.close(descriptor)
+
+
+def original_of(path: Path) -> Path:
+    """Where the original of a file is kept that was restored in place."""
+    return path.with_name(f"{path.name}.orig")
+
+
+def keep_original(path: Path) -> None:
+    """Keep a file under its `original_of` too, before another takes its place.
+
+    Raises:
+        OutputError: it cannot be kept.
+    """
+    kept = original_of(path)
+    if kept.exists():
+        return
+    try:
+        try:
+            os.link(path, kept)
+        except OSError:  # a disk without links
+            with atomic_output(kept) as part:
+                shutil.copy2(path, part)
+    except OSError as error:
+        raise output_error(kept, error) from error
 
 
 def output_error(path: Path, error: OSError) -> OutputError:

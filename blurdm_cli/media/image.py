@@ -100,6 +100,15 @@ def read_photo(source: Path | bytes) -> Photo:
         return _decode(kind, data)
 
 
+def is_video(path: Path) -> bool:
+    """Whether a file's first bytes are a video's; not so where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return px.kind_of(file.read(4096)) == px.VIDEO
+    except OSError:
+        return False
+
+
 def _kind(head: bytes, name: str) -> str:
     """Tell the kind from a file's first bytes; it is one that is read."""
     if not head:

@@ -16,6 +16,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from copy import copy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -56,15 +57,21 @@ class Stamp:
             )
         return cls(after.st_size, after.st_mtime_ns, digest)
 
-    def fits(self, path: Path) -> bool:
-        """Whether the file still holds these bytes; it is read only if its time was changed."""
+    def is_of(self, path: Path) -> bool:
+        """Whether the file has this size and time still; it is not read."""
         try:
             status = path.stat()
         except OSError:
             return False
-        if status.st_size != self.size:
-            return False
-        return status.st_mtime_ns == self.mtime_ns or Stamp.of(path).sha256 == self.sha256
+        return (status.st_size, status.st_mtime_ns) == (self.size, self.mtime_ns)
+
+    def fits(self, path: Path) -> bool:
+        """Whether the file still holds these bytes; it is read only if its time was changed."""
+        return self.is_of(path) or (
+            path.is_file()
+            and path.stat().st_size == self.size
+            and Stamp.of(path).sha256 == self.sha256
+        )
 
 
 class Journal:
@@ -81,15 +88,19 @@ class Journal:
         self.settings = settings
         self._path = home / FOLDER / "run.ndjson"
         self._last: dict[str, dict[str, Any]] = {}
-        torn = False
+        self._torn = False
         with suppress(FileNotFoundError):
             for line in self._path.read_bytes().splitlines(keepends=True):
-                torn = not line.endswith(b"\n")
+                self._torn = not line.endswith(b"\n")
                 with suppress(ValueError, KeyError, TypeError):  # a kill cut it off
                     told = json.loads(line)
                     self._last[told["output"]] = told
-        if torn:
-            self._append(b"\n")
+
+    def under(self, settings: str) -> "Journal":
+        """The same journal, for files whose results other settings decide."""
+        other = copy(self)
+        other.settings = settings
+        return other
 
     def is_done(self, source: Path, output: Path) -> bool:
         """Whether this output was made of this input with these settings, and is still so."""
@@ -102,11 +113,12 @@ class Journal:
             and _fits(told.get("result"), output)
         )
 
-    def is_own(self, output: Path) -> bool:
-        """Whether what stands at the output is a run's own work, and may be made anew."""
+    def is_own(self, source: Path, output: Path) -> bool:
+        """Whether what stands at the output was made of this input, and may be made anew."""
         told = self._last.get(self._name(output), {})
-        return told.get("status") == "writing" or (
-            told.get("status") == "done" and _fits(told.get("result"), output)
+        return told.get("input") == self._name(source) and (
+            told.get("status") == "writing"
+            or (told.get("status") == "done" and _fits(told.get("result"), output))
         )
 
     def begin(self, source: Path, output: Path) -> None:
@@ -126,6 +138,7 @@ class Journal:
         self._append(json.dumps(told).encode() + b"\n")
 
     def _append(self, line: bytes) -> None:
+        line, self._torn = b"\n" * self._torn + line, False
         try:
             with self._path.open("ab") as file:
                 file.write(line)
@@ -145,7 +158,7 @@ class Journal:
 def _fits(stamp: Any, path: Path) -> bool:
     try:
         return Stamp(**stamp).fits(path)
-    except (TypeError, InputError):
+    except (TypeError, OSError, InputError):
         return False
 
 

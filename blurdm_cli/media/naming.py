@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from string import Formatter
@@ -70,7 +70,7 @@ def plan_outputs(
                 "--in-place keeps the place, the name and the format of each file",
                 hint="Leave out --output, --name and --format",
             )
-        return [Job(path, path, root) for path, root in inputs]
+        return [Job(path, Path(os.path.realpath(path)), root) for path, root in inputs]
     wanted: list[Job]
     if output is None:
         template = BESIDE if naming.template is None else naming.template
@@ -186,16 +186,17 @@ def _apart(wanted: Iterable[Job]) -> Iterator[Job]:
     """Number the places that were taken before, also those that differ only in their case."""
     taken: set[str] = set()
     for job in wanted:
-        free = next(p for p in _numbered(job.output) if _plain(p) not in taken)
-        taken.add(_plain(free))
+        free = next(p for p in numbered(job.output) if plain(p) not in taken)
+        taken.add(plain(free))
         yield replace(job, output=free)
 
 
-def _plain(path: Path) -> str:
+def plain(path: Path) -> str:
+    """What all names of one place have in common, also where a disk ignores their case."""
     return os.path.abspath(path).casefold()
 
 
-def _numbered(path: Path) -> Iterator[Path]:
+def numbered(path: Path) -> Iterator[Path]:
     """The path, then the same with -2, -3, ... behind the stem."""
     yield path
     number = 2
@@ -225,8 +226,13 @@ def _check_inputs_stay(jobs: Sequence[Job]) -> None:
             )
 
 
-def settle(output: Path, policy: OnExists) -> Path | None:
+def settle(output: Path, policy: OnExists, taken: Collection[str] = frozenset()) -> Path | None:
     """Where to write, given what is there already; None is to skip.
+
+    Args:
+        output: where to, if nothing is there.
+        policy: what to do where something is.
+        taken: places, as `plain` writes them, that "rename" keeps free for others.
 
     Raises:
         OutputError: there is a file, and the policy is "error".
@@ -236,5 +242,6 @@ def settle(output: Path, policy: OnExists) -> Path | None:
     if policy == "skip":
         return None
     if policy == "rename":
-        return next(path for path in _numbered(output) if not os.path.lexists(path))
+        free = (path for path in numbered(output) if not os.path.lexists(path))
+        return next(path for path in free if plain(path) not in taken)
     raise OutputError(f"{output} exists already", hint="Try --on-exists overwrite, skip or rename")

@@ -61,9 +61,13 @@ SIGNATURES = (
     *((0, b"\xff\x0a", "a JPEG XL file"), (4, b"JXL ", "a JPEG XL file")),
     *((4, b"ftyp", VIDEO), (8, b"AVI ", VIDEO), (0, b"\x1a\x45\xdf\xa3", VIDEO)),
     *((0, b"\0\0\1\xba", VIDEO), (0, b"OggS", VIDEO), (0, b"FLV", VIDEO)),
-    (0, b"0&\xb2u", VIDEO),
+    *((4, box, VIDEO) for box in (b"moov", b"mdat", b"wide", b"free", b"skip")),
+    *((0, b"0&\xb2u", VIDEO), (0, b"\x06\x0e\x2b\x34", VIDEO)),
 )
 """Offset, bytes, and what they tell; the first that fits counts."""
+
+TRANSPORT = ((0, 188), (4, 192))
+"""Where the packets of MPEG streams begin, each with a G, and how long they are."""
 
 MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 """Pillow's names for what our arrays hold, and the number of channels."""
@@ -110,6 +114,8 @@ def kind_of(head: bytes) -> str:
     for at, magic, kind in SIGNATURES:
         if head[at : at + len(magic)] == magic:
             return kind
+    if any(head[at : at + 3 * step : step] == b"GGG" for at, step in TRANSPORT):
+        return VIDEO
     valid = head.decode("utf-8", "ignore").encode()
     is_text = b"\0" not in head and len(valid) >= len(head) - 3  # may be cut inside a letter
     return "text" if is_text else "a file of no known kind"

@@ -291,3 +291,39 @@ def test_a_12_megapixel_photo_needs_less_than_300_megabytes() -> None:
 class FakeRuntimeWithoutMemory(FakeRuntime):
     def restore(self, blurred: np.ndarray, noise: np.ndarray) -> np.ndarray:
         return blurred
+
+
+@pytest.mark.parametrize("batch", [1, 2, 4, 6, 8])
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_frames_restored_together_are_what_each_is_alone(batch: int, dtype: str) -> None:
+    frames = [np.roll(photo(150, 210, dtype), 40 * n, axis=1) for n in range(4)]
+    alone = [Deblurrer(FakeRuntime(box), spec())(frame) for frame in frames]
+
+    together = Deblurrer(FakeRuntime(box), spec(), batch=batch).restore_together(frames)
+
+    for result, expected in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(result.pixels, expected)
+
+
+@pytest.mark.parametrize(("batch", "expected"), [(1, 1), (2, 1), (4, 2), (8, 4), (9, 3), (6, 1)])
+def test_as_many_frames_as_fill_batches_leave_none_partly_filled(batch: int, expected: int) -> None:
+    runtime = FakeRuntime()
+    deblurrer = Deblurrer(runtime, spec(), batch=batch)  # six tiles a frame
+    assert deblurrer.filling(150, 300) == expected
+    list(deblurrer.restore_together([photo(150, 300)] * expected))
+    assert set(runtime.batches) == {batch}
+
+
+def test_frames_of_different_types_are_not_restored_together() -> None:
+    frames = [photo(9, 9), photo(9, 9, "uint16")]
+    with pytest.raises(ValueError, match="one size and type"):
+        list(Deblurrer(FakeRuntime(), spec()).restore_together(frames))
+
+
+def test_memory_that_runs_out_between_frames_changes_nothing() -> None:
+    frames = [photo(300, 600), photo(300, 600)[::-1].copy()]
+    runtime = FakeRuntime(box, lambda call, size: call > 1 and size > 70_000)
+    together = Deblurrer(runtime, spec(), tile=512, batch=2).restore_together(frames)
+    for result, frame in zip(together, frames, strict=True):
+        alone = Deblurrer(FakeRuntime(box), spec(), tile=512)(frame)
+        np.testing.assert_array_equal(result.pixels, alone)

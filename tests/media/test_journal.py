@@ -27,7 +27,7 @@ def note(home: Path, source: Path, output: Path, settings: str = "s") -> None:
 
 def states(home: Path, source: Path, output: Path, settings: str = "s") -> tuple[bool, bool]:
     with open_journal(home, settings) as journal:
-        return journal.is_done(source, output), journal.is_own(output)
+        return journal.is_done(source, output), journal.is_own(source, output)
 
 
 def test_a_file_that_is_merely_there_is_neither_done_nor_own(files):

@@ -1,0 +1,293 @@
+"""One clip from file to file: what is kept of it, its frames, and where they go."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blurdm_cli.commands.streaming import Sink, Told, restore_frames
+from blurdm_cli.commands.videos import Audio, VideoOptions
+from blurdm_cli.errors import InputError, UsageError
+from blurdm_cli.media.codecs import CONTAINERS
+from blurdm_cli.media.encoder import Encoding
+from blurdm_cli.media.encoding import Wish, plan_encoding
+from blurdm_cli.media.files import stump
+from blurdm_cli.media.join import join
+from blurdm_cli.media.journal import FOLDER, Stamp
+from blurdm_cli.media.segments import SECONDS, Segment, open_store
+from blurdm_cli.media.sequence import (
+    FrameStore,
+    find_frames,
+    is_sequence,
+    open_sequence,
+    read_sequence,
+)
+from blurdm_cli.media.streams import Kept, plan_streams
+from blurdm_cli.media.video import Clip, Losses, main_stream, open_clip, open_video, read_frames
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+
+    from blurdm_cli.engine.deblur import Deblurrer
+
+
+@dataclass(frozen=True)
+class Result:
+    """A clip that was written."""
+
+    size: tuple[int, int]
+    """Height and width."""
+    frames: int
+    earlier: int
+    """Of an interrupted run that was gone on with."""
+    sharp: int
+    """Frames that were left alone, of this run's."""
+    notes: tuple[str, ...]
+    """What could not be kept, or looked wrong, a line each."""
+    loss: str | None
+    """What of the source could not be decoded; None where all could."""
+
+
+@dataclass
+class Meter:
+    """How far a clip is, and how fast it goes."""
+
+    expected: int | None
+    advance: Callable[[float, str], None]
+    _begin: tuple[float, int] | None = field(default=None, init=False)
+
+    def __call__(self, done: int, lag: int) -> None:
+        now = time.monotonic()
+        self._begin = self._begin or (now, done)
+        seconds, frames = now - self._begin[0], done - self._begin[1]
+        speed = f"{frames / seconds:.1f} frames/s" if frames and seconds else ""
+        behind = f"encoder {lag} behind" if lag else ""
+        self.advance(
+            min(done / self.expected, 1.0) if self.expected else 0.0,
+            " · ".join(filter(None, (f"{done}/{self.expected or '?'}", speed, behind))),
+        )
+
+
+@dataclass(frozen=True)
+class ClipJob:
+    """A clip that is open, and what is wanted of it."""
+
+    clip: Clip
+    frames: Iterator[VideoFrame]
+    """Those that are wanted."""
+    losses: Losses
+    target: Path
+    options: VideoOptions
+    deblurrer: Deblurrer
+    manifest: dict[str, Any]
+    """Plain values that name all that decides the result, but for the encoding."""
+    meter: Meter
+
+    @property
+    def segment(self) -> int:
+        """Frames in a segment."""
+        return max(1, round(self.clip.rate * SECONDS / self.options.every))
+
+    def restore(self, sink: Sink) -> Told:
+        return restore_frames(
+            self.frames,
+            sink,
+            self.deblurrer,
+            segment=self.segment,
+            all_frames=self.options.all_frames,
+            advance=self.meter,
+        )
+
+
+def deblur_clip(
+    source: Path,
+    target: Path,
+    deblurrer: Deblurrer,
+    options: VideoOptions,
+    *,
+    settings: str,
+    advance: Callable[[float, str], None] = lambda done, note: None,
+) -> Result:
+    """Deblur one clip; an interrupted run goes on where it ended.
+
+    Args:
+        source: a video, a pattern of numbered pictures, or a folder of them.
+        target: a video, or a pattern of numbered pictures.
+        deblurrer: restores the frames.
+        options: of videos.
+        settings: names all that decides what the deblurrer makes of a frame.
+        advance: is told the fraction done, and how fast it goes.
+
+    Raises:
+        BlurdmError: the source cannot be read, the options do not fit it, or the result cannot
+            be written.
+    """
+    job = _open(source, target, deblurrer, options, settings, advance)
+    write = _write_pictures if is_sequence(target) else _write_video
+    told, notes = write(job)
+    if not told.frames:
+        raise InputError(f"{source}: there is no frame to restore", hint="Check --start and --end")
+    whole = options.start is None and options.end is None and options.frames is None
+    loss = job.losses.told(job.clip, told.frames * options.every) if whole else None
+    size = (job.clip.height, job.clip.width)
+    return Result(size, told.frames, told.earlier, told.sharp, (*notes, *told.notes), loss)
+
+
+def plan_clip(source: Path, target: Path, options: VideoOptions) -> list[str]:
+    """What would not be kept of a clip, a line each.
+
+    Raises:
+        BlurdmError: as `deblur_clip`, as far as can be told beforehand.
+    """
+    clip = _open_source(source, options)[0]
+    if is_sequence(target):
+        return [] if clip.is_pictures else [NO_SOUND]
+    return _plan(clip, container_of(target), options)[2]
+
+
+NO_SOUND = "numbered pictures hold no sound and no timestamps"
+
+
+def _open(
+    source: Path,
+    target: Path,
+    deblurrer: Deblurrer,
+    options: VideoOptions,
+    settings: str,
+    advance: Callable[[float, str], None],
+) -> ClipJob:
+    losses = Losses()
+    clip, files = _open_source(source, options)
+    if clip.is_pictures:
+        frames = read_sequence(clip, files)
+        stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+        identity: Any = hashlib.sha256(repr(stats).encode()).hexdigest()
+    else:
+        frames = read_frames(clip, losses, start=options.start, end=options.end)
+        identity = asdict(Stamp.of(source))
+    manifest = {"source": identity, "settings": settings, "options": options.decides()}
+    meter = Meter(_expected(clip, options), advance)
+    wanted = _selected(frames, options)
+    return ClipJob(clip, wanted, losses, target, options, deblurrer, manifest, meter)
+
+
+def _open_source(source: Path, options: VideoOptions) -> tuple[Clip, list[Path]]:
+    """A clip, and its files where it is numbered pictures."""
+    if source.is_file() or not (source.is_dir() or is_sequence(source)):
+        return open_clip(source), []
+    if options.start is not None or options.end is not None:
+        raise UsageError("Numbered pictures have no --start or --end", hint="Try --frames")
+    files = find_frames(source)
+    return open_sequence(source, files, Fraction(options.fps).limit_denominator(1001)), files
+
+
+def _selected(frames: Iterator[VideoFrame], options: VideoOptions) -> Iterator[VideoFrame]:
+    """Every N-th frame, shown for N times as long, and so many of them."""
+    for frame in islice(islice(frames, 0, None, options.every), options.frames):
+        frame.duration *= options.every
+        yield frame
+
+
+def _expected(clip: Clip, options: VideoOptions) -> int | None:
+    """How many frames there will be, about."""
+    frames = clip.frames
+    if frames is None:
+        return options.frames
+    if options.start is not None or options.end is not None:
+        all_of_it = Fraction(frames) / clip.rate
+        end = min(options.end or all_of_it, all_of_it)
+        frames = max(1, round((end - (options.start or 0)) * clip.rate))
+    frames = -(-frames // options.every)
+    return min(frames, options.frames or frames)
+
+
+def _write_pictures(job: ClipJob) -> tuple[Told, list[str]]:
+    """Restore into numbered pictures."""
+    notes = [] if job.clip.is_pictures else [NO_SOUND]
+    store = FrameStore(job.target, _progress(job.target), job.manifest, job.options.resume)
+    told = job.restore(store)
+    store.clear()
+    return told, notes
+
+
+def is_begun(pattern: Path) -> bool:
+    """Whether an earlier run began to write these numbered pictures, and was interrupted."""
+    return _progress(pattern).exists()
+
+
+def _progress(pattern: Path) -> Path:
+    """The folder for what is known of an interrupted run."""
+    return pattern.parent / FOLDER / stump(pattern.name)
+
+
+def _write_video(job: ClipJob) -> tuple[Told, list[str]]:
+    """Restore into segments, and join them."""
+    container = container_of(job.target)
+    encoding, kept, notes = _plan(job.clip, container, job.options)
+    with open_store(job.target, encoding, job.manifest, resume=job.options.resume) as store:
+        told = job.restore(store)
+        if told.frames:
+            start, end = job.options.start, _end(job, store.finished[-1], encoding)
+            args = (job.clip, container, encoding, store.finished, kept, job.target)
+            join(*args, start=start, end=end)
+        store.clear()
+    return told, notes
+
+
+def _plan(
+    clip: Clip, container: str, options: VideoOptions
+) -> tuple[Encoding, list[Kept], list[str]]:
+    """How a clip is compressed, which other streams are kept, and what is not."""
+    wish = Wish(options.codec, options.crf, options.preset, options.pix_fmt)
+    if clip.is_pictures and wish.pix_fmt is None and not (clip.width % 2 or clip.height % 2):
+        wish = replace(wish, pix_fmt=PLAYS_EVERYWHERE.get(wish.codec or "h264"))
+    slower = replace(clip, rate=clip.rate / options.every)
+    encoding, notes = plan_encoding(slower, container, wish)
+    if clip.is_pictures:
+        return encoding, [], notes
+    with open_video(clip.path) as source:
+        sound = options.audio is Audio.copy
+        kept, more = plan_streams(source, main_stream(source), container, sound=sound)
+    notes += more
+    if clip.interlaced:
+        notes.append("it is interlaced: its half pictures are restored as one")
+    if clip.matrix is not None and container not in TURNED:
+        notes.append(f"{container} does not say how a picture is turned")
+    return encoding, kept, notes
+
+
+PLAYS_EVERYWHERE = {"h264": "yuv420p", "hevc": "yuv420p", "vp9": "yuv420p", "av1": "yuv420p"}
+"""The pixel format of videos that are made of pictures."""
+
+TURNED = frozenset({"mp4", "mov", "matroska"})
+"""Containers that keep a rotation."""
+
+
+def _end(job: ClipJob, last: Segment, encoding: Encoding) -> Fraction | None:
+    """Where the other streams end, seconds from the clip's begin; None: where they do."""
+    if job.options.frames is None:
+        return job.options.end
+    shown = max(coded.pts + coded.duration for coded in last.frames)
+    return shown * encoding.time_base - job.clip.begin
+
+
+def container_of(target: Path) -> str:
+    """FFmpeg's name of the container that a file's name asks for.
+
+    Raises:
+        UsageError: it is none that is written.
+    """
+    container = CONTAINERS.get(target.suffix.lower())
+    if container is None:
+        raise UsageError(
+            f"{target.suffix or 'A name without a suffix'} is no video that can be written",
+            hint=f"Known: {' '.join(suffix[1:] for suffix in CONTAINERS)};"
+            " or numbered pictures: frames/%05d.png",
+        )
+    return container

@@ -1,0 +1,263 @@
+"""The way of photos through `blurdm deblur`: read ahead, restored, written behind, journalled."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from blurdm_cli.commands.console import hold_progress
+from blurdm_cli.commands.outcome import Outcome, failed
+from blurdm_cli.errors import BlurdmError, InputError
+
+if TYPE_CHECKING:
+    from blurdm_cli.commands.places import Place, Places
+    from blurdm_cli.engine.deblur import Deblurrer, Restored
+    from blurdm_cli.media.image import Photo
+    from blurdm_cli.media.journal import Journal, Stamp
+    from blurdm_cli.media.naming import Job
+    from blurdm_cli.media.privacy import Keep
+
+LARGE = 50_000_000
+"""Pixels: a photo with more is alone in memory, with none read ahead of it or written behind."""
+
+HARDLY = 0.002
+"""Of white: the average change of a pixel that nobody sees."""
+
+
+@dataclass(frozen=True)
+class PhotoOptions:
+    """What is asked for beyond the model's own work."""
+
+    quality: Literal["auto"] | int = "auto"
+    metadata: Keep = "keep"
+    compare: bool = False
+    in_place: bool = False
+    only_blurry: float | None = None
+    """Photos with no higher blur score are skipped."""
+    dry_run: bool = False
+    fail_fast: bool = False
+
+    def decides(self) -> dict[str, Any]:
+        """Those that decide what is written."""
+        return {name: getattr(self, name) for name in ("quality", "metadata", "compare")}
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """A photo on its way."""
+
+    job: Job
+    place: Place
+    stamp: Stamp | None
+    """Which bytes were read, where a journal wants to know."""
+    photo: Photo
+    blur: float | None
+    seconds: float
+    restored: Restored | None = None
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the memory is to be left to it."""
+        return self.photo.pixels[..., 0].size > LARGE
+
+
+class PhotoRun:
+    """A run over photos: one is read and one is written while another is restored."""
+
+    def __init__(
+        self,
+        deblurrer: Deblurrer,
+        options: PhotoOptions,
+        places: Places,
+        journals: Mapping[Path | None, Journal],
+        tell: Callable[[Outcome], None],
+    ) -> None:
+        """Set up.
+
+        Args:
+            deblurrer: restores.
+            options: what is asked for.
+            places: where files are read from and written to.
+            journals: by the folder that a job names as its home.
+            tell: is called with each outcome as it comes.
+        """
+        self._deblurrer = deblurrer
+        self._options = options
+        self._places = places
+        self._journals = journals
+        self._tell = tell
+        self._going: Future[Outcome] | None = None
+
+    def __call__(self, jobs: Sequence[Job]) -> None:
+        """Deblur photo by photo; an error is told, and the others go on.
+
+        No more than three photos are in memory, and no other beside a large one.
+        """
+        with ThreadPoolExecutor(1) as writer, hold_progress("") as advance:
+            for number, work in enumerate(self._read_ahead(jobs)):
+                show = partial(_show, advance, number, jobs)
+                show(0)
+                large = isinstance(work, Work) and work.is_large
+                if large and self._ends():
+                    return
+                if isinstance(work, Work):
+                    work = self._restore(work, show)
+                if self._ends():
+                    return
+                self._going = writer.submit(self._write, work)
+                del work
+                if large and self._ends():
+                    return
+            self._ends()
+
+    def _read_ahead(self, jobs: Sequence[Job]) -> Iterator[Work | Outcome]:
+        """The photos in their order; the next one is read while the last one is looked at."""
+        with ThreadPoolExecutor(1) as reader:
+            coming = reader.submit(self._read, jobs[0])
+            for following in (*jobs[1:], None):
+                work = coming.result()
+                alone = isinstance(work, Work) and work.is_large
+                if following and not alone:
+                    coming = reader.submit(self._read, following)
+                yield work
+                del work
+                if following and alone:
+                    coming = reader.submit(self._read, following)
+
+    def _ends(self) -> bool:
+        """Wait for the photo that is written, and tell of it; the run may end if it failed."""
+        if self._going is None:
+            return False
+        outcome, self._going = self._going.result(), None
+        self._tell(outcome)
+        return outcome.status == "failed" and self._options.fail_fast
+
+    def _read(self, job: Job) -> Work | Outcome:
+        """Read a photo, if there is something to do for it."""
+        begin = time.monotonic()
+        try:
+            place = self._places.find(job)
+            if place.target is None:
+                return Outcome(str(job.input), str(job.output), "skipped", message=place.why)
+            if self._options.dry_run and self._options.only_blurry is None:
+                return _planned(job, place)
+            work = self._open(job, place)
+        except BlurdmError as error:
+            return failed(job.input, error)
+        least = self._options.only_blurry
+        if least is not None and work.blur is not None and work.blur <= least:
+            why = f"{job.input} is sharp enough: its blur score is {work.blur:.2f}"
+            return Outcome(str(job.input), None, "skipped", message=why, blur=work.blur)
+        if self._options.dry_run:
+            return replace(_planned(job, place), blur=work.blur)
+        return replace(work, seconds=time.monotonic() - begin)
+
+    def _open(self, job: Job, place: Place) -> Work:
+        from blurdm_cli.media.image import read_photo
+        from blurdm_cli.media.journal import Stamp
+        from blurdm_cli.media.score import blur_score
+
+        stamp = Stamp.of(place.source) if job.home in self._journals else None
+        photo = read_photo(place.source)
+        if stamp and not stamp.is_of(place.source):
+            raise InputError(
+                f"{job.input} was changed while it was read", hint="Start again when it is finished"
+            )
+        asked = self._options.only_blurry is not None
+        blur = round(blur_score(photo.pixels), 3) if asked else None
+        return Work(job, place, stamp, photo, blur, 0.0)
+
+    def _restore(self, work: Work, show: Callable[[float], None]) -> Work | Outcome:
+        begin = time.monotonic()
+        try:
+            restored = self._deblurrer.restore(work.photo.rgb(), lambda done, of: show(done / of))
+        except BlurdmError as error:
+            return failed(work.job.input, error)
+        return replace(work, restored=restored, seconds=work.seconds + time.monotonic() - begin)
+
+    def _write(self, work: Work | Outcome) -> Outcome:
+        if isinstance(work, Outcome):
+            return work
+        begin = time.monotonic()
+        target, photo, restored = work.place.target, work.photo, work.restored
+        if target is None or restored is None:
+            raise ValueError(f"{work.job.input} is not restored")
+        result = photo.with_rgb(restored.pixels)
+        try:
+            notes = self._write_journalled(work, result, target)
+            if self._options.compare:
+                _write_comparison(photo, result, target)
+        except BlurdmError as error:
+            return failed(work.job.input, error)
+        height, width = photo.pixels.shape[:2]
+        return Outcome(
+            str(work.job.input),
+            str(target),
+            "done",
+            seconds=round(work.seconds + time.monotonic() - begin, 3),
+            size=(height, width),
+            blur=work.blur,
+            guarded=restored.guarded,
+            hardly_changed=self._deblurrer.strength > 0 and _hardly_changed(photo, result),
+            notes=(*photo.notes, *restored.notes, *notes),
+        )
+
+    def _write_journalled(self, work: Work, result: Photo, target: Path) -> list[str]:
+        """Write the result, and note it before and after; returns what could not be kept."""
+        from blurdm_cli.media.files import keep_original
+        from blurdm_cli.media.image import write_photo
+        from blurdm_cli.media.privacy import kept
+
+        result = replace(result, metadata=kept(result.metadata, self._options.metadata))
+        journal, original = self._journals.get(work.job.home), work.place.original
+        if self._options.in_place:
+            keep_original(target)
+        if journal and work.stamp:
+            journal.begin(original, target)
+        own_format = result.format if self._options.in_place else None
+        notes = write_photo(result, target, quality=self._options.quality, format=own_format)
+        if journal and work.stamp:
+            journal.end(original, target, work.stamp)
+        return notes
+
+
+def _show(
+    advance: Callable[[float, str], None], number: int, jobs: Sequence[Job], part: float
+) -> None:
+    count = f"{number + 1}/{len(jobs)} " if len(jobs) > 1 else ""
+    advance((number + part) / len(jobs), f"{count}{jobs[number].input.name}")
+
+
+def _planned(job: Job, place: Place) -> Outcome:
+    words = f"{job.input} -> {place.target}"
+    return Outcome(str(job.input), str(place.target), "planned", message=words)
+
+
+def _hardly_changed(photo: Photo, result: Photo) -> bool:
+    """Whether a blurred photo came back nearly as it was; sharp ones may."""
+    import numpy as np
+
+    from blurdm_cli.media.score import BLURRED, blur_score
+
+    white = np.iinfo(photo.pixels.dtype).max
+    before, after = (p.pixels[::4, ::4].astype(np.float32) for p in (photo, result))
+    change = float(np.abs(after - before).mean() / white)
+    return change < HARDLY and blur_score(photo.pixels) > BLURRED
+
+
+def _write_comparison(photo: Photo, result: Photo, target: Path) -> None:
+    """Write before and after as one picture: side by side, or one above the other if wide."""
+    import numpy as np
+
+    from blurdm_cli.media.image import write_photo
+
+    height, width = photo.pixels.shape[:2]
+    axis = 0 if width > 2 * height else 1
+    alpha = None if photo.alpha is None else np.concatenate([photo.alpha, result.alpha], axis)
+    both = replace(result, pixels=np.concatenate([photo.pixels, result.pixels], axis), alpha=alpha)
+    write_photo(both, target.with_name(f"{target.stem}.compare{target.suffix}"))

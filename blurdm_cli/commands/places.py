@@ -1,0 +1,116 @@
+"""Where a file is read from and written to, given what is there and what earlier runs did."""
+
+from __future__ import annotations
+
+import filecmp
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blurdm_cli.errors import OutputError
+from blurdm_cli.media.files import original_of
+from blurdm_cli.media.naming import numbered, plain, settle
+
+if TYPE_CHECKING:
+    from blurdm_cli.media.journal import Journal
+    from blurdm_cli.media.naming import Job, OnExists
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a file is read from and written to."""
+
+    source: Path
+    target: Path | None
+    """None: nothing is to be done."""
+    original: Path
+    """What the journal calls the input: in place, the copy of it that is kept."""
+    why: str = ""
+    """Nothing is to be done, in words."""
+
+
+class Places:
+    """The places of one run's files. A file's own journal is asked first, then the policy."""
+
+    def __init__(
+        self,
+        jobs: Iterable[Job],
+        journals: Mapping[Path | None, Journal],
+        on_exists: OnExists = "skip",
+        *,
+        in_place: bool = False,
+        resume: bool = True,
+    ) -> None:
+        """Set up.
+
+        Args:
+            jobs: all of the run.
+            journals: by the folder that a job names as its home.
+            on_exists: what to do with a file that no run with such a journal wrote.
+            in_place: whether results take their inputs' places, which are kept beside them.
+            resume: whether to leave alone what was done before.
+        """
+        self._journals = journals
+        self._on_exists = on_exists
+        self._in_place = in_place
+        self._resume = resume
+        self._planned = {plain(job.output) for job in jobs}
+
+    def find(self, job: Job) -> Place:
+        """Decide for one file.
+
+        Raises:
+            OutputError: something is there, and the policy is "error".
+        """
+        if self._in_place:
+            return self._find_in_place(job)
+        source = job.input
+        for target in self._candidates(job):
+            if self._is_done(job, source, target):
+                return Place(source, None, source, f"{job.input} was done before")
+        if self._on_exists != "rename" and self._is_own(job, source):
+            return Place(source, job.output, source)
+        taken = self._planned - {plain(job.output)}
+        settled = settle(job.output, self._on_exists, taken)
+        if settled is None:
+            why = f"{job.output} exists already; --on-exists overwrite replaces it"
+            return Place(source, None, source, why)
+        self._planned.add(plain(settled))
+        return Place(source, settled, source)
+
+    def _candidates(self, job: Job) -> Iterator[Path]:
+        """The places that an earlier run may have written to."""
+        if self._on_exists != "rename":
+            yield job.output
+            return
+        for target in numbered(job.output):
+            if not os.path.lexists(target):
+                return
+            yield target
+
+    def _find_in_place(self, job: Job) -> Place:
+        kept = original_of(job.output)
+        if not kept.exists():
+            return Place(job.output, job.output, kept)
+        if self._is_done(job, kept, job.output):
+            return Place(kept, None, kept, f"{job.input} was done before")
+        started = filecmp.cmp(kept, job.output, shallow=False)  # a killed run kept it, and no more
+        if started or self._on_exists == "overwrite" or self._is_own(job, kept):
+            return Place(kept, job.output, kept)
+        if self._on_exists == "error":
+            raise OutputError(
+                f"{kept} exists already: {job.input} was restored in place before",
+                hint="Try --on-exists overwrite or skip",
+            )
+        again = "--on-exists overwrite restores it again"
+        return Place(kept, None, kept, f"{job.input} was restored in place before; {again}")
+
+    def _is_done(self, job: Job, original: Path, target: Path) -> bool:
+        journal = self._journals.get(job.home)
+        return bool(self._resume and journal and journal.is_done(original, target))
+
+    def _is_own(self, job: Job, original: Path) -> bool:
+        journal = self._journals.get(job.home)
+        return bool(journal and journal.is_own(original, job.output))

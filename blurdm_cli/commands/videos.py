@@ -1,0 +1,340 @@
+"""The way of videos through `blurdm deblur`: their options, and one after the other."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from blurdm_cli.commands.console import hold_progress, say
+from blurdm_cli.commands.outcome import Outcome, failed
+from blurdm_cli.errors import BlurdmError, OutputError, UsageError
+
+if TYPE_CHECKING:
+    from blurdm_cli.commands.clip import Result
+    from blurdm_cli.commands.places import Place, Places
+    from blurdm_cli.engine.deblur import Deblurrer
+    from blurdm_cli.media.journal import Journal
+    from blurdm_cli.media.naming import Job, OnExists
+
+PANEL = "Video"
+
+
+class Audio(StrEnum):
+    """What becomes of the sound."""
+
+    copy = "copy"
+    none = "none"
+
+
+Codec = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="h264, hevc, vp9, av1, prores, ffv1, or an encoder such as h264_nvenc."
+        " [default: the source's codec]",
+        rich_help_panel=PANEL,
+    ),
+]
+Crf = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        metavar="N",
+        help="Quality; less is better, and larger. [default: 18 for H.264, 20 HEVC, 24 VP9 and"
+        " AV1]",
+        rich_help_panel=PANEL,
+    ),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|N",
+        help="Effort of the encoder. [default: veryfast for H.264 and HEVC, 4 for VP9, 10 for AV1]",
+        rich_help_panel=PANEL,
+    ),
+]
+PixFmt = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Pixel format, such as yuv420p or yuv420p10le. [default: the source's]",
+        rich_help_panel=PANEL,
+    ),
+]
+Sound = Annotated[
+    Audio, typer.Option("--audio", help="Keep all sound, or none.", rich_help_panel=PANEL)
+]
+Start = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Where to begin: seconds, or [H:]M:S. [default: the begin]",
+        rich_help_panel=PANEL,
+    ),
+]
+End = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Where to stop: seconds, or [H:]M:S. [default: the end]",
+        rich_help_panel=PANEL,
+    ),
+]
+Frames = Annotated[
+    int | None,
+    typer.Option(
+        min=1, metavar="N", help="Stop after so many. [default: all]", rich_help_panel=PANEL
+    ),
+]
+Every = Annotated[
+    int,
+    typer.Option(min=1, metavar="N", help="Take every N-th frame only.", rich_help_panel=PANEL),
+]
+AllFrames = Annotated[
+    bool,
+    typer.Option(
+        "--all-frames",
+        help="Restore sharp frames too; else they are left as they are.",
+        rich_help_panel=PANEL,
+    ),
+]
+Fps = Annotated[
+    float,
+    typer.Option(
+        min=0.001,
+        metavar="N",
+        help="Frames a second of numbered pictures as input.",
+        rich_help_panel=PANEL,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class VideoOptions:
+    """What is asked for beyond the model's own work."""
+
+    codec: str | None = None
+    crf: int | None = None
+    preset: str | None = None
+    pix_fmt: str | None = None
+    audio: Audio = Audio.copy
+    start: Fraction | None = None
+    """Seconds from the clip's begin."""
+    end: Fraction | None = None
+    frames: int | None = None
+    every: int = 1
+    all_frames: bool = False
+    fps: float = 25.0
+    resume: bool = True
+    in_place: bool = False
+    on_exists: OnExists = "skip"
+    dry_run: bool = False
+    fail_fast: bool = False
+
+    @classmethod
+    def read(cls, start: str | None = None, end: str | None = None, **options: Any) -> VideoOptions:
+        """From what was typed.
+
+        Raises:
+            UsageError: a time is none, or the end is not after the start.
+        """
+        first, last = (_seconds("start", start), _seconds("end", end))
+        if last is not None and last <= (first or 0):
+            raise UsageError(
+                f"--end {end} is not after --start {start or 0}", hint="Both are seconds, or M:S"
+            )
+        return cls(start=first, end=last, **options)
+
+    def decides(self) -> dict[str, str]:
+        """Those that decide what is written, as text."""
+        how = ("codec", "crf", "preset", "pix_fmt", "audio")
+        names = (*how, "start", "end", "frames", "every", "all_frames", "fps")
+        return {name: str(getattr(self, name)) for name in names}
+
+
+def _seconds(option: str, text: str | None) -> Fraction | None:
+    if text is None:
+        return None
+    if not re.fullmatch(r"([0-9]+:){0,2}[0-9]+(\.[0-9]+)?", text):
+        raise UsageError(f"--{option} cannot be {text!r}", hint="Such as 90, 1:30 or 0:01:30.5")
+    total = Fraction(0)
+    for part in text.split(":"):
+        total = total * 60 + Fraction(part)
+    return total
+
+
+class VideoRun:
+    """A run over videos, one after the other."""
+
+    def __init__(
+        self,
+        deblurrer: Deblurrer,
+        options: VideoOptions,
+        places: Places,
+        journals: Mapping[Path | None, Journal],
+        settings: str,
+        tell: Callable[[Outcome], None],
+    ) -> None:
+        """Set up.
+
+        Args:
+            deblurrer: restores.
+            options: what is asked for.
+            places: where files are read from and written to.
+            journals: by the folder that a job names as its home.
+            settings: names all that decides what is written, but for the input.
+            tell: is called with each outcome as it comes.
+        """
+        self._deblurrer = deblurrer
+        self._options = options
+        self._places = places
+        self._journals = journals
+        self._settings = settings
+        self._tell = tell
+
+    def __call__(self, jobs: Sequence[Job]) -> None:
+        """Deblur video by video; an error is told, and the others go on."""
+        for number, job in enumerate(jobs, start=1):
+            count = f"{number}/{len(jobs)} " if len(jobs) > 1 else ""
+            outcome = replace(self._deblur(job, count), kind="video")
+            self._tell(outcome)
+            if outcome.status == "failed" and self._options.fail_fast:
+                return
+
+    def _deblur(self, job: Job, count: str) -> Outcome:
+        from blurdm_cli.commands.clip import plan_clip
+
+        try:
+            place = self._find(job)
+            if place.target is None:
+                return Outcome(str(job.input), str(job.output), "skipped", message=place.why)
+            target = _as_video(place.target, job.input)
+            if self._options.dry_run:
+                lost = "; ".join(plan_clip(place.source, target, self._options))
+                words = f"{job.input} -> {target}"
+                return Outcome(
+                    str(job.input),
+                    str(target),
+                    "planned",
+                    message=words,
+                    notes=(lost,) if lost else (),
+                )
+            with hold_progress(f"{count}{job.input.name}") as advance:
+                return self._write(job, place, target, advance)
+        except BlurdmError as error:
+            return failed(job.input, error)
+        except KeyboardInterrupt:
+            say(f"{job.input}: what is finished is kept; the same command goes on from there")
+            raise
+
+    def _find(self, job: Job) -> Place:
+        """Where to read and write; of numbered pictures, the first one speaks for all."""
+        from blurdm_cli.commands.clip import is_begun
+        from blurdm_cli.media.sequence import frame_path, is_sequence
+
+        place = self._places.find(job)
+        if not is_sequence(job.output) or self._options.on_exists == "overwrite":
+            return place
+        first = frame_path(job.output, 1)
+        if not os.path.lexists(first) or (self._options.resume and is_begun(job.output)):
+            return place
+        why = f"{first} exists already"
+        if self._options.on_exists == "skip":
+            return replace(place, target=None, why=f"{why}; --on-exists overwrite replaces it")
+        raise OutputError(why, hint="Try --on-exists overwrite, or another folder")
+
+    def _write(
+        self, job: Job, place: Place, target: Path, advance: Callable[[float, str], None]
+    ) -> Outcome:
+        """Deblur a clip, and note it before and after."""
+        from blurdm_cli.commands.clip import deblur_clip
+        from blurdm_cli.media.files import keep_original
+        from blurdm_cli.media.journal import Stamp
+
+        begin = time.monotonic()
+        journal = self._journals.get(job.home)
+        stamp = Stamp.of(place.source) if journal else None
+        if self._options.in_place:
+            keep_original(target)
+        if journal:
+            journal.begin(place.original, target)
+        result = deblur_clip(
+            place.source,
+            target,
+            self._deblurrer,
+            self._options,
+            settings=self._settings,
+            advance=advance,
+        )
+        if journal and stamp and not result.loss:
+            journal.end(place.original, target, stamp)
+        return Outcome(
+            str(job.input),
+            str(target),
+            "done",
+            exit_code=4 if result.loss else 0,
+            seconds=round(time.monotonic() - begin, 3),
+            message=_told(result),
+            size=result.size,
+            notes=tuple(filter(None, (result.loss, "; ".join(result.notes)))),
+        )
+
+
+def _told(result: Result) -> str:
+    """How a clip went, in a few words."""
+    parts = [f"{result.frames} frames"]
+    if result.earlier:
+        parts.append(f"{result.earlier} of an earlier run")
+    if result.sharp:
+        parts.append(f"{result.sharp} sharp ones left as they were")
+    return ", ".join(parts)
+
+
+def _as_video(target: Path, source: Path) -> Path:
+    """The output, with the source's suffix where --format gave it one of photos."""
+    from blurdm_cli.media.files import FORMATS, VIDEO_SUFFIXES
+    from blurdm_cli.media.sequence import is_sequence
+
+    photo = target.suffix.lower() in FORMATS and not is_sequence(target)
+    if photo and source.suffix.lower() in VIDEO_SUFFIXES:
+        return target.with_suffix(source.suffix)
+    return target
+
+
+def pictures_job(inputs: Sequence[str], output: str | None) -> Job | None:
+    """Numbered pictures that are to become one clip, or None where that is not asked for."""
+    from blurdm_cli.media.codecs import CONTAINERS
+    from blurdm_cli.media.naming import Job
+    from blurdm_cli.media.sequence import is_sequence
+
+    if len(inputs) != 1 or output is None:
+        return None
+    source, target = Path(inputs[0]), Path(output)
+    pictures = source.is_dir() or (is_sequence(source) and not source.exists())
+    clip = target.suffix.lower() in CONTAINERS and not target.is_dir()
+    return Job(source, target) if pictures and (clip or is_sequence(target)) else None
+
+
+def named_one_by_one(inputs: Sequence[str]) -> Iterator[str]:
+    """The inputs, with all files of numbered pictures in the place of their pattern.
+
+    Raises:
+        InputError: no file fits.
+    """
+    from blurdm_cli.media.sequence import find_frames, is_sequence
+
+    for word in inputs:
+        path = Path(word)
+        if is_sequence(path) and not path.exists():
+            yield from map(str, find_frames(path))
+        else:
+            yield word

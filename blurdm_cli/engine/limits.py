@@ -1,0 +1,39 @@
+"""What may be asked of the engine."""
+
+from blurdm_cli.errors import UsageError
+
+SMALLEST_TILE = 64
+"""Side in pixels that a user may ask for."""
+
+
+def whole_tile(tile: int, multiple_of: int) -> int:
+    """The side of a tile, cut to a multiple of what the model takes.
+
+    Raises:
+        UsageError: it is too small.
+    """
+    smallest = max(SMALLEST_TILE, multiple_of)
+    if tile < smallest:
+        raise UsageError(
+            f"A tile of {tile} pixels is too small", hint=f"The smallest is --tile {smallest}"
+        )
+    return tile - tile % multiple_of
+
+
+def check_options(tile: int, halo: int, batch: int, seed: int, strength: float) -> None:
+    """See that each option is in its range.
+
+    Raises:
+        UsageError: one is not.
+    """
+    if not 0 <= 3 * halo <= tile:
+        raise UsageError(
+            f"A halo of {halo} pixels does not fit in a tile of {tile} pixels",
+            hint=f"The halo may be a third of the tile at most; try --halo {tile // 8}",
+        )
+    if batch < 1:
+        raise UsageError(f"A batch of {batch} tiles is none", hint="The smallest is --batch 1")
+    if seed < 0:
+        raise UsageError(f"The seed {seed} is below 0", hint="Try --seed 0")
+    if not 0 <= strength <= 1:
+        raise UsageError(f"The strength {strength} is not between 0 and 1", hint="Try --strength 1")

@@ -1,0 +1,214 @@
+"""What a video's file holds beside the pictures: sound, subtitles, and how each is kept.
+
+A stream is copied, packet by packet, where the output's container takes it. Else sound and text
+are written in a codec that it takes, and the rest is left out; either is said in a note.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Literal, Protocol, cast, runtime_checkable
+
+import av
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
+from av.stream import Discard, Stream
+from av.subtitles.stream import SubtitleStream
+
+from blurdm_cli.media.video import AnyPacket
+
+SOUND = {"mp4": "aac", "mov": "aac", "mpegts": "aac", "webm": "libopus", "mxf": "pcm_s16le"}
+"""What sound becomes where it cannot stay; elsewhere FLAC in Matroska, PCM in AVI."""
+
+TEXT = {"mp4": "mov_text", "mov": "mov_text", "webm": "webvtt", "matroska": "subrip"}
+"""What subtitles of text become where they cannot stay."""
+
+TEXTS = frozenset({"subrip", "srt", "mov_text", "webvtt", "ass", "ssa", "text"})
+"""Subtitles that are text."""
+
+EMPTY_TEXT = b"\0\0"
+"""What stands between two subtitles in MP4."""
+
+Way = Literal["copy", "sound", "text"]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A stream beside the pictures, and how it is kept."""
+
+    index: int
+    """In the source."""
+    way: Way
+    codec: str = ""
+    """What it becomes, where it is not copied."""
+
+
+def plan_streams(
+    source: InputContainer, main: Stream, container: str, *, sound: bool = True
+) -> tuple[list[Kept], list[str]]:
+    """Decide how each stream but the main one is kept.
+
+    Args:
+        source: the file.
+        main: the stream that is deblurred.
+        container: FFmpeg's name of the output's container.
+        sound: whether sound is wanted at all.
+
+    Returns:
+        The streams that are kept, and a note on each that is not copied.
+    """
+    kept, notes = list[Kept](), list[str]()
+    for stream in source.streams:
+        if stream.index == main.index or (stream.type == "audio" and not sound):
+            continue
+        name = _name(stream)
+        if _is_made_anew(stream):
+            continue
+        if _takes(container, stream):
+            kept.append(Kept(stream.index, "copy"))
+            continue
+        codec, way = _instead(stream, container)
+        if codec:
+            kept.append(Kept(stream.index, way, codec))
+            notes.append(f"{name} does not go into {container}; it becomes {codec}")
+        else:
+            notes.append(f"{name} does not go into {container}, and is left out")
+    return kept, notes
+
+
+def _name(stream: Stream) -> str:
+    if stream.type == "attachment":
+        return f"the attachment {stream.name}"
+    language = f" ({stream.language})" if stream.language not in (None, "und") else ""
+    return f"{stream.type} stream {stream.index}{language} in {stream.name or 'no codec'}"
+
+
+def _is_made_anew(stream: Stream) -> bool:
+    """Whether the muxer writes it by itself: chapters, or a timecode from the stream's tags."""
+    if stream.type != "data":
+        return False
+    return stream.discard == Discard.all or "timecode" in stream.metadata
+
+
+def _takes(container: str, stream: Stream) -> bool:
+    """Whether a file of this container can be begun with a copy of this stream."""
+    try:
+        with av.open(BytesIO(), "w", format=container) as trial:
+            trial.add_stream_from_template(stream, opaque=True)
+            trial.start_encoding()
+    except (ValueError, av.FFmpegError):
+        return False
+    return True
+
+
+def _instead(stream: Stream, container: str) -> tuple[str, Way]:
+    if stream.type == "audio":
+        return SOUND.get(container, "flac" if container == "matroska" else "pcm_s16le"), "sound"
+    is_text = stream.codec_context is not None and stream.codec_context.name in TEXTS
+    return (TEXT.get(container, "") if is_text else ""), "text"
+
+
+@runtime_checkable
+class Track(Protocol):
+    """A stream on its way into the output."""
+
+    def packets(self, packet: AnyPacket) -> Iterator[AnyPacket]:
+        """What a packet of the source becomes."""
+        ...
+
+    def rest(self) -> Iterator[AnyPacket]:
+        """What the stream's end sets free."""
+        ...
+
+
+def add_track(source: Stream, output: OutputContainer, kept: Kept) -> Track:
+    """Add a stream to the output; its header is not written yet."""
+    if kept.way == "sound":
+        return Sound(cast("AudioStream", source), output, kept.codec)
+    if kept.way == "text":
+        return Text(cast("SubtitleStream", source), output, kept.codec)
+    return Copy(source, output)
+
+
+class Copy:
+    """A stream whose packets stay as they are."""
+
+    def __init__(self, source: Stream, output: OutputContainer) -> None:
+        self._target = output.add_stream_from_template(source, opaque=True)
+        copy_tags(source, self._target)
+
+    def packets(self, packet: AnyPacket) -> Iterator[AnyPacket]:
+        if self._target.name == "mov_text" and bytes(packet) == EMPTY_TEXT:
+            return  # the muxer puts it into the gap by itself
+        packet.stream = self._target
+        yield packet
+
+    def rest(self) -> Iterator[AnyPacket]:
+        return iter(())
+
+
+class Sound:
+    """Sound that is compressed anew."""
+
+    def __init__(self, source: AudioStream, output: OutputContainer, codec: str) -> None:
+        self._source = source.codec_context
+        rate = 48000 if codec == "libopus" else self._source.sample_rate
+        self._target = cast("AudioStream", output.add_stream(codec, rate=rate))
+        context = self._target.codec_context
+        context.layout = self._source.layout
+        if codec in ("aac", "libopus"):
+            context.bit_rate = 96_000 * max(1, self._source.channels)
+        self._resampler = AudioResampler(context.format, context.layout, rate)
+        copy_tags(source, self._target)
+
+    def packets(self, packet: AnyPacket | None) -> Iterator[AnyPacket]:
+        for frame in self._source.decode(packet):
+            yield from self._encoded(frame)
+
+    def rest(self) -> Iterator[AnyPacket]:
+        yield from self.packets(None)
+        yield from self._encoded(None)
+        yield from self._target.encode(None)
+
+    def _encoded(self, frame: AudioFrame | None) -> Iterator[AnyPacket]:
+        for part in self._resampler.resample(frame):
+            yield from self._target.encode(part)
+
+
+class Text:
+    """Subtitles of text in another codec."""
+
+    def __init__(self, source: SubtitleStream, output: OutputContainer, codec: str) -> None:
+        self._source = source.codec_context
+        self._source.open(strict=False)
+        self._target = cast("SubtitleStream", output.add_stream(codec))
+        self._target.codec_context.subtitle_header = self._source.subtitle_header or ASS_HEADER
+        self._target.time_base = source.time_base
+        copy_tags(source, self._target)
+
+    def packets(self, packet: AnyPacket) -> Iterator[AnyPacket]:
+        subtitle = self._source.decode2(packet)
+        if subtitle is None or not len(subtitle):
+            return
+        coded = self._target.codec_context.encode_subtitle(subtitle)
+        coded.pts, coded.dts, coded.duration = packet.pts, packet.dts, packet.duration
+        coded.time_base, coded.stream = packet.time_base, self._target
+        yield coded
+
+    def rest(self) -> Iterator[AnyPacket]:
+        return iter(())
+
+
+ASS_HEADER = (
+    b"[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\nFormat: Name, Fontname, Fontsize\n"
+    b"Style: Default,Arial,16\n\n[Events]\nFormat: Layer, Start, End, Style, Text\n"
+)
+"""For text whose decoder brings no styles."""
+
+
+def copy_tags(source: Stream, target: Stream) -> None:
+    """Title, language and the like, and what a stream is for."""
+    target.metadata.update(source.metadata)
+    target.disposition = source.disposition

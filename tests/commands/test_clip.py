@@ -1,0 +1,274 @@
+"""What is kept of a clip that is deblurred, on clips that are hard to keep."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from blurdm_cli.commands import clip as module
+from blurdm_cli.commands.clip import Result, deblur_clip
+from blurdm_cli.commands.videos import Audio, VideoOptions
+from blurdm_cli.media.video import open_clip
+from tests.clips import (
+    CHAPTERS,
+    CONSTANT,
+    TEXTS,
+    VARIABLE,
+    fake_deblurrer,
+    make_clip,
+    packets,
+    seconds,
+    shown,
+)
+
+TURNED = (0, -65536, 0, 65536, 0, 0, 0, 0, 1 << 30)
+"""A phone held upright."""
+
+
+TAGS = {"title": "Ärger", "comment": "mine"}
+
+
+@pytest.fixture(autouse=True)
+def _short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SECONDS", Fraction(1, 5))  # five frames
+
+
+def deblurred(source: Path, target: Path, gain: float = 0.0, **options: Any) -> Result:
+    wanted = VideoOptions(**{"all_frames": True, **options})
+    return deblur_clip(source, target, fake_deblurrer(gain), wanted, settings="")
+
+
+@pytest.mark.parametrize("times", [CONSTANT, VARIABLE, (0,), (3, 4, 6, 7, 9, 10)])
+@pytest.mark.parametrize("ending", ["mp4", "mkv", "mov", "ts", "webm"])
+def test_every_frame_is_there_at_its_time(
+    tmp_path: Path, ending: str, times: Sequence[int]
+) -> None:
+    codec, options = ("libvpx-vp9", {}) if ending == "webm" else ("libx264", {"bf": "2"})
+    source = make_clip(tmp_path / f"a.{ending}", codec=codec, times=times, options=options)
+    target = tmp_path / f"b.{ending}"
+
+    result = deblurred(source, target)
+
+    assert seconds(target) == seconds(source)
+    assert result.frames == len(times)
+    assert (result.notes, result.loss) == ((), None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [source.name, target.name]
+
+
+@pytest.mark.parametrize(
+    ("ending", "codec", "pix_fmt", "family"),
+    [
+        ("mp4", "libx264", "yuv420p", "h264"),
+        ("mp4", "libx264", "yuv444p10le", "h264"),
+        ("mp4", "libx265", "yuv420p10le", "hevc"),
+        ("mp4", "libsvtav1", "yuv420p10le", "av1"),
+        ("webm", "libvpx-vp9", "yuv444p", "vp9"),
+        ("mov", "prores_ks", "yuv422p10le", "prores"),
+        ("mkv", "ffv1", "yuv422p12le", "ffv1"),
+        ("avi", "libx264", "yuv420p", "h264"),
+    ],
+)
+def test_codec_depth_and_subsampling_stay(
+    tmp_path: Path, ending: str, codec: str, pix_fmt: str, family: str
+) -> None:
+    quiet = {"x265-params": "log-level=none"} if codec == "libx265" else {}
+    source = make_clip(tmp_path / f"a.{ending}", codec=codec, pix_fmt=pix_fmt, options=quiet)
+    target = tmp_path / f"b.{ending}"
+
+    result = deblurred(source, target)
+
+    with av.open(str(target)) as made, av.open(str(source)) as given:
+        assert made.streams.video[0].codec_context.codec.canonical_name == family
+        assert made.streams.video[0].profile == given.streams.video[0].profile
+    assert [frame.format.name for frame in shown(target)] == [shown(source)[0].format.name] * 12
+    assert result.notes == ()
+
+
+@pytest.mark.parametrize("size", [(47, 63), (48, 63), (1, 1), (50, 18)])
+@pytest.mark.parametrize(
+    ("ending", "codec", "pix_fmt"),
+    [("mkv", "ffv1", "yuv420p"), ("webm", "libvpx-vp9", "yuv420p"), ("mp4", "libx264", "yuv444p")],
+)
+def test_any_size_stays(
+    tmp_path: Path, ending: str, codec: str, pix_fmt: str, size: tuple[int, int]
+) -> None:
+    source = make_clip(tmp_path / f"a.{ending}", codec=codec, pix_fmt=pix_fmt, size=size)
+    target = tmp_path / f"b.{ending}"
+    deblurred(source, target)
+    assert {(frame.height, frame.width) for frame in shown(target)} == {size}
+
+
+def test_an_odd_size_that_a_codec_does_not_take_subsampled_is_kept_without(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", codec="ffv1", size=(47, 63))
+    result = deblurred(source, tmp_path / "b.mp4", codec="h264")
+    assert {(f.height, f.width, f.format.name) for f in shown(tmp_path / "b.mp4")} == {
+        (47, 63, "yuv444p")
+    }
+    assert "odd sizes" in result.notes[0]
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv", "mov"])
+def test_rotation_pixel_shape_and_colour_tags_stay(tmp_path: Path, ending: str) -> None:
+    hlg = (1, 9, 9, 18)
+    source = make_clip(
+        tmp_path / f"a.{ending}",
+        codec="libx265",
+        pix_fmt="yuv420p10le",
+        colour=hlg,
+        aspect=Fraction(4, 3),
+        matrix=TURNED,
+        options={"x265-params": "log-level=none"},
+    )
+    target = tmp_path / f"b.{ending}"
+
+    deblurred(source, target)
+
+    frame = shown(target)[0]
+    tags = (frame.color_range, frame.colorspace, frame.color_primaries, frame.color_trc)
+    assert tags == hlg
+    assert np.frombuffer(frame.side_data["DISPLAYMATRIX"], np.int32).tolist() == list(TURNED)
+    with av.open(str(target)) as made:
+        assert made.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
+
+
+def test_how_bright_a_clip_was_mastered_stays(tmp_path: Path) -> None:
+    display = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
+    source = make_clip(
+        tmp_path / "a.mp4",
+        codec="libx265",
+        pix_fmt="yuv420p10le",
+        colour=(1, 9, 9, 16),
+        options={"x265-params": f"log-level=none:master-display={display}:max-cll=1000,400"},
+    )
+    deblurred(source, tmp_path / "b.mp4")
+    given, made = (open_clip(tmp_path / name).hdr for name in ("a.mp4", "b.mp4"))
+    assert given.keys() == {"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL"}
+    assert made == given
+
+
+def test_avi_which_has_no_timestamps_keeps_the_order(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.avi", options={"bf": "2"})
+    deblurred(source, tmp_path / "b.avi", codec="ffv1")
+    deblurred(source, tmp_path / "c.avi")
+    times = seconds(tmp_path / "c.avi")
+    assert {later - earlier for earlier, later in pairwise(times)} == {Fraction(1, 25)}
+    given = make_clip(tmp_path / "d.mp4", options={"bf": "2"})
+    for one, other in zip(shown(tmp_path / "b.avi"), shown(given), strict=True):
+        np.testing.assert_array_equal(one.to_ndarray(), other.to_ndarray())
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv", "mov"])
+def test_sound_subtitles_chapters_and_tags_stay(tmp_path: Path, ending: str) -> None:
+    source = make_clip(
+        tmp_path / f"a.{ending}",
+        audio=("aac", "flac" if ending == "mkv" else "aac"),
+        audio_begin=0.2,
+        subtitles=True,
+        chapters=True,
+        tags=TAGS,
+    )
+    target = tmp_path / f"b.{ending}"
+
+    result = deblurred(source, target)
+
+    assert result.notes == ()
+    for kind, number in (("audio", 0), ("audio", 1), ("subtitle", 0)):
+        assert packets(target, kind, number) == packets(source, kind, number)
+    with av.open(str(target)) as made, av.open(str(source)) as given:
+        assert [s.type for s in made.streams] == [s.type for s in given.streams]
+        assert [s.language for s in made.streams] == [s.language for s in given.streams]
+        assert [s.disposition for s in made.streams] == [s.disposition for s in given.streams]
+        for key in given.metadata.keys() - {"encoder", "ENCODER"}:
+            assert made.metadata[key] == given.metadata[key]
+        assert set(TAGS.values()) <= set(made.metadata.values())
+        kept = [(c["start"] * c["time_base"], c["metadata"]) for c in made.chapters()]
+    assert kept == [(c["start"] * c["time_base"], c["metadata"]) for c in CHAPTERS]
+    assert seconds(target) == seconds(source)
+
+
+def test_what_a_container_does_not_take_is_written_in_another_codec_and_said(
+    tmp_path: Path,
+) -> None:
+    source = make_clip(tmp_path / "a.mkv", audio=("flac", "aac"), subtitles=True)
+    target = tmp_path / "b.webm"
+
+    result = deblurred(source, target)
+
+    with av.open(str(target)) as made:
+        names = [stream.codec_context.codec.canonical_name for stream in made.streams]
+        sound = sum(frame.samples for frame in made.decode(audio=0))
+    assert names == ["vp9", "opus", "opus", "webvtt"]
+    assert sound == pytest.approx(24 * 1024 * 4.5, rel=0.2)  # FLAC's frames are longer
+    assert [text.decode() for _, text in packets(target, "subtitle")] == [t for _, t in TEXTS]
+    assert len(result.notes) == 4
+    assert all("webm" in note for note in result.notes)
+
+
+def test_subtitles_become_those_of_mp4_and_back(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", subtitles=True)
+    deblurred(source, tmp_path / "b.mp4")
+    deblurred(tmp_path / "b.mp4", tmp_path / "c.mkv")
+    found = [
+        (time, text.decode().strip()) for time, text in packets(tmp_path / "c.mkv", "subtitle")
+    ]
+    assert found == [(Fraction(begin, 1000), text) for begin, text in TEXTS]
+
+
+def test_sound_can_be_left_out(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", audio=("aac",))
+    deblurred(source, tmp_path / "b.mp4", audio=Audio.none)
+    with av.open(str(tmp_path / "b.mp4")) as made:
+        assert [stream.type for stream in made.streams] == ["video"]
+
+
+@pytest.mark.parametrize(
+    ("colour", "size", "pix_fmt"),
+    [
+        ((1, 1, 1, 1), (48, 64), "yuv420p"),
+        ((2, 1, 1, 1), (48, 64), "yuv420p"),
+        ((1, 6, 6, 6), (48, 64), "yuv420p"),
+        ((1, 9, 9, 18), (48, 64), "yuv420p10le"),
+        ((0, 2, 2, 2), (48, 64), "yuv420p"),
+        ((0, 2, 2, 2), (720, 16), "yuv444p"),
+    ],
+)
+def test_pure_green_comes_back(
+    tmp_path: Path, colour: tuple[int, int, int, int], size: tuple[int, int], pix_fmt: str
+) -> None:
+    from blurdm_cli.media.yuv import to_rgb
+
+    green = np.zeros((*size, 3), np.float32)
+    green[..., 1] = 1
+    source = make_clip(
+        tmp_path / "a.mp4", frames=[green] * 12, colour=colour, size=size, pix_fmt=pix_fmt
+    )
+    deblurred(source, tmp_path / "b.mp4")
+    before, after = (to_rgb(shown(path)[6]) for path in (source, tmp_path / "b.mp4"))
+    assert np.abs(after - before).max() * 255 <= 2
+    if colour[0]:
+        assert np.abs(after - green).max() * 255 <= 2
+
+
+def test_what_the_model_makes_of_a_frame_is_written_into_it(tmp_path: Path) -> None:
+    from blurdm_cli.media.yuv import to_rgb
+
+    source = make_clip(tmp_path / "a.mkv", codec="ffv1", pix_fmt="yuv444p10le")
+    deblurred(source, tmp_path / "b.mkv", gain=0.25)
+    for before, after in zip(shown(source), shown(tmp_path / "b.mkv"), strict=True):
+        expected = to_rgb(before) * 0.75 + 0.25
+        assert np.abs(to_rgb(after) - expected).max() < 0.004
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p10le", "bgr0", "yuva444p", "gray"])
+def test_a_frame_that_is_not_changed_keeps_every_value(tmp_path: Path, pix_fmt: str) -> None:
+    source = make_clip(tmp_path / "a.mkv", codec="ffv1", pix_fmt=pix_fmt)
+    deblurred(source, tmp_path / "b.mkv")
+    for before, after in zip(shown(source), shown(tmp_path / "b.mkv"), strict=True):
+        assert before.format.name == after.format.name
+        for plane, kept in zip(before.planes, after.planes, strict=True):
+            assert bytes(plane) == bytes(kept)

@@ -1,0 +1,54 @@
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from blurdm_cli.media import video
+from blurdm_cli.media.video import Losses, open_clip, read_frames
+from tests.clips import make_clip
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv", "mov", "ts", "avi"])
+@pytest.mark.parametrize("start", [0, 1, 17, 30, 47])
+def test_frames_from_some_time_on_are_those_of_the_whole_clip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, start: int
+) -> None:
+    monkeypatch.setattr(video, "RUN_UP", Fraction(1, 25))
+    options = {"g": "10", "bf": "3", "x264-params": "open-gop=1"}
+    clip = open_clip(make_clip(tmp_path / f"a.{ending}", times=range(48), options=options))
+    whole = list(read_frames(clip, Losses()))
+
+    part = list(read_frames(clip, Losses(), start=Fraction(start, 25)))
+
+    assert [frame.pts for frame in part] == [frame.pts for frame in whole[start:]]
+    for frame, expected in zip(part, whole[start:], strict=True):
+        np.testing.assert_array_equal(frame.to_ndarray(), expected.to_ndarray())
+
+
+@pytest.mark.parametrize("ending", ["avi", "h264"])
+def test_without_timestamps_frames_are_numbered(tmp_path: Path, ending: str) -> None:
+    clip = open_clip(make_clip(tmp_path / f"a.{ending}", options={"bf": "3"}))
+    frames = list(read_frames(clip, Losses()))
+    assert clip.time_base == Fraction(1, 25)
+    assert [frame.pts for frame in frames] == list(range(12))
+
+
+def test_headers_and_first_frame_tell_of_the_clip(tmp_path: Path) -> None:
+    clip = open_clip(make_clip(tmp_path / "a.mp4", pix_fmt="yuv422p10le", size=(50, 70)))
+    assert (clip.height, clip.width, clip.codec, clip.pix_fmt) == (50, 70, "h264", "yuv422p10le")
+    assert (clip.rate, clip.frames, clip.begin) == (25, 12, 0)
+    assert clip.end == Fraction(12, 25)
+    assert not clip.interlaced
+
+
+def test_interlaced_pictures_are_seen(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", options={"x264-params": "interlaced=1:tff=1"})
+    assert open_clip(source).interlaced
+
+
+def test_a_whole_file_has_no_losses(tmp_path: Path) -> None:
+    for ending in ("mp4", "mkv", "mov", "ts", "avi"):
+        source = make_clip(tmp_path / f"a.{ending}", chapters=ending != "avi")
+        clip, losses = open_clip(source), Losses()
+        assert losses.told(clip, len(list(read_frames(clip, losses)))) is None
