@@ -89,7 +89,7 @@ def deblur_batch(
 ) -> int:
     """Deblur all files of a run, and tell of each; returns the exit code."""
     from blurdm_cli.commands.places import Places
-    from blurdm_cli.media.image import is_video
+    from blurdm_cli.media.kinds import VIDEO, kind_of_file
 
     begin = time.monotonic()
     outcomes: list[Outcome] = []
@@ -117,7 +117,7 @@ def deblur_batch(
                 in_place=batch.naming.in_place,
                 resume=batch.resume,
             )
-            moving = [job for job in jobs if is_video(job.input)]
+            moving = [job for job in jobs if kind_of_file(job.input) == VIDEO]
             still = [job for job in jobs if job not in moving]
             if still:
                 PhotoRun(deblurrer, photos, places, journals, tell)(still)
@@ -194,13 +194,12 @@ def _check_pipes(batch: Batch, writes: bool) -> None:
 def _spooled(folder: Path) -> Path:
     """All that comes from stdin, in a file."""
     from blurdm_cli.media.files import SUFFIX_OF
-    from blurdm_cli.media.pixels import kind_of
+    from blurdm_cli.media.kinds import kind_of_file
 
     path = folder / "stdin"
     with path.open("wb") as file:
         shutil.copyfileobj(sys.stdin.buffer, file)
-    with path.open("rb") as file:
-        suffix = SUFFIX_OF.get(kind_of(file.read(4096)), "")
+    suffix = SUFFIX_OF.get(kind_of_file(path) or "", "")
     return path.rename(path.with_suffix(suffix))
 
 

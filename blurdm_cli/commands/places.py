@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blurdm_cli.errors import OutputError
-from blurdm_cli.media.files import original_of
+from blurdm_cli.media.files import INSTEAD, original_of
 from blurdm_cli.media.naming import numbered, plain, settle
 
 if TYPE_CHECKING:
@@ -92,6 +92,11 @@ class Places:
 
     def _find_in_place(self, job: Job) -> Place:
         kept = original_of(job.output)
+        if job.output.suffix.lower() in INSTEAD:
+            raise OutputError(
+                f"{job.input} is of a format that is not written, so not in place",
+                hint="Leave out --in-place, and choose a --format",
+            )
         if not kept.exists():
             return Place(job.output, job.output, kept)
         if self._is_done(job, kept, job.output):

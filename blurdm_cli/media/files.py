@@ -22,7 +22,19 @@ FORMATS = {
 }
 """The formats that are written, by suffix."""
 
-PHOTO_SUFFIXES = frozenset(FORMATS) | {".bmp", ".gif"}
+HEIC_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
+RAW_SUFFIXES = frozenset(
+    {".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"}
+)
+
+INSTEAD = (
+    dict.fromkeys((".bmp", ".gif"), ".png")
+    | dict.fromkeys(HEIC_SUFFIXES, ".png")
+    | dict.fromkeys(RAW_SUFFIXES | {".raw"}, ".tif")
+)
+"""Suffixes of what is read but not written, and those of the results."""
+
+PHOTO_SUFFIXES = frozenset(FORMATS) | frozenset(INSTEAD)
 """Suffixes, in lower case, of what is taken for a photo in a folder."""
 
 VIDEO_SUFFIXES = frozenset(
@@ -31,12 +43,9 @@ VIDEO_SUFFIXES = frozenset(
 """Suffixes, in lower case, of what is taken for a video in a folder."""
 
 SUFFIX_OF = {"jpeg": ".jpg", "tiff": ".tif"} | {
-    kind: f".{kind}" for kind in ("png", "webp", "avif", "bmp", "gif")
+    kind: f".{kind}" for kind in ("png", "webp", "avif", "bmp", "gif", "heic", "raw")
 }
 """The usual suffix of each kind of photo."""
-
-INSTEAD = dict.fromkeys((".bmp", ".gif"), ".png")
-"""Suffixes of what is read but not written, and those of the results."""
 
 
 def format_of(name: str) -> str:
