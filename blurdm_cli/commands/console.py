@@ -1,6 +1,7 @@
 """What the user sees: talk and progress on stderr, data on stdout."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,7 +27,11 @@ def hold_progress(what: str) -> Iterator[Callable[[float, str], None]]:
         TextColumn("{task.fields[note]}"),
     )
     shown = console.is_terminal and not console.quiet
-    with Progress(*columns, console=console, disable=not shown, transient=True) as progress:
+    # What is printed on stdout meanwhile goes above the bar; into a file it goes as it is.
+    both = sys.stdout.isatty()
+    with Progress(
+        *columns, console=console, disable=not shown, transient=True, redirect_stdout=both
+    ) as progress:
         task = progress.add_task(escape(what), total=1.0, note="")
         yield lambda done, note: progress.update(task, completed=done, note=escape(note))
 

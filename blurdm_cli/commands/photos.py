@@ -177,6 +177,9 @@ class PhotoRun:
         return replace(work, restored=restored, seconds=work.seconds + time.monotonic() - begin)
 
     def _write(self, work: Work | Outcome) -> Outcome:
+        from blurdm_cli.media.comparison import side_by_side
+        from blurdm_cli.media.image import write_photo
+
         if isinstance(work, Outcome):
             return work
         begin = time.monotonic()
@@ -187,7 +190,8 @@ class PhotoRun:
         try:
             notes = self._write_journalled(work, result, target)
             if self._options.compare:
-                _write_comparison(photo, result, target)
+                both = target.with_name(f"{target.stem}.compare{target.suffix}")
+                write_photo(side_by_side(photo, result), both)
         except BlurdmError as error:
             return failed(work.job.input, error)
         height, width = photo.pixels.shape[:2]
@@ -244,16 +248,3 @@ def _hardly_changed(photo: Photo, result: Photo) -> bool:
     before, after = (p.pixels[::4, ::4].astype(np.float32) for p in (photo, result))
     change = float(np.abs(after - before).mean() / white)
     return change < HARDLY and blur_score(photo.pixels) > BLURRED
-
-
-def _write_comparison(photo: Photo, result: Photo, target: Path) -> None:
-    """Write before and after as one picture: side by side, or one above the other if wide."""
-    import numpy as np
-
-    from blurdm_cli.media.image import write_photo
-
-    height, width = photo.pixels.shape[:2]
-    axis = 0 if width > 2 * height else 1
-    alpha = None if photo.alpha is None else np.concatenate([photo.alpha, result.alpha], axis)
-    both = replace(result, pixels=np.concatenate([photo.pixels, result.pixels], axis), alpha=alpha)
-    write_photo(both, target.with_name(f"{target.stem}.compare{target.suffix}"))
