@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blurdm_cli import __version__
-from blurdm_cli.commands.console import print_line, say
+from blurdm_cli.commands.console import print_line, say, write_data
 from blurdm_cli.commands.outcome import Outcome, announce, as_json, exit_code, summarise
 from blurdm_cli.commands.photos import PhotoOptions, PhotoRun
 from blurdm_cli.commands.videos import VideoOptions, deblur_video
-from blurdm_cli.errors import InputError, UsageError
+from blurdm_cli.errors import InputError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from blurdm_cli.engine.deblur import Deblurrer, Guard
@@ -119,11 +119,16 @@ def deblur_batch(
             )
             moving = [job for job in jobs if kind_of_file(job.input) == VIDEO]
             still = [job for job in jobs if job not in moving]
-            if still:
-                PhotoRun(deblurrer, photos, places, journals, tell)(still)
-            for job in moving:
-                if not (batch.fail_fast and exit_code(outcomes)):
-                    tell(deblur_video(job, deblurrer, videos))
+            try:
+                if still:
+                    PhotoRun(deblurrer, photos, places, journals, tell)(still)
+                for job in moving:
+                    if not (batch.fail_fast and exit_code(outcomes)):
+                        tell(deblur_video(job, deblurrer, videos))
+            except KeyboardInterrupt:
+                count = f"interrupted with {len(outcomes)} of {len(jobs)} files seen to"
+                say(f"{count}; what was done is whole, and the same command goes on")
+                raise
     summarise(outcomes, time.monotonic() - begin)
     return exit_code(outcomes)
 
@@ -139,7 +144,10 @@ def _plan(batch: Batch) -> list[Job]:
     jobs = plan_outputs(found, output, batch.naming)
     if not jobs:
         names = ", ".join(map(str, batch.inputs))
-        raise InputError(f"There is no photo in {names}", hint="JPEG, PNG, WebP, TIFF or AVIF")
+        raise InputError(
+            f"There is no photo in {names}",
+            hint="JPEG, PNG, WebP, TIFF, AVIF, BMP, GIF, HEIC and RAW are read",
+        )
     return jobs
 
 
@@ -177,9 +185,7 @@ def _piped(batch: Batch) -> Iterator[tuple[Batch, Callable[[Outcome], Outcome]]]
 
         yield batch, shown
         for path in filter(os.path.exists, results):
-            with open(path, "rb") as file:
-                shutil.copyfileobj(file, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
+            write_data(Path(path))
 
 
 def _check_pipes(batch: Batch, writes: bool) -> None:
@@ -187,6 +193,8 @@ def _check_pipes(batch: Batch, writes: bool) -> None:
         raise UsageError("stdin and stdout hold one photo", hint="Name one input")
     if batch.naming.in_place:
         raise UsageError("stdin and stdout have no place", hint="Leave out --in-place")
+    if writes and sys.stdout is None:
+        raise OutputError("stdout is closed", hint="Name a file with --output")
     if writes and batch.json_lines:
         raise UsageError("--json and a photo both want stdout", hint="Name a file with --output")
 
@@ -196,6 +204,8 @@ def _spooled(folder: Path) -> Path:
     from blurdm_cli.media.files import SUFFIX_OF
     from blurdm_cli.media.kinds import kind_of_file
 
+    if sys.stdin is None:
+        raise InputError("stdin is closed", hint="Name a file, or pipe one in")
     path = folder / "stdin"
     with path.open("wb") as file:
         shutil.copyfileobj(sys.stdin.buffer, file)

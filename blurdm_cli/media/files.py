@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
 
-from blurdm_cli.errors import InputError, OutputError, UsageError
+from blurdm_cli.errors import DiskFull, InputError, OutputError, UsageError
 
 FORMATS = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "jpeg"),
@@ -132,7 +132,8 @@ def output_error(path: Path, error: OSError) -> OutputError:
     reason = error.strerror or type(error).__name__
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         hint = "Free some space, or write to another disk with --output"
-    elif error.errno == errno.EISDIR:
+        return DiskFull(f"{path} cannot be written: {reason}", hint=hint)
+    if error.errno == errno.EISDIR:
         return OutputError(f"{path} is a folder, not a file", hint="Give --output another name")
     elif error.errno == errno.ENAMETOOLONG:
         hint = "Choose a shorter name with --output"
