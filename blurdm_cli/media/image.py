@@ -21,7 +21,7 @@ from PIL import Image
 from blurdm_cli.errors import DecodeError, OutputError, UsageError
 from blurdm_cli.media import metadata as md
 from blurdm_cli.media import pixels as px
-from blurdm_cli.media.developed import DEVELOPED, is_raw
+from blurdm_cli.media.developed import PACKAGES, decode_apart, is_raw
 from blurdm_cli.media.encode import LARGEST_SIDE, Coding, Quality, encode, read_coding, that_fits
 from blurdm_cli.media.files import FORMATS, INSTEAD, atomic_output, format_of, no_input
 from blurdm_cli.media.kinds import HEAD, PHOTOS, RAW, kind_of
@@ -148,8 +148,8 @@ def _decode(kind: str, data: bytes) -> Photo:
         return _decode(RAW, data)
     elif kind == "tiff":
         planes, metadata, notes = _decode_tiff(data)
-    elif kind in DEVELOPED:
-        planes, metadata, notes = DEVELOPED[kind](data)
+    elif kind in PACKAGES:
+        planes, metadata, notes = decode_apart(kind, data)
     else:
         image = px.OPENERS[kind](BytesIO(data))
         planes, notes = px.decode_pillow(image)
