@@ -4,6 +4,7 @@ BlurdmError
 ├── InputError           the photo, video or folder that was asked for cannot be used
 │   └── DecodeError      … because its bytes cannot be read as pixels
 ├── OutputError          the result cannot be written where it was asked for
+│   └── DiskFull         … because there is no space left: no other result can be, either
 ├── UsageError           the options contradict each other or the input
 ├── ModelError           the model is unknown, incomplete, damaged or from another version
 ├── TrainingError        a training run cannot start or cannot go on
@@ -47,6 +48,10 @@ class OutputError(BlurdmError):
     """The result cannot be written where it was asked for."""
 
     exit_code = 5
+
+
+class DiskFull(OutputError):
+    """There is no space left for the result."""
 
 
 class ModelError(BlurdmError):

@@ -9,16 +9,20 @@ import typer
 from blurdm_cli import __version__
 from blurdm_cli.commands import export, models
 from blurdm_cli.commands.bench import bench
+from blurdm_cli.commands.compare import compare
 from blurdm_cli.commands.console import print_data, report
 from blurdm_cli.commands.deblur import deblur
 from blurdm_cli.commands.doctor import doctor
 from blurdm_cli.commands.evaluate import evaluate
+from blurdm_cli.commands.score import score
 from blurdm_cli.commands.synth import synth
 from blurdm_cli.commands.train import train
 from blurdm_cli.errors import BlurdmError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.command()(deblur)
+app.command()(compare)
+app.command()(score)
 app.add_typer(models.app, name="models")
 app.command()(train)
 app.command("eval")(evaluate)

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blurdm_cli import __version__
-from blurdm_cli.commands.console import print_line, say
+from blurdm_cli.commands.console import print_line, say, write_data
 from blurdm_cli.commands.outcome import Outcome, announce, as_json, exit_code, summarise
 from blurdm_cli.commands.photos import PhotoOptions, PhotoRun
 from blurdm_cli.commands.videos import VideoOptions, VideoRun, named_one_by_one, pictures_job
-from blurdm_cli.errors import InputError, UsageError
+from blurdm_cli.errors import InputError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from blurdm_cli.commands.places import Places
@@ -106,28 +106,37 @@ def deblur_batch(
             if batch.json_lines:
                 print_line(as_json(outcome, facts))
 
+        def given_up() -> bool:
+            return batch.fail_fast and exit_code(outcomes) != 0
+
         settings = _settings(computing, deblurrer, photos)
         with _journals(jobs, settings, batch.dry_run) as journals:
             moving = [job for job in jobs if _is_moving(job)]
             still = [job for job in jobs if job not in moving]
-            if still:
-                PhotoRun(deblurrer, photos, _places(batch, jobs, journals), journals, tell)(still)
-            if moving and not (batch.fail_fast and exit_code(outcomes)):
-                settings = _settings(computing, deblurrer, videos)
-                journals = {home: journal.under(settings) for home, journal in journals.items()}
-                places = _places(batch, jobs, journals)
-                VideoRun(deblurrer, videos, places, journals, settings, tell)(moving)
+            try:
+                if still:
+                    places = _places(batch, jobs, journals)
+                    PhotoRun(deblurrer, photos, places, journals, tell)(still)
+                if moving and not given_up():
+                    settings = _settings(computing, deblurrer, videos)
+                    journals = {home: journal.under(settings) for home, journal in journals.items()}
+                    places = _places(batch, jobs, journals)
+                    VideoRun(deblurrer, videos, places, journals, settings, tell)(moving)
+            except KeyboardInterrupt:
+                count = f"interrupted with {len(outcomes)} of {len(jobs)} files seen to"
+                say(f"{count}; what was done is whole, and the same command goes on")
+                raise
     summarise(outcomes, time.monotonic() - begin)
     return exit_code(outcomes)
 
 
 def _is_moving(job: Job) -> bool:
     """Whether a job is one of videos: its input is, or it is numbered pictures for one."""
-    from blurdm_cli.media.image import is_video
+    from blurdm_cli.media.kinds import VIDEO, kind_of_file
     from blurdm_cli.media.sequence import is_sequence
 
     if job.input.is_file():
-        return is_video(job.input)
+        return kind_of_file(job.input) == VIDEO
     return job.input.is_dir() or is_sequence(job.input)
 
 
@@ -154,7 +163,7 @@ def _plan(batch: Batch) -> list[Job]:
         names = ", ".join(map(str, batch.inputs))
         raise InputError(
             f"There is no photo or video in {names}",
-            hint="JPEG, PNG, WebP, TIFF or AVIF; MP4, MOV, MKV, WebM, AVI and others",
+            hint="JPEG, PNG, WebP, TIFF, AVIF, BMP, GIF, HEIC and RAW are read, and videos",
         )
     return jobs
 
@@ -193,9 +202,7 @@ def _piped(batch: Batch) -> Iterator[tuple[Batch, Callable[[Outcome], Outcome]]]
 
         yield batch, shown
         for path in filter(os.path.exists, results):
-            with open(path, "rb") as file:
-                shutil.copyfileobj(file, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
+            write_data(Path(path))
 
 
 def _check_pipes(batch: Batch, writes: bool) -> None:
@@ -203,6 +210,8 @@ def _check_pipes(batch: Batch, writes: bool) -> None:
         raise UsageError("stdin and stdout hold one photo", hint="Name one input")
     if batch.naming.in_place:
         raise UsageError("stdin and stdout have no place", hint="Leave out --in-place")
+    if writes and sys.stdout is None:
+        raise OutputError("stdout is closed", hint="Name a file with --output")
     if writes and batch.json_lines:
         raise UsageError("--json and a photo both want stdout", hint="Name a file with --output")
 
@@ -210,13 +219,14 @@ def _check_pipes(batch: Batch, writes: bool) -> None:
 def _spooled(folder: Path) -> Path:
     """All that comes from stdin, in a file."""
     from blurdm_cli.media.files import SUFFIX_OF
-    from blurdm_cli.media.pixels import kind_of
+    from blurdm_cli.media.kinds import kind_of_file
 
+    if sys.stdin is None:
+        raise InputError("stdin is closed", hint="Name a file, or pipe one in")
     path = folder / "stdin"
     with path.open("wb") as file:
         shutil.copyfileobj(sys.stdin.buffer, file)
-    with path.open("rb") as file:
-        suffix = SUFFIX_OF.get(kind_of(file.read(4096)), "")
+    suffix = SUFFIX_OF.get(kind_of_file(path) or "", "")
     return path.rename(path.with_suffix(suffix))
 
 

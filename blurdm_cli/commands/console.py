@@ -1,17 +1,31 @@
 """What the user sees: talk and progress on stderr, data on stdout."""
 
 import json
+import os
+import shutil
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TextIO
 
 from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from blurdm_cli.errors import BlurdmError
 
-console = Console(stderr=True, highlight=False)
+
+class _Talk(Console):
+    """What is said on stderr. Nobody needs to listen: the work goes on."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        _leave(sys.stderr)
+
+
+console = _Talk(stderr=True, highlight=False)
 _data = Console(highlight=False, markup=False, emoji=False)
 
 
@@ -23,10 +37,14 @@ def hold_progress(what: str) -> Iterator[Callable[[float, str], None]]:
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
     )
     shown = console.is_terminal and not console.quiet
-    with Progress(*columns, console=console, disable=not shown, transient=True) as progress:
+    # What is printed on stdout meanwhile goes above the bar; into a file it goes as it is.
+    both = sys.stdout is not None and sys.stdout.isatty()
+    with Progress(
+        *columns, console=console, disable=not shown, transient=True, redirect_stdout=both
+    ) as progress:
         task = progress.add_task(escape(what), total=1.0, note="")
         yield lambda done, note: progress.update(task, completed=done, note=escape(note))
 
@@ -42,8 +60,32 @@ def print_json(data: Any) -> None:
 
 
 def print_line(line: str) -> None:
-    """Print one line of data on stdout at once, whoever reads it."""
-    print(line, flush=True)
+    """Print one line of data on stdout at once."""
+    with _wanted_data():
+        print(line, flush=True)
+
+
+def write_data(path: Path) -> None:
+    """Write a file to stdout."""
+    with _wanted_data(), path.open("rb") as file:
+        shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _wanted_data() -> Iterator[None]:
+    """End the command, as an interruption does, where nobody reads its data any more."""
+    try:
+        yield
+    except BrokenPipeError:
+        _leave(sys.stdout)
+        raise KeyboardInterrupt from None
+
+
+def _leave(stream: TextIO) -> None:
+    """Have all that is still to be written to a closed stream written to nowhere."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def be_quiet() -> None:

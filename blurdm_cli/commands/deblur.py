@@ -10,11 +10,12 @@ import typer
 from blurdm_cli.commands import videos
 from blurdm_cli.commands.batch import Batch, Computing, deblur_batch
 from blurdm_cli.commands.console import be_quiet
+from blurdm_cli.commands.options import INPUTS, Exclude, Include, Inputs, Recursive
 from blurdm_cli.commands.photos import PhotoOptions
 from blurdm_cli.errors import UsageError
 from blurdm_cli.media.naming import OnExists
 
-INPUTS, OUTPUT, MODEL, ENGINE, RUN = "Inputs", "Output", "Model", "Engine", "Run"
+OUTPUT, MODEL, ENGINE, RUN = "Output", "Model", "Engine", "Run"
 
 
 Format = Literal["keep", "jpg", "png", "webp", "tiff", "avif"]
@@ -23,35 +24,10 @@ Guard = Literal["on", "off", "strict"]
 
 
 def deblur(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="INPUT...",
-            help="Photos, videos, folders of them, patterns, @LIST.txt with one of these a"
-            " line, or -.",
-        ),
-    ],
-    recursive: Annotated[
-        bool, typer.Option(help="Take sub-folders too.", rich_help_panel=INPUTS)
-    ] = True,
-    include: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PATTERN",
-            help="Take only these of a folder's files, by name or path.",
-            show_default="all",
-            rich_help_panel=INPUTS,
-        ),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PATTERN",
-            help="Leave out these of a folder's files.",
-            show_default="none",
-            rich_help_panel=INPUTS,
-        ),
-    ] = None,
+    inputs: Inputs,
+    recursive: Recursive = True,
+    include: Include = None,
+    exclude: Exclude = None,
     only_blurry: Annotated[
         str | None,
         typer.Option(
@@ -248,9 +224,9 @@ def deblur(
         bool, typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel=RUN)
     ] = False,
 ) -> None:
-    """Deblur photos and videos.
+    """Deblur photos and videos; - reads a photo from stdin and writes it to stdout.
 
-    Unless told so, inputs are never changed; depth, metadata, sound and timing are kept.
+    Inputs are never changed unless --in-place says so; depth, metadata, sound and timing are kept.
     """
     if quiet:
         be_quiet()

@@ -13,6 +13,8 @@ SCHEMA = 1
 """Version of the JSON objects; docs/json.md describes them."""
 
 Status = Literal["done", "skipped", "planned", "failed"]
+Reason = Literal["", "done-before", "exists", "not-blurred"]
+"""Why a file was skipped."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Outcome:
     output: str | None
     status: Status
     kind: Literal["photo", "video"] = "photo"
+    reason: Reason = ""
     exit_code: int = 0
     seconds: float = 0.0
     """Spent on reading, restoring and writing it."""
@@ -59,7 +62,7 @@ def announce(outcome: Outcome) -> None:
         more = f"  {outcome.message}" if outcome.message else ""
         took = f"{width} x {height}  {outcome.seconds:.1f} s{more}"
         say(f"{outcome.input} -> {outcome.output}  {took}")
-    else:
+    elif outcome.reason != "done-before":  # of those there may be thousands
         say(f"{outcome.status}: {outcome.message}")
 
 
@@ -74,12 +77,15 @@ def summarise(outcomes: list[Outcome], seconds: float) -> None:
     if unchanged:
         photos = "photo" if unchanged == 1 else "photos"
         warn(f"{unchanged} {photos} hardly changed: the blur may not be motion blur")
-    if len(outcomes) > 1:
+    before = sum(outcome.reason == "done-before" for outcome in outcomes)
+    if len(outcomes) > 1 or before:
         counts = {status: 0 for status in ("done", "skipped", "planned", "failed")}
         for outcome in outcomes:
             counts[outcome.status] += 1
         parts = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-        say(f"{len(outcomes)} files: {parts}  {seconds:.1f} s")
+        parts += f" ({before} done before; --no-resume does them again)" if before else ""
+        files = "file" if len(outcomes) == 1 else "files"
+        say(f"{len(outcomes)} {files}: {parts}  {seconds:.1f} s")
 
 
 def exit_code(outcomes: Iterable[Outcome]) -> int:

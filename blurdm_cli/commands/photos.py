@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from blurdm_cli.commands.console import hold_progress
 from blurdm_cli.commands.outcome import Outcome, failed
-from blurdm_cli.errors import BlurdmError, InputError
+from blurdm_cli.errors import BlurdmError, DiskFull, InputError
 
 if TYPE_CHECKING:
     from blurdm_cli.commands.places import Place, Places
@@ -92,9 +92,10 @@ class PhotoRun:
         self._journals = journals
         self._tell = tell
         self._going: Future[Outcome] | None = None
+        self._full = False
 
     def __call__(self, jobs: Sequence[Job]) -> None:
-        """Deblur photo by photo; an error is told, and the others go on.
+        """Deblur photo by photo; an error is told, and the others go on, unless the disk is full.
 
         No more than three photos are in memory, and no other beside a large one.
         """
@@ -130,12 +131,12 @@ class PhotoRun:
                     coming = reader.submit(self._read, following)
 
     def _ends(self) -> bool:
-        """Wait for the photo that is written, and tell of it; the run may end if it failed."""
+        """Wait for the photo that is written, and tell of it; whether the run is to end."""
         if self._going is None:
             return False
         outcome, self._going = self._going.result(), None
         self._tell(outcome)
-        return outcome.status == "failed" and self._options.fail_fast
+        return self._full or (outcome.status == "failed" and self._options.fail_fast)
 
     def _read(self, job: Job) -> Work | Outcome:
         """Read a photo, if there is something to do for it."""
@@ -143,7 +144,8 @@ class PhotoRun:
         try:
             place = self._places.find(job)
             if place.target is None:
-                return Outcome(str(job.input), str(job.output), "skipped", message=place.why)
+                skipped = Outcome(str(job.input), str(job.output), "skipped")
+                return replace(skipped, reason=place.reason, message=place.why)
             if self._options.dry_run and self._options.only_blurry is None:
                 return _planned(job, place)
             work = self._open(job, place)
@@ -152,7 +154,8 @@ class PhotoRun:
         least = self._options.only_blurry
         if least is not None and work.blur is not None and work.blur <= least:
             why = f"{job.input} is sharp enough: its blur score is {work.blur:.2f}"
-            return Outcome(str(job.input), None, "skipped", message=why, blur=work.blur)
+            skipped = Outcome(str(job.input), None, "skipped", reason="not-blurred")
+            return replace(skipped, message=why, blur=work.blur)
         if self._options.dry_run:
             return replace(_planned(job, place), blur=work.blur)
         return replace(work, seconds=time.monotonic() - begin)
@@ -181,6 +184,9 @@ class PhotoRun:
         return replace(work, restored=restored, seconds=work.seconds + time.monotonic() - begin)
 
     def _write(self, work: Work | Outcome) -> Outcome:
+        from blurdm_cli.media.comparison import side_by_side
+        from blurdm_cli.media.image import write_photo
+
         if isinstance(work, Outcome):
             return work
         begin = time.monotonic()
@@ -191,19 +197,21 @@ class PhotoRun:
         try:
             notes = self._write_journalled(work, result, target)
             if self._options.compare:
-                _write_comparison(photo, result, target)
+                both = target.with_name(f"{target.stem}.compare{target.suffix}")
+                write_photo(side_by_side(photo, result), both)
         except BlurdmError as error:
+            self._full = isinstance(error, DiskFull)
             return failed(work.job.input, error)
         height, width = photo.pixels.shape[:2]
         return Outcome(
             str(work.job.input),
-            str(target),
+            str(work.job.input if self._options.in_place else target),
             "done",
             seconds=round(work.seconds + time.monotonic() - begin, 3),
             size=(height, width),
             blur=work.blur,
             guarded=restored.guarded,
-            hardly_changed=self._deblurrer.strength > 0 and _hardly_changed(photo, result),
+            hardly_changed=_hardly_changed(photo, result, self._deblurrer.strength),
             notes=(*photo.notes, *restored.notes, *notes),
         )
 
@@ -238,7 +246,7 @@ def _planned(job: Job, place: Place) -> Outcome:
     return Outcome(str(job.input), str(place.target), "planned", message=words)
 
 
-def _hardly_changed(photo: Photo, result: Photo) -> bool:
+def _hardly_changed(photo: Photo, result: Photo, strength: float) -> bool:
     """Whether a blurred photo came back nearly as it was; sharp ones may."""
     import numpy as np
 
@@ -247,17 +255,4 @@ def _hardly_changed(photo: Photo, result: Photo) -> bool:
     white = np.iinfo(photo.pixels.dtype).max
     before, after = (p.pixels[::4, ::4].astype(np.float32) for p in (photo, result))
     change = float(np.abs(after - before).mean() / white)
-    return change < HARDLY and blur_score(photo.pixels) > BLURRED
-
-
-def _write_comparison(photo: Photo, result: Photo, target: Path) -> None:
-    """Write before and after as one picture: side by side, or one above the other if wide."""
-    import numpy as np
-
-    from blurdm_cli.media.image import write_photo
-
-    height, width = photo.pixels.shape[:2]
-    axis = 0 if width > 2 * height else 1
-    alpha = None if photo.alpha is None else np.concatenate([photo.alpha, result.alpha], axis)
-    both = replace(result, pixels=np.concatenate([photo.pixels, result.pixels], axis), alpha=alpha)
-    write_photo(both, target.with_name(f"{target.stem}.compare{target.suffix}"))
+    return change < HARDLY * strength and blur_score(photo.pixels) > BLURRED

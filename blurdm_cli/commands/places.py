@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from blurdm_cli.commands.outcome import Reason
 from blurdm_cli.errors import OutputError
-from blurdm_cli.media.files import original_of
+from blurdm_cli.media.files import INSTEAD, original_of
 from blurdm_cli.media.naming import numbered, plain, settle
 
 if TYPE_CHECKING:
@@ -27,8 +28,10 @@ class Place:
     """None: nothing is to be done."""
     original: Path
     """What the journal calls the input: in place, the copy of it that is kept."""
+    reason: Reason = ""
+    """Why nothing is to be done."""
     why: str = ""
-    """Nothing is to be done, in words."""
+    """The same in words."""
 
 
 class Places:
@@ -69,14 +72,14 @@ class Places:
         source = job.input
         for target in self._candidates(job):
             if self._is_done(job, source, target):
-                return Place(source, None, source, f"{job.input} was done before")
+                return _done(job, source)
         if self._on_exists != "rename" and self._is_own(job, source):
             return Place(source, job.output, source)
         taken = self._planned - {plain(job.output)}
         settled = settle(job.output, self._on_exists, taken)
         if settled is None:
             why = f"{job.output} exists already; --on-exists overwrite replaces it"
-            return Place(source, None, source, why)
+            return Place(source, None, source, "exists", why)
         self._planned.add(plain(settled))
         return Place(source, settled, source)
 
@@ -92,10 +95,15 @@ class Places:
 
     def _find_in_place(self, job: Job) -> Place:
         kept = original_of(job.output)
+        if job.output.suffix.lower() in INSTEAD:
+            raise OutputError(
+                f"{job.input} is of a format that is not written, so not in place",
+                hint="Leave out --in-place, and choose a --format",
+            )
         if not kept.exists():
             return Place(job.output, job.output, kept)
         if self._is_done(job, kept, job.output):
-            return Place(kept, None, kept, f"{job.input} was done before")
+            return _done(job, kept)
         started = filecmp.cmp(kept, job.output, shallow=False)  # a killed run kept it, and no more
         if started or self._on_exists == "overwrite" or self._is_own(job, kept):
             return Place(kept, job.output, kept)
@@ -105,7 +113,9 @@ class Places:
                 hint="Try --on-exists overwrite or skip",
             )
         again = "--on-exists overwrite restores it again"
-        return Place(kept, None, kept, f"{job.input} was restored in place before; {again}")
+        return Place(
+            kept, None, kept, "exists", f"{job.input} was restored in place before; {again}"
+        )
 
     def _is_done(self, job: Job, original: Path, target: Path) -> bool:
         journal = self._journals.get(job.home)
@@ -114,3 +124,7 @@ class Places:
     def _is_own(self, job: Job, original: Path) -> bool:
         journal = self._journals.get(job.home)
         return bool(journal and journal.is_own(original, job.output))
+
+
+def _done(job: Job, original: Path) -> Place:
+    return Place(original, None, original, "done-before", f"{job.input} was done before")

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
 
-from blurdm_cli.errors import InputError, OutputError, UsageError
+from blurdm_cli.errors import DiskFull, InputError, OutputError, UsageError
 
 FORMATS = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "jpeg"),
@@ -22,7 +22,19 @@ FORMATS = {
 }
 """The formats that are written, by suffix."""
 
-PHOTO_SUFFIXES = frozenset(FORMATS) | {".bmp", ".gif"}
+HEIC_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
+RAW_SUFFIXES = frozenset(
+    {".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"}
+)
+
+INSTEAD = (
+    dict.fromkeys((".bmp", ".gif"), ".png")
+    | dict.fromkeys(HEIC_SUFFIXES, ".png")
+    | dict.fromkeys(RAW_SUFFIXES | {".raw"}, ".tif")
+)
+"""Suffixes of what is read but not written, and those of the results."""
+
+PHOTO_SUFFIXES = frozenset(FORMATS) | frozenset(INSTEAD)
 """Suffixes, in lower case, of what is taken for a photo in a folder."""
 
 VIDEO_SUFFIXES = frozenset(
@@ -31,12 +43,9 @@ VIDEO_SUFFIXES = frozenset(
 """Suffixes, in lower case, of what is taken for a video in a folder."""
 
 SUFFIX_OF = {"jpeg": ".jpg", "tiff": ".tif"} | {
-    kind: f".{kind}" for kind in ("png", "webp", "avif", "bmp", "gif")
+    kind: f".{kind}" for kind in ("png", "webp", "avif", "bmp", "gif", "heic", "raw")
 }
 """The usual suffix of each kind of photo."""
-
-INSTEAD = dict.fromkeys((".bmp", ".gif"), ".png")
-"""Suffixes of what is read but not written, and those of the results."""
 
 
 def format_of(name: str) -> str:
@@ -127,7 +136,8 @@ def output_error(path: Path, error: OSError) -> OutputError:
     reason = error.strerror or type(error).__name__
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         hint = "Free some space, or write to another disk with --output"
-    elif error.errno == errno.EISDIR:
+        return DiskFull(f"{path} cannot be written: {reason}", hint=hint)
+    if error.errno == errno.EISDIR:
         return OutputError(f"{path} is a folder, not a file", hint="Give --output another name")
     elif error.errno == errno.ENAMETOOLONG:
         hint = "Choose a shorter name with --output"

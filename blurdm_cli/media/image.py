@@ -21,8 +21,10 @@ from PIL import Image
 from blurdm_cli.errors import DecodeError, OutputError, UsageError
 from blurdm_cli.media import metadata as md
 from blurdm_cli.media import pixels as px
+from blurdm_cli.media.developed import PACKAGES, decode_apart, is_raw
 from blurdm_cli.media.encode import LARGEST_SIDE, Coding, Quality, encode, read_coding, that_fits
-from blurdm_cli.media.files import atomic_output, format_of, no_input
+from blurdm_cli.media.files import FORMATS, INSTEAD, atomic_output, format_of, no_input
+from blurdm_cli.media.kinds import HEAD, PHOTOS, RAW, kind_of
 from blurdm_cli.media.metadata import Metadata
 from blurdm_cli.media.pixels import Planes
 
@@ -91,7 +93,7 @@ def read_photo(source: Path | bytes) -> Photo:
     else:
         try:
             with source.open("rb") as file:
-                head = file.read(4096)  # of a video nobody wants all
+                head = file.read(HEAD)  # of a video nobody wants all
                 kind = _kind(head, name)
                 data = head + file.read()
         except OSError as error:
@@ -100,25 +102,16 @@ def read_photo(source: Path | bytes) -> Photo:
         return _decode(kind, data)
 
 
-def is_video(path: Path) -> bool:
-    """Whether a file's first bytes are a video's; not so where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return px.kind_of(file.read(4096)) == px.VIDEO
-    except OSError:
-        return False
-
-
 def _kind(head: bytes, name: str) -> str:
     """Tell the kind from a file's first bytes; it is one that is read."""
     if not head:
         raise DecodeError(f"{name} is empty", hint=COPY_AGAIN)
-    kind = px.kind_of(head)
-    if kind in px.OPENERS:
+    kind = kind_of(head)
+    if kind in PHOTOS:
         return kind
     if kind.endswith(" file"):
         raise DecodeError(f"{name} is {kind}, which cannot be read yet", hint=CONVERT)
-    known = ", ".join(kind.upper() for kind in px.OPENERS)
+    known = ", ".join(kind.upper() for kind in PHOTOS)
     raise DecodeError(f"{name} is {kind}, not a photo", hint=f"Photos are read from {known}")
 
 
@@ -132,6 +125,15 @@ def _damage_named(name: str) -> Iterator[None]:
         raise DecodeError(
             f"{name} claims to be too large a photo", hint=f"{px.LARGEST:,} pixels are the most"
         ) from error
+    except MemoryError as error:
+        raise DecodeError(
+            f"{name} does not fit in the memory", hint="Close other programs"
+        ) from error
+    except px.ExtraMissing as error:
+        raise DecodeError(
+            f"{name} is read with the extra {error.extra!r}, which is not installed",
+            hint=f'pip install "blurdm-cli[{error.extra}]"',
+        ) from error
     except px.Unsupported as error:
         raise DecodeError(f"{name} is {error}, which cannot be read yet", hint=CONVERT) from error
     except FOREIGN as error:
@@ -142,8 +144,12 @@ def _decode(kind: str, data: bytes) -> Photo:
     coding = Coding()
     if kind == "png":
         planes, metadata, notes = _decode_png(data)
+    elif kind == "tiff" and is_raw(data):
+        return _decode(RAW, data)
     elif kind == "tiff":
         planes, metadata, notes = _decode_tiff(data)
+    elif kind in PACKAGES:
+        planes, metadata, notes = decode_apart(kind, data)
     else:
         image = px.OPENERS[kind](BytesIO(data))
         planes, notes = px.decode_pillow(image)
@@ -157,7 +163,7 @@ def _decode(kind: str, data: bytes) -> Photo:
     return Photo(
         pixels=np.ascontiguousarray(planes[..., :colours]),
         alpha=None if planes.shape[2] == colours else np.ascontiguousarray(planes[..., -1]),
-        format="png" if kind in ("bmp", "gif") else kind,
+        format=kind if kind in FORMATS.values() else format_of(INSTEAD[f".{kind}"]),
         metadata=metadata,
         coding=coding,
         notes=tuple(notes + more),
@@ -182,9 +188,6 @@ def _decode_png(data: bytes) -> tuple[Planes, Metadata, list[str]]:
 def _decode_tiff(data: bytes) -> tuple[Planes, Metadata, list[str]]:
     with tifffile.TiffFile(BytesIO(data)) as file:
         page = file.pages.first
-        raw = page.photometric in (32803, 34892) or 50706 in page.tags
-        if raw or (page.subfiletype & 1 and 330 in page.tags):
-            raise px.Unsupported("a RAW file")
         deep = px.is_deep_tiff(page)
         pages = len(file.pages)
         if deep:

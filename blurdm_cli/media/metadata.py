@@ -194,7 +194,7 @@ def pillow_metadata(image: Image.Image) -> Metadata:
     )
 
 
-def tiff_metadata(data: bytes) -> tuple[Metadata, list[str]]:
+def tiff_metadata(data: bytes, only: frozenset[int] | None = None) -> tuple[Metadata, list[str]]:
     """What a TIFF file's first directory says, less its pixels; and what of it is lost."""
     exif = Image.Exif()
     exif.load_from_fp(BytesIO(data))
@@ -202,7 +202,7 @@ def tiff_metadata(data: bytes) -> tuple[Metadata, list[str]]:
     per_unit = 2.54 if exif.get(RESOLUTION_UNIT) == 3 else 1.0
     x, y = exif.get(X_RESOLUTION) or 0, exif.get(Y_RESOLUTION) or 0
     icc, xmp = exif.get(ICC), exif.get(XMP)
-    for tag in PIXEL_TAGS & set(exif):
+    for tag in set(exif) & PIXEL_TAGS if only is None else set(exif) - only:
         del exif[tag]
     try:
         blob, notes = exif.tobytes(), []

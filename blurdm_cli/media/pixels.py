@@ -34,8 +34,6 @@ Planes = UInt8[np.ndarray, "height width channels"] | UInt16[np.ndarray, "height
 NewPlanes = UInt8[np.ndarray, "rows columns planes"] | UInt16[np.ndarray, "rows columns planes"]
 Plane = UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]
 
-RAW, VIDEO = "a RAW file", "a video"
-
 LARGEST = 500_000_000
 """Pixels in the largest photo that is read: a small file can claim to be far larger."""
 
@@ -49,25 +47,6 @@ OPENERS: dict[str, Callable[[BytesIO], ImageFile.ImageFile]] = {
     "gif": GifImagePlugin.GifImageFile,
 }
 """Pillow's readers, used by name: `Image.open` tries dozens, and has a limit of its own."""
-
-SIGNATURES = (
-    *((0, b"\xff\xd8\xff", "jpeg"), (0, md.PNG_SIGNATURE, "png"), (8, b"WEBP", "webp")),
-    *((0, b"GIF8", "gif"), (0, b"BM", "bmp")),
-    *((8, b"CR\x02", RAW), (0, b"IIRO", RAW), (0, b"IIRS", RAW)),
-    *((0, b"IIU\0", RAW), (0, b"FUJIFILM", RAW), (4, b"ftypcrx", RAW)),
-    *((0, magic, "tiff") for magic in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
-    *((4, b"ftypavi", "avif"), (0, b"8BPS", "a Photoshop file"), (0, b"%PDF", "a PDF file")),
-    *((4, b"ftyp" + brand, "an HEIC file") for brand in (b"hei", b"hev", b"mif1", b"msf1")),
-    *((0, b"\xff\x0a", "a JPEG XL file"), (4, b"JXL ", "a JPEG XL file")),
-    *((4, b"ftyp", VIDEO), (8, b"AVI ", VIDEO), (0, b"\x1a\x45\xdf\xa3", VIDEO)),
-    *((0, b"\0\0\1\xba", VIDEO), (0, b"OggS", VIDEO), (0, b"FLV", VIDEO)),
-    *((4, box, VIDEO) for box in (b"moov", b"mdat", b"wide", b"free", b"skip")),
-    *((0, b"0&\xb2u", VIDEO), (0, b"\x06\x0e\x2b\x34", VIDEO)),
-)
-"""Offset, bytes, and what they tell; the first that fits counts."""
-
-TRANSPORT = ((0, 188), (4, 192))
-"""Where the packets of MPEG streams begin, each with a G, and how long they are."""
 
 MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 """Pillow's names for what our arrays hold, and the number of channels."""
@@ -109,16 +88,12 @@ class Unsupported(ValueError):
     """The file is whole, but of a sort that is not read; the message names the sort."""
 
 
-def kind_of(head: bytes) -> str:
-    """Tell what a file is from its first bytes: one of `OPENERS`, or words for something else."""
-    for at, magic, kind in SIGNATURES:
-        if head[at : at + len(magic)] == magic:
-            return kind
-    if any(head[at : at + 3 * step : step] == b"GGG" for at, step in TRANSPORT):
-        return VIDEO
-    valid = head.decode("utf-8", "ignore").encode()
-    is_text = b"\0" not in head and len(valid) >= len(head) - 3  # may be cut inside a letter
-    return "text" if is_text else "a file of no known kind"
+class ExtraMissing(ValueError):
+    """The file is of a sort that is read with a package of an extra that is not installed."""
+
+    def __init__(self, extra: str) -> None:
+        super().__init__(extra)
+        self.extra = extra
 
 
 def check_size(height: int, width: int) -> None:

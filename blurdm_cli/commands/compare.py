@@ -1,0 +1,93 @@
+"""blurdm compare: before and after, as a picture with labels and as a page with a slider."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from blurdm_cli.commands.console import print_line, say
+from blurdm_cli.errors import OutputError
+
+if TYPE_CHECKING:
+    from blurdm_cli.media.image import Photo
+
+PAGES = (".html", ".htm")
+
+
+def compare(
+    before: Annotated[Path, typer.Argument(help="A photo.")],
+    after: Annotated[Path, typer.Argument(help="The same photo, restored.")],
+    output: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="A picture, or a page (.html); say it twice for both.",
+            show_default="both, beside AFTER, as NAME.compare.png and .html",
+        ),
+    ] = None,
+    crops: Annotated[
+        int, typer.Option(min=0, max=12, help="How many places that changed most are shown.")
+    ] = 3,
+    labels: Annotated[
+        tuple[str, str], typer.Option(metavar="BEFORE AFTER", help="Of the two photos.")
+    ] = ("Before", "After"),
+    difference: Annotated[
+        bool, typer.Option(help="Show in a third column what changed, four times as strong.")
+    ] = True,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace outputs that exist already.")
+    ] = False,
+) -> None:
+    """Compare two photos of one size: side by side, where most changed, with a slider.
+
+    The page is one file that works offline. On stdout: the paths of what was written.
+    """
+    from blurdm_cli.media import comparison as cp
+    from blurdm_cli.media.files import atomic_output
+    from blurdm_cli.media.image import Photo, read_photo, write_photo
+    from blurdm_cli.media.metadata import Metadata
+    from blurdm_cli.media.slider import slider_page
+
+    outputs = output or [after.with_suffix(f".compare{suffix}") for suffix in (".png", ".html")]
+    _check(outputs, (before, after), overwrite)
+    photos = [read_photo(path) for path in (before, after)]
+    first, second = map(cp.viewed, photos)
+    cp.check_same_size(first, second)
+    places = cp.most_changed(first, second, crops)
+    icc = photos[1].metadata.icc
+    for path in outputs:
+        if path.suffix.lower() in PAGES:
+            with atomic_output(path) as part:
+                part.write_text(slider_page(first, second, icc, places, labels), encoding="utf-8")
+        else:
+            sheet = cp.picture(first, second, places, labels, difference)
+            write_photo(Photo(sheet, metadata=Metadata(icc=icc)), path)
+        print_line(str(path))
+    _tell_scores(photos)
+
+
+def _check(outputs: Sequence[Path], inputs: Sequence[Path], overwrite: bool) -> None:
+    """Refuse outputs that are there already or of no known format, before any work is done."""
+    from blurdm_cli.media.files import format_of
+
+    for path in outputs:
+        if path.suffix.lower() not in PAGES:
+            format_of(path.suffix)
+        taken = any(path.exists() and other.exists() and path.samefile(other) for other in inputs)
+        if taken:
+            raise OutputError(f"{path} is one of the photos", hint="Choose another --output")
+        if path.exists() and not overwrite:
+            raise OutputError(
+                f"{path} exists already", hint="Say --overwrite, or choose another --output"
+            )
+
+
+def _tell_scores(photos: Sequence[Photo]) -> None:
+    from blurdm_cli.media.score import blur_score
+
+    before, after = (blur_score(photo.pixels) for photo in photos)
+    say(f"blur score {before:.3f} -> {after:.3f}")

@@ -1,0 +1,51 @@
+"""What a file is, told from its first bytes; its name does not count."""
+
+from pathlib import Path
+
+HEAD = 4096
+"""Bytes that are looked at."""
+
+HEIC, RAW, VIDEO = "heic", "raw", "a video"
+
+PHOTOS = ("jpeg", "png", "webp", "tiff", "avif", "bmp", "gif", HEIC, RAW)
+"""The kinds that are read. Many RAW files look like TIFF files at first."""
+
+SIGNATURES = (
+    *((0, b"\xff\xd8\xff", "jpeg"), (0, b"\x89PNG\r\n\x1a\n", "png"), (8, b"WEBP", "webp")),
+    *((0, b"GIF8", "gif"), (0, b"BM", "bmp")),
+    *((8, b"CR\x02", RAW), (0, b"IIRO", RAW), (0, b"IIRS", RAW)),
+    *((0, b"IIU\0", RAW), (0, b"FUJIFILM", RAW), (4, b"ftypcrx", RAW)),
+    *((0, magic, "tiff") for magic in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+    *((4, b"ftypavi", "avif"), (0, b"8BPS", "a Photoshop file"), (0, b"%PDF", "a PDF file")),
+    *((4, b"ftyp" + brand, HEIC) for brand in (b"hei", b"hev", b"mif1", b"msf1")),
+    *((0, b"\xff\x0a", "a JPEG XL file"), (4, b"JXL ", "a JPEG XL file")),
+    *((4, b"ftyp", VIDEO), (8, b"AVI ", VIDEO), (0, b"\x1a\x45\xdf\xa3", VIDEO)),
+    *((0, b"\0\0\1\xba", VIDEO), (0, b"OggS", VIDEO), (0, b"FLV", VIDEO)),
+    *((4, box, VIDEO) for box in (b"moov", b"mdat", b"wide", b"free", b"skip")),
+    *((0, b"0&\xb2u", VIDEO), (0, b"\x06\x0e\x2b\x34", VIDEO)),
+)
+"""Offset, bytes, and what they tell; the first that fits counts."""
+
+TRANSPORT = ((0, 188), (4, 192))
+"""Where the packets of MPEG streams begin, each with a G, and how long they are."""
+
+
+def kind_of_file(path: Path) -> str | None:
+    """What a file is; None where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return kind_of(file.read(HEAD))
+    except OSError:
+        return None
+
+
+def kind_of(head: bytes) -> str:
+    """Tell what a file is from its first bytes: one of `PHOTOS`, or words for something else."""
+    for at, magic, kind in SIGNATURES:
+        if head[at : at + len(magic)] == magic:
+            return kind
+    if any(head[at : at + 3 * step : step] == b"GGG" for at, step in TRANSPORT):
+        return VIDEO
+    valid = head.decode("utf-8", "ignore").encode()
+    is_text = b"\0" not in head and len(valid) >= len(head) - 3  # may be cut inside a letter
+    return "text" if is_text else "a file of no known kind"
