@@ -28,7 +28,7 @@ SIZES: dict[str, dict[str, int | list[int]]] = {
     "tiny": {"width": 8, "blocks": [1, 1, 1], "refinement_blocks": 1},
     "paper": {"width": 48, "blocks": [6, 6, 12], "refinement_blocks": 4},
 }
-"""0.05 and 16.6 million parameters."""
+"""0.1 and 16.6 million parameters."""
 
 PATCH = 8
 """Side of a patch, in pixels of its level."""

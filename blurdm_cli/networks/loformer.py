@@ -48,7 +48,7 @@ SIZES: dict[str, dict[str, int | list[int]]] = {
         "decoder_pairs": [6, 2, 2],
     },
 }
-"""0.2, 16.4, 27.9 and 49.0 million parameters: LoFormer-S, -B and -L beside a tiny one."""
+"""0.4, 16.4, 27.9 and 49.0 million parameters: LoFormer-S, -B and -L beside a tiny one."""
 
 WINDOW = 8
 """Side of a window of frequencies."""

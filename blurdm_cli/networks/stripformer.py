@@ -27,7 +27,7 @@ SIZES: dict[str, dict[str, list[int] | int]] = {
     "tiny": {"widths": [8, 16, 24, 16], "pairs": [1, 1], "head_channels": 4},
     "paper": {"widths": [64, 128, 320, 192], "pairs": [6, 3], "head_channels": 32},
 }
-"""0.03 and 19.7 million parameters."""
+"""0.05 and 19.7 million parameters."""
 
 SLOPE = 0.2
 """Of every leaky ReLU."""
