@@ -155,12 +155,15 @@ class PatchFourier(nn.Module):
         halfway = (self.columns @ patches.reshape(PATCH, -1)).view(PATCH * PATCH, -1)
         return (self.rest @ halfway).view(-1, n, h // PATCH, w // PATCH, c)
 
-    def invert(self, spectra: Float[Tensor, "64 n i j c"]) -> Float[Tensor, "n c h w"]:
+    def invert(
+        self, spectra: Float[Tensor, "64 n i j c"], size: Sequence[int]
+    ) -> Float[Tensor, "n c h w"]:
+        """Spectra to images of that height and width."""
         _, n, i, j, c = spectra.shape
         halfway = (self.rest_inverse @ spectra.view(PATCH * PATCH, -1)).view(PATCH, -1)
         patches = (self.columns.T @ halfway).view(PATCH, PATCH, n, i, j, c)
         rows = patches.permute(2, 3, 0, 4, 1, 5)
-        return rows.reshape(n, PATCH * i, PATCH * j, c).permute(0, 3, 1, 2)
+        return rows.reshape(n, *size, c).permute(0, 3, 1, 2)
 
     def convolve(
         self, one: Float[Tensor, "64 n i j c"], other: Float[Tensor, "64 n i j c"]
@@ -212,7 +215,7 @@ class FrequencyFeedForward(nn.Module):
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         spectra = linear(self.fourier(x), self.expand.weight.flatten(1))
-        weighed = self.fourier.invert(spectra * self.fourier.spread(self.gains))
+        weighed = self.fourier.invert(spectra * self.fourier.spread(self.gains), x.shape[2:])
         gate, content = self.mix(weighed).chunk(2, dim=1)
         return self.reduce(gelu(gate) * content)
 
@@ -232,7 +235,7 @@ class FrequencyAttention(nn.Module):
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         both, values = self.mix(self.expand(x)).tensor_split([4 * x.shape[1]], dim=1)
         queries, keys = self.fourier(both).chunk(2, dim=-1)
-        gate = self.fourier.invert(self.fourier.convolve(queries, keys))
+        gate = self.fourier.invert(self.fourier.convolve(queries, keys), x.shape[2:])
         return self.reduce(self.norm(gate) * values)
 
 

@@ -160,7 +160,8 @@ def transform(
     """
     with torch.autocast(x.device.type, enabled=False):
         pixels = x.float().permute(0, 2, 3, 1)
-        down = (tall @ pixels.flatten(2)).view(pixels.shape)
+        n, h, w, c = pixels.shape
+        down = (tall @ pixels.reshape(n, h, w * c)).view(n, h, w, c)
         return (wide @ down).permute(0, 3, 1, 2)
 
 
@@ -177,14 +178,18 @@ class WindowAttention(nn.Module):
         self.merge = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        pixels = self.mix(self.expand(x)).permute(0, 2, 3, 1)
-        split = pixels.unflatten(3, (3, self.heads, -1)).unflatten(2, (-1, WINDOW))
-        windows = split.unflatten(1, (-1, WINDOW)).permute(5, 0, 1, 3, 6, 2, 4, 7)
-        queries, keys, values = windows.flatten(5, 6).unbind(0)
+        n, c, h, w = x.shape
+        tiled = (n, h // WINDOW, WINDOW, w // WINDOW, WINDOW)
+        split = self.mix(self.expand(x)).permute(0, 2, 3, 1).reshape(*tiled, 3, self.heads, -1)
+        windows = split.permute(5, 0, 1, 3, 6, 2, 4, 7).reshape(
+            3, -1, self.heads, WINDOW**2, c // self.heads
+        )
+        queries, keys, values = windows.unbind(0)
         scores = (queries.mT @ keys * self.temperature).softmax(dim=-1)
         gate = gelu(self.gate.weight @ values + self.gate.bias[:, None])
-        gated = (values @ scores.mT * gate).unflatten(4, (WINDOW, WINDOW))
-        merged = gated.permute(0, 1, 4, 2, 5, 3, 6).flatten(5).flatten(3, 4).flatten(1, 2)
+        gated = values @ scores.mT * gate
+        apart = gated.view(n, h // WINDOW, w // WINDOW, self.heads, WINDOW, WINDOW, -1)
+        merged = apart.permute(0, 1, 4, 2, 5, 3, 6).reshape(n, h, w, c)
         return self.merge(merged.permute(0, 3, 1, 2))
 
 
