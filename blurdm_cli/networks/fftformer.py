@@ -150,20 +150,21 @@ class PatchFourier(nn.Module):
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "64 n i j c"]:
         n, c, h, w = images.shape
-        rows = images.permute(0, 2, 3, 1).reshape(n, h // PATCH, PATCH, w // PATCH, PATCH, c)
-        patches = rows.permute(2, 4, 0, 1, 3, 5)
-        halfway = (self.columns @ patches.reshape(PATCH, -1)).view(PATCH * PATCH, -1)
-        return (self.rest @ halfway).view(-1, n, h // PATCH, w // PATCH, c)
+        i, j = h // PATCH, w // PATCH
+        rows = images.permute(0, 2, 3, 1).reshape(n, i, PATCH, j, PATCH, c)
+        patches = rows.permute(2, 4, 0, 1, 3, 5).reshape(PATCH, PATCH * n * i * j * c)
+        halfway = (self.columns @ patches).view(PATCH * PATCH, n * i * j * c)
+        return (self.rest @ halfway).view(PATCH * PATCH, n, i, j, c)
 
     def invert(
-        self, spectra: Float[Tensor, "64 n i j c"], size: Sequence[int]
+        self, spectra: Float[Tensor, "64 n i j c"], like: Float[Tensor, "n k h w"]
     ) -> Float[Tensor, "n c h w"]:
-        """Spectra to images of that height and width."""
+        """Spectra to images, of the height and width of others."""
         _, n, i, j, c = spectra.shape
-        halfway = (self.rest_inverse @ spectra.view(PATCH * PATCH, -1)).view(PATCH, -1)
-        patches = (self.columns.T @ halfway).view(PATCH, PATCH, n, i, j, c)
-        rows = patches.permute(2, 3, 0, 4, 1, 5)
-        return rows.reshape(n, *size, c).permute(0, 3, 1, 2)
+        halfway = self.rest_inverse @ spectra.view(PATCH * PATCH, n * i * j * c)
+        patches = self.columns.T @ halfway.view(PATCH, PATCH * n * i * j * c)
+        rows = patches.view(PATCH, PATCH, n, i, j, c).permute(2, 3, 0, 4, 1, 5)
+        return rows.reshape(n, *like.shape[2:], c).permute(0, 3, 1, 2)
 
     def convolve(
         self, one: Float[Tensor, "64 n i j c"], other: Float[Tensor, "64 n i j c"]
@@ -215,7 +216,7 @@ class FrequencyFeedForward(nn.Module):
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         spectra = linear(self.fourier(x), self.expand.weight.flatten(1))
-        weighed = self.fourier.invert(spectra * self.fourier.spread(self.gains), x.shape[2:])
+        weighed = self.fourier.invert(spectra * self.fourier.spread(self.gains), x)
         gate, content = self.mix(weighed).chunk(2, dim=1)
         return self.reduce(gelu(gate) * content)
 
@@ -235,7 +236,7 @@ class FrequencyAttention(nn.Module):
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         both, values = self.mix(self.expand(x)).tensor_split([4 * x.shape[1]], dim=1)
         queries, keys = self.fourier(both).chunk(2, dim=-1)
-        gate = self.fourier.invert(self.fourier.convolve(queries, keys), x.shape[2:])
+        gate = self.fourier.invert(self.fourier.convolve(queries, keys), x)
         return self.reduce(self.norm(gate) * values)
 
 

@@ -134,16 +134,16 @@ class LoFormer(nn.Module):
 
 
 def _bases(x: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, "h h"], Float[Tensor, "w w"]]:
-    return cosine_basis(x.shape[2], x), cosine_basis(x.shape[3], x)
+    return cosine_basis(x, 2), cosine_basis(x, 3)
 
 
-def cosine_basis(size: int, like: Tensor) -> Float[Tensor, "size size"]:
-    """The orthonormal cosine transform (DCT-II) of that many numbers, as a matrix.
+def cosine_basis(x: Tensor, dim: int) -> Float[Tensor, "size size"]:
+    """The orthonormal cosine transform (DCT-II) along a dimension of x, as a matrix.
 
     Angles are reduced to a right angle while they are whole numbers, so that fp32 is
     enough. All of it is tensors: a graph with free sizes builds it at run time.
     """
-    places = torch.arange(size, device=like.device)
+    places = torch.arange(x.shape[dim], device=x.device)
     count = places[-1] + 1
     turns = places[:, None] * (2 * places + 1) % (4 * count)
     folded = torch.minimum(turns, 4 * count - turns)
@@ -179,16 +179,17 @@ class WindowAttention(nn.Module):
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         n, c, h, w = x.shape
-        tiled = (n, h // WINDOW, WINDOW, w // WINDOW, WINDOW)
-        split = self.mix(self.expand(x)).permute(0, 2, 3, 1).reshape(*tiled, 3, self.heads, -1)
+        i, j, d = h // WINDOW, w // WINDOW, c // self.heads
+        pixels = self.mix(self.expand(x)).permute(0, 2, 3, 1)
+        split = pixels.reshape(n, i, WINDOW, j, WINDOW, 3, self.heads, d)
         windows = split.permute(5, 0, 1, 3, 6, 2, 4, 7).reshape(
-            3, -1, self.heads, WINDOW**2, c // self.heads
+            3, n * i * j, self.heads, WINDOW**2, d
         )
         queries, keys, values = windows.unbind(0)
         scores = (queries.mT @ keys * self.temperature).softmax(dim=-1)
         gate = gelu(self.gate.weight @ values + self.gate.bias[:, None])
         gated = values @ scores.mT * gate
-        apart = gated.view(n, h // WINDOW, w // WINDOW, self.heads, WINDOW, WINDOW, -1)
+        apart = gated.view(n, i, j, self.heads, WINDOW, WINDOW, d)
         merged = apart.permute(0, 1, 4, 2, 5, 3, 6).reshape(n, h, w, c)
         return self.merge(merged.permute(0, 3, 1, 2))
 

@@ -31,13 +31,14 @@ def test_the_basis_is_the_cosine_transform_s(size: int) -> None:
     number = torch.arange(size, dtype=torch.float64)
     expected = torch.cos(pi / size * number[:, None] * (number + 0.5)) * (2 / size) ** 0.5
     expected[0] /= 2**0.5
-    found = cosine_basis(size, torch.zeros(1)).double()
+    found = cosine_basis(torch.zeros(size), 0).double()
     torch.testing.assert_close(found, expected, atol=5e-8, rtol=0)
     torch.testing.assert_close(found @ found.T, torch.eye(size).double(), atol=1e-6, rtol=0)
 
 
 def test_a_transform_of_all_pixels_leads_back_to_them() -> None:
-    x, tall, wide = torch.randn(2, 3, 16, 24), *(cosine_basis(n, torch.zeros(1)) for n in (16, 24))
+    x = torch.randn(2, 3, 16, 24)
+    tall, wide = cosine_basis(x, 2), cosine_basis(x, 3)
     frequencies = transform(x, tall, wide)
     torch.testing.assert_close(frequencies, tall @ x @ wide.T, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(transform(frequencies, tall.T, wide.T), x, atol=1e-5, rtol=0)
@@ -59,7 +60,7 @@ def test_the_prior_enters_the_attention_after_its_norm() -> None:
     """Scaled to nothing there, the block is what it is without the norm's weights."""
     block = Block(8, 1, prior_channels=1)
     x = torch.randn(1, 8, 16, 16)
-    bases = cosine_basis(16, x), cosine_basis(16, x)
+    bases = cosine_basis(x, 2), cosine_basis(x, 3)
     without = block(x, bases, None)
     block.fusion.to_scale_shift.weight.data[:8] = -1.0
     found = block(x, bases, torch.ones(1, 1))

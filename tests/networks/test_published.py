@@ -110,7 +110,23 @@ def test_images_of_other_sizes_are_refused(backbone: Any, sizes: dict[str, Any])
         network(torch.rand(1, 3, network.multiple_of, network.multiple_of - 2), None)
 
 
-@every_backbone
+@pytest.mark.parametrize(
+    ("backbone", "sizes"),
+    [
+        (Stripformer, stripformer.SIZES["tiny"] | {"pairs": [1, 0]}),
+        (FFTformer, {"width": 8, "blocks": [1, 0, 0], "refinement_blocks": 0}),
+        (
+            LoFormer,
+            {
+                "width": 8,
+                "encoder_pairs": [0, 0, 0],
+                "middle_pairs": 0,
+                "decoder_pairs": [1, 0, 0],
+            },
+        ),
+    ],
+    ids=["Stripformer", "FFTformer", "LoFormer"],
+)
 @pytest.mark.filterwarnings("ignore")
 def test_a_graph_of_any_batch_and_size_agrees(backbone: Any, sizes: dict[str, Any]) -> None:
     import onnxruntime
