@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from blurdm_cli.engine import guard as gd
+from blurdm_cli.engine.photo_prior import PhotoPrior, check_scope, of_photo
 from blurdm_cli.engine.pixels import Pixels, quantise, white_of
 from blurdm_cli.engine.runtime import Runtime, open_runtime
 from blurdm_cli.engine.tiling import Plan, blend, plan_tiles
@@ -80,8 +81,11 @@ class Deblurrer:
 
         Raises:
             UsageError: an option is out of its range.
+            RuntimeMissing: the model takes one prior a photo, and the runtime has none.
         """
         self.runtime = runtime
+        check_scope(runtime, spec)
+        self._prior: PhotoPrior | None = None
         self.guard = guard
         self._in_fp32 = in_fp32
         self._spare: Runtime | None = None
@@ -156,6 +160,8 @@ class Deblurrer:
         if self.strength == 0:
             return Restored(pixels.copy())
         plan = self._plan(*pixels.shape[:2])
+        if of_photo(self.spec):
+            self._prior = PhotoPrior(pixels, white, self._noise, self.spec.multiple_of)
         restored = np.empty(pixels.shape, dtype=pixels.dtype)
         for rows, values in blend(plan, self._restore_all(pixels, plan, white, progress)):
             if self.strength < 1:
@@ -216,6 +222,8 @@ class Deblurrer:
     def _run(
         self, runtime: Runtime, blurred: Float32[np.ndarray, "n 3 h w"]
     ) -> Float32[np.ndarray, "n 3 h w"]:
+        if self._prior:
+            runtime = self._prior.guide(runtime)
         noise = np.tile(self._noise, (len(blurred), 1))
         if self._tta:
             return restore_turned(runtime, blurred, noise)

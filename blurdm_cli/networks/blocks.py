@@ -14,6 +14,8 @@ class PriorFusion(nn.Module):
 
     def __init__(self, channels: int, prior_channels: int, bias: bool = True) -> None:
         super().__init__()
+        self.unscaled = 1.0
+        """What the scale is added to: 0 for weights that were trained to scale by s alone."""
         self.to_scale_shift = nn.Linear(prior_channels, 2 * channels, bias)
         for parameter in self.to_scale_shift.parameters():
             nn.init.zeros_(parameter)
@@ -22,7 +24,7 @@ class PriorFusion(nn.Module):
         self, x: Float[Tensor, "n c h w"], prior: Float[Tensor, "n d"]
     ) -> Float[Tensor, "n c h w"]:
         scale, shift = self.to_scale_shift(prior)[:, :, None, None].chunk(2, dim=1)
-        return x * (1 + scale) + shift
+        return x * (self.unscaled + scale) + shift
 
 
 class GuidedBlocks(nn.ModuleList):

@@ -50,6 +50,14 @@ class PriorNetwork(nn.Module):
         with torch.autocast(condition.device.type, enabled=False):
             return self.sample(condition.float(), noise)
 
+    def of_photo(
+        self, blurred: Float[Tensor, "n 3 h w"], noise: Float[Tensor, "n c"]
+    ) -> Float[Tensor, "n c"]:
+        """The prior of a photo of any size; see `LatentEncoder.in_bands`."""
+        condition = self.condition_encoder.in_bands(blurred, blurred)
+        with torch.autocast(condition.device.type, enabled=False):
+            return self.sample(condition.float(), noise)
+
     def sample(
         self, condition: Float[Tensor, "n c"], noise: Float[Tensor, "n c"]
     ) -> Float[Tensor, "n c"]:
