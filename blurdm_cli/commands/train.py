@@ -49,6 +49,13 @@ class Encoder(StrEnum):
     paper = "paper"
 
 
+class RecipeOf(StrEnum):
+    """Whose recipe."""
+
+    own = "own"
+    paper = "paper"
+
+
 def train(
     stage: Annotated[Stage, typer.Argument(help="One stage, or all three in order.")],
     data: Annotated[
@@ -66,10 +73,21 @@ def train(
         Path | None, typer.Option(help="Folder of pairs to evaluate on (crops of --data).")
     ] = None,
     name: Annotated[str, typer.Option(help="The new model's name.")] = "my-model",
-    size: Annotated[str, typer.Option(help="tiny, fast or quality.")] = "fast",
+    backbone: Annotated[
+        str,
+        typer.Option(help="unet, mimo_unet, stripformer, fftformer, loformer or nafnet."),
+    ] = "unet",
+    size: Annotated[
+        str | None, typer.Option(help="Of the backbone: tiny, fast or quality; or its own.")
+    ] = None,
+    recipe: Annotated[
+        RecipeOf, typer.Option(help="This project's, or that of the backbone's authors.")
+    ] = RecipeOf.own,
     prior: Annotated[Prior, typer.Option(help="Kind of prior.")] = Prior.blurdm,
     prior_channels: Annotated[int, typer.Option(min=16, help="Length of the latent.")] = 256,
-    encoder: Annotated[Encoder, typer.Option(help="Latent encoder.")] = Encoder.light,
+    encoder: Annotated[
+        Encoder | None, typer.Option(help="Latent encoder (light; with --recipe paper, paper).")
+    ] = None,
     schedule: Annotated[str, typer.Option(help="Exposure schedule.")] = "released",
     start: Annotated[
         str | None, typer.Option("--from", help="Model to start from: a name or a folder.")
@@ -103,7 +121,10 @@ def train(
     from blurdm_cli.training import stages
 
     found = zoo.find(start) if start else None
-    spec = found.spec if found else _new_spec(size, prior, prior_channels, encoder, schedule)
+    encoder = encoder or (Encoder.paper if recipe is RecipeOf.paper else Encoder.light)
+    spec = (
+        found.spec if found else _new_spec(backbone, size, prior, prior_channels, encoder, schedule)
+    )
     limit = time.monotonic() + time_limit if time_limit else math.inf
     machine = _machine(device, limit, resume)
     source, validation, described = _read_data(data, frames, frames_share, val, machine.device)
@@ -112,7 +133,8 @@ def train(
     options = {"batch": batch, "crop": crop, "learning_rate": learning_rate}
     changed = {key: value for key, value in options.items() if value}
     changed |= {"evaluate_every": evaluate_every, "seed": seed}
-    recipes = _recipes(stage, spec, changed, step_weight, steps, duration)
+    published = _published(spec) if recipe is RecipeOf.paper else {}
+    recipes = _recipes(stage, spec, published, changed, step_weight, steps, duration)
     with hold_progress(name) as advance:
 
         def show(stage_name: str, progress: Progress) -> None:
@@ -130,30 +152,44 @@ def train(
 
 
 def _new_spec(
-    size: str, prior: Prior, prior_channels: int, encoder: Encoder, schedule: str
+    backbone: str,
+    size: str | None,
+    prior: Prior,
+    prior_channels: int,
+    encoder: Encoder,
+    schedule: str,
 ) -> ModelSpec:
-    from blurdm_cli.networks.unet import SIZES
+    from blurdm_cli.networks.build import family
     from blurdm_cli.physics import diffusion
-    from blurdm_cli.spec import BackboneSpec, ModelSpec, PriorSpec, ScheduleSpec
+    from blurdm_cli.spec import BackboneSpec, PriorSpec, ScheduleSpec
 
-    if size not in SIZES:
-        raise UsageError(f"There is no size {size!r}", hint=f"Known: {', '.join(SIZES)}")
+    kind = family(backbone)
     if schedule not in diffusion.SCHEDULES:
         known = ", ".join(diffusion.SCHEDULES)
         raise UsageError(f"There is no schedule {schedule!r}", hint=f"Known: {known}")
     values = diffusion.schedule(schedule)
-    return ModelSpec(
-        name="",
-        backbone=BackboneSpec("unet", dict(SIZES[size])),
-        prior=PriorSpec(
+    size = size or kind.usual
+    return kind.spec(
+        "",
+        BackboneSpec(backbone, kind.size(size)),
+        PriorSpec(
             kind=prior.value,
             channels=prior_channels,
             encoder=encoder.value,
             schedule=ScheduleSpec(schedule, values.alpha, values.beta_bar),
         ),
-        multiple_of=2 ** len(SIZES[size]["widths"]),
-        input_range=(-0.5, 0.5),
     )
+
+
+def _published(spec: ModelSpec) -> dict[str, dict[str, Any]]:
+    from blurdm_cli.training.published import PUBLISHED
+
+    if spec.backbone.kind not in PUBLISHED:
+        raise UsageError(
+            f"The backbone {spec.backbone.kind!r} is of no paper",
+            hint=f"--recipe paper is for --backbone {', '.join(PUBLISHED)}",
+        )
+    return PUBLISHED[spec.backbone.kind]
 
 
 def _machine(device: str, deadline: float, resume: bool) -> Machine:
@@ -171,6 +207,7 @@ def _machine(device: str, deadline: float, resume: bool) -> Machine:
 def _recipes(
     stage: Stage,
     spec: ModelSpec,
+    published: dict[str, dict[str, Any]],
     changed: dict[str, Any],
     step_weight: float,
     steps: int,
@@ -184,7 +221,7 @@ def _recipes(
     recipes = {}
     for name in names:
         share = SHARES[name] / whole
-        own = changed | {"duration": duration * share}
+        own = published.get(name, {}) | changed | {"duration": duration * share}
         if steps:
             own["steps"] = round(steps * share)
         if name == "stage2":

@@ -13,28 +13,26 @@ from blurdm_cli.errors import ModelError, UsageError
 from blurdm_cli.networks import fftformer, loformer, mimo_unet, nafnet, stripformer, unet
 from blurdm_cli.networks.blocks import PriorFusion
 from blurdm_cli.networks.prior import PriorNetwork
-from blurdm_cli.spec import BackboneSpec, ModelSpec
+from blurdm_cli.spec import BackboneSpec, ModelSpec, PriorSpec
 
 
 @dataclass(frozen=True)
 class Family:
-    """A kind of backbone: its class, and what there is to know before it is built.
-
-    Tiles and halos are those that docs/backbones.md measures: no tile is smaller than the
-    crops that the authors trained on.
-    """
+    """A kind of backbone: its class, and what there is to know before it is built."""
 
     network: type[nn.Module]
     sizes: Mapping[str, Mapping[str, Any]]
     """Arguments of the class, by the size's name."""
     usual: str
     """The size that is meant where none is named."""
-    tile: int = 256
-    halo: int = 32
     original_names: Mapping[str, str] = field(default_factory=dict)
     """From the authors' names of parameters to ours: patterns, each replaced in turn."""
     original_range: tuple[float, float] = (0.0, 1.0)
-    """What black and white are to the authors' networks without a prior."""
+    """What black and white are to the authors' network without a prior."""
+    tile: tuple[int, int] = (512, 96)
+    """Tile and halo in pixels, where no prior depends on the tile."""
+    guided_tile: tuple[int, int] = (256, 32)
+    """Tile and halo where each tile has its own prior: near the training crop."""
 
     def size(self, name: str) -> dict[str, Any]:
         """The arguments of one size.
@@ -47,40 +45,45 @@ class Family:
             raise UsageError(f"There is no size {name!r}", hint=f"Known: {known}")
         return dict(self.sizes[name])
 
-    def spec(self, kind: str, size: str) -> dict[str, Any]:
-        """What a new model's spec says of a backbone of this family: arguments of `ModelSpec`."""
-        sizes = self.size(size)
-        multiple_of = getattr(self.network, "multiple_of", 2 ** len(sizes.get("widths", ())))
-        return {
-            "backbone": BackboneSpec(kind, sizes),
-            "multiple_of": multiple_of,
-            "tile": self.tile,
-            "halo": self.halo,
-            "input_range": getattr(self.network, "input_range", (-0.5, 0.5)),
-        }
+    def spec(self, name: str, backbone: BackboneSpec, prior: PriorSpec) -> ModelSpec:
+        """A new model's spec, with the facts of this family."""
+        per_tile = prior.kind != "none" and prior.scope == "tile"
+        tile, halo = self.guided_tile if per_tile else self.tile
+        levels = len(backbone.sizes.get("widths", ()))
+        return ModelSpec(
+            name,
+            backbone,
+            prior,
+            multiple_of=getattr(self.network, "multiple_of", 2**levels),
+            tile=tile,
+            halo=halo,
+            input_range=getattr(self.network, "input_range", (-0.5, 0.5)),
+        )
 
+
+LOFORMER_TILE = (384, 32)
+"""As its authors restore photos; its cosine transforms make the tile's size count."""
 
 BACKBONES: dict[str, Family] = {
-    "unet": Family(unet.UNet, unet.SIZES, "fast"),
-    "mimo_unet": Family(
-        mimo_unet.MimoUNet, mimo_unet.SIZES, "plus", 512, 96, mimo_unet.ORIGINAL_NAMES
-    ),
+    "unet": Family(unet.UNet, unet.SIZES, "fast", tile=(256, 32)),
+    "mimo_unet": Family(mimo_unet.MimoUNet, mimo_unet.SIZES, "plus", mimo_unet.ORIGINAL_NAMES),
     "stripformer": Family(
         stripformer.Stripformer,
         stripformer.SIZES,
         "paper",
-        512,
-        96,
         stripformer.ORIGINAL_NAMES,
         (-0.5, 0.5),
     ),
-    "fftformer": Family(
-        fftformer.FFTformer, fftformer.SIZES, "paper", 512, 96, fftformer.ORIGINAL_NAMES
-    ),
+    "fftformer": Family(fftformer.FFTformer, fftformer.SIZES, "paper", fftformer.ORIGINAL_NAMES),
     "loformer": Family(
-        loformer.LoFormer, loformer.SIZES, "small", 384, 32, loformer.ORIGINAL_NAMES
+        loformer.LoFormer,
+        loformer.SIZES,
+        "small",
+        loformer.ORIGINAL_NAMES,
+        tile=LOFORMER_TILE,
+        guided_tile=LOFORMER_TILE,
     ),
-    "nafnet": Family(nafnet.NAFNet, nafnet.SIZES, "width32", 512, 96, nafnet.ORIGINAL_NAMES),
+    "nafnet": Family(nafnet.NAFNet, nafnet.SIZES, "width32", nafnet.ORIGINAL_NAMES),
 }
 
 
