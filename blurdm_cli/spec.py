@@ -43,10 +43,10 @@ class PriorSpec:
     encoder: EncoderKind = "light"
     scope: PriorScope = "tile"
     """"tile": one latent a tile, with tiles near the training crop; "image": one a photo."""
-    fusion: FusionKind = "one_plus_scale"
-    """What a feature F becomes: (1 + scale) F + shift, or scale F + shift as in the paper."""
     schedule: ScheduleSpec | None = None
     """None where the prior is not a diffusion."""
+    fusion: FusionKind = "one_plus_scale"
+    """What a feature F becomes: (1 + scale) F + shift, or scale F + shift as in the paper."""
 
 
 @dataclass(frozen=True)

@@ -303,6 +303,7 @@ ORIGINAL_NAMES: dict[str, str] = {
     r"\.norm1\.body\.": ".attention_norm.",
     r"\.norm2\.body\.": ".feed_norm.",
     r"\.norm\.body\.": ".norm.",
+    r"\.attn\.kv\.": ".fusion.to_scale_shift.",
     r"\.attn\.to_hidden\.": ".attention.expand.",
     r"\.attn\.to_hidden_dw\.": ".attention.mix.",
     r"\.attn\.": ".attention.",

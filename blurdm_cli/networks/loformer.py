@@ -251,6 +251,7 @@ ORIGINAL_NAMES: dict[str, str] = {
     r"^output\.": "head.",
     r"\.norm1\.body\.": ".attention_norm.",
     r"\.norm2\.body\.": ".feed_norm.",
+    r"\.attn\.0\.kv\.": ".fusion.to_scale_shift.",
     r"\.attn\.0\.mlp\.0\.": ".attention.gate.",
     r"\.attn\.0\.qkv\.": ".attention.expand.",
     r"\.attn\.0\.qkv_dwconv\.": ".attention.mix.",

@@ -171,29 +171,28 @@ class ChannelWeights(nn.Module):
         self.from_means = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c _ _"]:
-        if not self.window:
+        if not self.window or self._holds(x):
             return self.from_means(x.mean(dim=(2, 3), keepdim=True))
         with torch.autocast(x.device.type, enabled=False):
             means = window_means(window_means(x.float(), 2, self.window), 3, self.window)
-        weights = self.from_means(means.to(x.dtype))
-        for dim in (2, 3):
-            weights = weights.index_select(dim, _windows_of(x, dim, self.window))
-        return weights
+        return self.from_means(means.to(x.dtype))
+
+    def _holds(self, x: Float[Tensor, "n c h w"]) -> bool:
+        """Whether one window holds the whole input, as far as that is known: not in a graph."""
+        return not torch.compiler.is_compiling() and max(x.shape[2:]) <= self.window
 
 
-def window_means(x: Float[Tensor, "n c h w"], dim: int, window: int) -> Tensor:
-    """Means over each run of `window` rows (dim 2) or columns (3), or of all where fewer."""
-    side = torch.sym_min(x.shape[dim], window)
+def window_means(x: Float[Tensor, "n c h w"], dim: int, window: int) -> Float[Tensor, "n c h w"]:
+    """Means over runs of `window` rows (dim 2) or columns (3) around each, or of all where fewer.
+
+    All of it is tensors: a graph with free sizes finds its windows at run time.
+    """
+    place = torch.arange(x.shape[dim], device=x.device)
+    count = place[-1] + 1
+    side = count.clamp(max=window)
+    first = (place - (side - 1) // 2).clamp(min=0).minimum(count - side)
     sums = torch.cat([torch.zeros_like(x.narrow(dim, 0, 1)), x.cumsum(dim)], dim=dim)
-    count = x.shape[dim] + 1 - side
-    return (sums.narrow(dim, side, count) - sums.narrow(dim, 0, count)) / side
-
-
-def _windows_of(x: Tensor, dim: int, window: int) -> Tensor:
-    """Which window each row or column is weighed by: the one around it, as far as it can be."""
-    side = torch.sym_min(x.shape[dim], window)
-    centred = torch.arange(x.shape[dim], device=x.device) - (side - 1) // 2
-    return centred.clamp(min=0).clamp(max=x.shape[dim] - side)
+    return (sums.index_select(dim, first + side) - sums.index_select(dim, first)) / side
 
 
 ORIGINAL_NAMES: dict[str, str] = {
