@@ -18,7 +18,8 @@ FORMAT = 1
 
 PriorKind = Literal["none", "mlp", "noise", "blur", "blurdm"]
 EncoderKind = Literal["paper", "light", "spectral"]
-PriorScope = Literal["tile"]
+PriorScope = Literal["tile", "image"]
+FusionKind = Literal["one_plus_scale", "scale"]
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,11 @@ class PriorSpec:
     """Length of the latent; 0 where `kind` is "none"."""
     encoder: EncoderKind = "light"
     scope: PriorScope = "tile"
-    """"tile": one latent a tile, with tiles near the training crop."""
+    """"tile": one latent a tile, with tiles near the training crop; "image": one a photo."""
     schedule: ScheduleSpec | None = None
     """None where the prior is not a diffusion."""
+    fusion: FusionKind = "one_plus_scale"
+    """What a feature F becomes: (1 + scale) F + shift, or scale F + shift as in the paper."""
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,28 @@
-"""blurdm models: what is in the zoo."""
+"""blurdm models: what is in the zoo, and what comes into it."""
 
 from __future__ import annotations
 
+from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blurdm_cli.commands.console import print_data, print_json
+from blurdm_cli.commands.console import print_data, print_json, say
+from blurdm_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from blurdm_cli.zoo import Model
 
-app = typer.Typer(no_args_is_help=True, help="Show the models that are installed.")
+app = typer.Typer(no_args_is_help=True, help="Show models, and import others' weights.")
+
+
+class Scope(StrEnum):
+    """What a prior is found of."""
+
+    tile = "tile"
+    image = "image"
+
 
 AsJson = Annotated[bool, typer.Option("--json", help="An array on stdout, one object a model.")]
 
@@ -57,6 +68,50 @@ def show(
     for name, value in (_facts(found) | {"path": found.folder}).items():
         print_data(f"{name:<12}{value}")
     print_data(Markdown(found.card()))
+
+
+@app.command("import")
+def import_model(
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="The backbone's checkpoint: .pth, .pkl, .ckpt or .safetensors."),
+    ],
+    backbone: Annotated[
+        str, typer.Option(help="mimo_unet, stripformer, fftformer, loformer or nafnet.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The new model's folder.")],
+    prior: Annotated[
+        Path | None, typer.Option(help="BlurDM's checkpoint, for a backbone trained with it.")
+    ] = None,
+    prior_scope: Annotated[
+        Scope | None, typer.Option(help="One prior a tile, or a photo (as the authors did).")
+    ] = None,
+    size: Annotated[str | None, typer.Option(help="Of the backbone (the one that fits).")] = None,
+    name: Annotated[str | None, typer.Option(help="The new model's name (the folder's).")] = None,
+    licence: Annotated[str, typer.Option(help="Of the weights.")] = "unknown",
+) -> None:
+    """Turn a checkpoint of a backbone's authors into a model folder.
+
+    Nothing in the checkpoint is run: it holds tensors alone, or is refused.
+    """
+    from blurdm_cli import checkpoints, zoo
+
+    if output.exists():
+        raise UsageError(f"{output} is there already", hint="Choose another --output")
+    spec, weights = checkpoints.import_model(
+        files,
+        backbone,
+        name=name or output.name,
+        prior_file=prior,
+        size=size,
+        scope=prior_scope.value if prior_scope else None,
+        licence=licence,
+    )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    model = zoo.write(output, spec, weights, checkpoints.card(spec))
+    count = sum(array.size for array in weights.values())
+    say(f"{model.folder}: {spec.backbone.kind}, prior {spec.prior.kind}, {count:,} parameters")
+    say(f"try it: blurdm deblur PHOTO --model {model.folder}")
 
 
 def _facts(model: Model) -> dict[str, Any]:

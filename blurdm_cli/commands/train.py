@@ -50,6 +50,13 @@ class Encoder(StrEnum):
     spectral = "spectral"
 
 
+class RecipeOf(StrEnum):
+    """Whose recipe."""
+
+    own = "own"
+    paper = "paper"
+
+
 def train(
     stage: Annotated[Stage, typer.Argument(help="One stage, or all three in order.")],
     data: Annotated[
@@ -67,12 +74,23 @@ def train(
         Path | None, typer.Option(help="Folder of pairs to evaluate on (crops of --data).")
     ] = None,
     name: Annotated[str, typer.Option(help="The new model's name.")] = "my-model",
-    size: Annotated[str, typer.Option(help="tiny, fast or quality.")] = "fast",
+    backbone: Annotated[
+        str,
+        typer.Option(help="unet, mimo_unet, stripformer, fftformer, loformer or nafnet."),
+    ] = "unet",
+    size: Annotated[
+        str | None, typer.Option(help="Of the backbone: tiny, fast or quality; or its own.")
+    ] = None,
+    recipe: Annotated[
+        RecipeOf, typer.Option(help="This project's, or that of the backbone's authors.")
+    ] = RecipeOf.own,
     prior: Annotated[Prior, typer.Option(help="Kind of prior.")] = Prior.blurdm,
     prior_channels: Annotated[int, typer.Option(min=16, help="Length of the latent.")] = 256,
     encoder: Annotated[
         Encoder | None,
-        typer.Option(help="Latent encoder (spectral; with --from, the model's own)."),
+        typer.Option(
+            help="Latent encoder (spectral; with --recipe paper, paper; with --from, its own)."
+        ),
     ] = None,
     schedule: Annotated[str, typer.Option(help="Exposure schedule.")] = "released",
     start: Annotated[
@@ -89,8 +107,9 @@ def train(
         float, typer.Option(min=0, help="Learning rate of the prior, as a share (the stage's own).")
     ] = 0,
     motion_weight: Annotated[
-        float, typer.Option(min=0, help="Of what the prior must tell about the motion.")
-    ] = 0.05,
+        float | None,
+        typer.Option(min=0, help="Of what the prior must tell of the motion (the stage's own)."),
+    ] = None,
     step_weight: Annotated[
         float, typer.Option(min=0, help="Stage 2: weight of single-step supervision.")
     ] = 0,
@@ -114,11 +133,14 @@ def train(
 
     found = zoo.find(start) if start else None
     if found:
-        own = found.spec.prior
-        prior_spec = replace(own, encoder=encoder.value if encoder else own.encoder)
-        spec = replace(found.spec, prior=prior_spec)
+        kept = found.spec.prior
+        spec = replace(
+            found.spec,
+            prior=replace(kept, encoder=encoder.value if encoder else kept.encoder),
+        )
     else:
-        spec = _new_spec(size, prior, prior_channels, encoder or Encoder.spectral, schedule)
+        encoder = encoder or (Encoder.paper if recipe is RecipeOf.paper else Encoder.spectral)
+        spec = _new_spec(backbone, size, prior, prior_channels, encoder, schedule)
     limit = time.monotonic() + time_limit if time_limit else math.inf
     machine = _machine(device, limit, resume)
     source, validation, described = _read_data(data, frames, frames_share, val, machine.device)
@@ -127,8 +149,11 @@ def train(
     options = {"batch": batch, "crop": crop, "learning_rate": learning_rate}
     options["prior_rate"] = prior_rate
     changed = {key: value for key, value in options.items() if value}
-    changed |= {"evaluate_every": evaluate_every, "seed": seed, "motion_weight": motion_weight}
-    recipes = _recipes(stage, spec, changed, step_weight, steps, duration)
+    changed |= {"evaluate_every": evaluate_every, "seed": seed}
+    if motion_weight is not None:
+        changed["motion_weight"] = motion_weight
+    published = _published(spec) if recipe is RecipeOf.paper else {}
+    recipes = _recipes(stage, spec, published, changed, step_weight, steps, duration)
     with hold_progress(name) as advance:
 
         def show(stage_name: str, progress: Progress) -> None:
@@ -146,30 +171,44 @@ def train(
 
 
 def _new_spec(
-    size: str, prior: Prior, prior_channels: int, encoder: Encoder, schedule: str
+    backbone: str,
+    size: str | None,
+    prior: Prior,
+    prior_channels: int,
+    encoder: Encoder,
+    schedule: str,
 ) -> ModelSpec:
-    from blurdm_cli.networks.unet import SIZES
+    from blurdm_cli.networks.build import family
     from blurdm_cli.physics import diffusion
-    from blurdm_cli.spec import BackboneSpec, ModelSpec, PriorSpec, ScheduleSpec
+    from blurdm_cli.spec import BackboneSpec, PriorSpec, ScheduleSpec
 
-    if size not in SIZES:
-        raise UsageError(f"There is no size {size!r}", hint=f"Known: {', '.join(SIZES)}")
+    kind = family(backbone)
     if schedule not in diffusion.SCHEDULES:
         known = ", ".join(diffusion.SCHEDULES)
         raise UsageError(f"There is no schedule {schedule!r}", hint=f"Known: {known}")
     values = diffusion.schedule(schedule)
-    return ModelSpec(
-        name="",
-        backbone=BackboneSpec("unet", dict(SIZES[size])),
-        prior=PriorSpec(
+    size = size or kind.usual
+    return kind.spec(
+        "",
+        BackboneSpec(backbone, kind.size(size)),
+        PriorSpec(
             kind=prior.value,
             channels=prior_channels,
             encoder=encoder.value,
             schedule=ScheduleSpec(schedule, values.alpha, values.beta_bar),
         ),
-        multiple_of=2 ** len(SIZES[size]["widths"]),
-        input_range=(-0.5, 0.5),
     )
+
+
+def _published(spec: ModelSpec) -> dict[str, dict[str, Any]]:
+    from blurdm_cli.training.published import PUBLISHED
+
+    if spec.backbone.kind not in PUBLISHED:
+        raise UsageError(
+            f"The backbone {spec.backbone.kind!r} is of no paper",
+            hint=f"--recipe paper is for --backbone {', '.join(PUBLISHED)}",
+        )
+    return PUBLISHED[spec.backbone.kind]
 
 
 def _machine(device: str, deadline: float, resume: bool) -> Machine:
@@ -187,6 +226,7 @@ def _machine(device: str, deadline: float, resume: bool) -> Machine:
 def _recipes(
     stage: Stage,
     spec: ModelSpec,
+    published: dict[str, dict[str, Any]],
     changed: dict[str, Any],
     step_weight: float,
     steps: int,
@@ -200,7 +240,7 @@ def _recipes(
     recipes = {}
     for name in names:
         share = SHARES[name] / whole
-        own = changed | {"duration": duration * share}
+        own = published.get(name, {}) | changed | {"duration": duration * share}
         if steps:
             own["steps"] = round(steps * share)
         if name == "stage2":

@@ -11,6 +11,7 @@ from jaxtyping import Float32
 
 from blurdm_cli.engine import guard as gd
 from blurdm_cli.engine.limits import check_options, whole_tile
+from blurdm_cli.engine.photo_prior import PhotoPrior, check_scope, of_photo
 from blurdm_cli.engine.pixels import Pixels, quantise, white_of
 from blurdm_cli.engine.runtime import Runtime, open_runtime
 from blurdm_cli.engine.tiling import Plan, blend, plan_tiles
@@ -80,8 +81,11 @@ class Deblurrer:
 
         Raises:
             UsageError: an option is out of its range.
+            RuntimeMissing: the model takes one prior a photo, and the runtime has none.
         """
         self.runtime = runtime
+        check_scope(runtime, spec)
+        self._prior: PhotoPrior | None = None
         self.guard = guard
         self._in_fp32 = in_fp32
         self._spare: Runtime | None = None
@@ -158,6 +162,8 @@ class Deblurrer:
     ) -> Iterator[Restored]:
         """Deblur photos of one size and type, whose tiles share batches: frames of a video.
 
+        Photos with a prior of their own are restored one by one.
+
         Args:
             photos: all of the same shape; they are not changed.
             progress: as for `restore`, for all of them.
@@ -173,13 +179,16 @@ class Deblurrer:
         if len({(photo.shape, photo.dtype) for photo in photos}) > 1:
             raise ValueError("photos that share batches are of one size and type")
         plan = self._plan(*photos[0].shape[:2])
-        tiles = self._restore_all(photos, plan, white, progress)
-        for photo in photos:
-            self._notes = {}
-            if self.strength == 0:
-                yield Restored(photo.copy())
-            else:
-                yield self._assemble(photo, plan, islice(tiles, len(plan.corners)), white)
+        for group in [[photo] for photo in photos] if of_photo(self.spec) else [photos]:
+            if of_photo(self.spec):
+                self._prior = PhotoPrior(group[0], white, self._noise, self.spec.multiple_of)
+            tiles = self._restore_all(group, plan, white, progress)
+            for photo in group:
+                self._notes = {}
+                if self.strength == 0:
+                    yield Restored(photo.copy())
+                else:
+                    yield self._assemble(photo, plan, islice(tiles, len(plan.corners)), white)
 
     def filling(self, height: int, width: int) -> int:
         """How many photos of this size together fill batches to the last tile."""
@@ -260,6 +269,8 @@ class Deblurrer:
     def _run(
         self, runtime: Runtime, blurred: Float32[np.ndarray, "n 3 h w"]
     ) -> Float32[np.ndarray, "n 3 h w"]:
+        if self._prior:
+            runtime = self._prior.guide(runtime)
         noise = np.tile(self._noise, (len(blurred), 1))
         if self._tta:
             return restore_turned(runtime, blurred, noise)

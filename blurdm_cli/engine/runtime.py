@@ -56,6 +56,27 @@ class Runtime(Protocol):
         ...
 
 
+@runtime_checkable
+class PhotoRuntime(Runtime, Protocol):
+    """A runtime that can also give all tiles of a photo the prior of the whole photo."""
+
+    def for_photo(
+        self, blurred: Float32[np.ndarray, "1 3 h w"], noise: Float32[np.ndarray, "1 c"]
+    ) -> Runtime:
+        """Find a photo's prior, once; what comes back restores the photo's tiles with it.
+
+        Args:
+            blurred: the photo, sRGB-encoded, in [0, 1]; its sides are multiples of the
+                model's `multiple_of`.
+            noise: standard normal, as long as the model's prior; tiles need none any more.
+
+        Raises:
+            OutOfMemory: the photo does not fit on the device.
+            ComputeError: the runtime failed for another reason.
+        """
+        ...
+
+
 def open_runtime(
     model: str, runtime: str = "auto", device: str = "auto", precision: str = "auto"
 ) -> tuple[Runtime, ModelSpec]:

@@ -1,9 +1,11 @@
 """The runtime that runs the networks themselves with PyTorch."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
-from jaxtyping import Float32
-from torch import nn
+from jaxtyping import Float, Float32
+from torch import Tensor, nn
 
 from blurdm_cli.engine.runtime import available_cores
 from blurdm_cli.errors import ComputeError, OutOfMemory, RuntimeMissing
@@ -34,23 +36,56 @@ class TorchRuntime:
         if self._device.type == "cpu":
             torch.set_num_threads(available_cores())
 
-    @torch.inference_mode()
     def restore(
         self, blurred: Float32[np.ndarray, "n 3 h w"], noise: Float32[np.ndarray, "n c"]
     ) -> Float32[np.ndarray, "n 3 h w"]:
+        return self.run(self._network, blurred, noise).contiguous().cpu().numpy()
+
+    def for_photo(
+        self, blurred: Float32[np.ndarray, "1 3 h w"], noise: Float32[np.ndarray, "1 c"]
+    ) -> "GuidedRuntime":
+        prior = self.run(self._network.find_photo_prior, blurred, noise)
+        return GuidedRuntime(self, self._network.restore, prior.cpu().numpy())
+
+    @torch.inference_mode()
+    def run(
+        self,
+        compute: Callable[[Tensor, Tensor], Tensor],
+        blurred: Float32[np.ndarray, "n 3 h w"],
+        vectors: Float32[np.ndarray, "n c"],
+    ) -> Float[Tensor, "n *shape"]:
+        """Compute something of tiles and their vectors on the device, in fp32 at its end."""
         try:
             tiles = torch.from_numpy(blurred).to(self._device, memory_format=torch.channels_last)
-            latents = torch.from_numpy(noise).to(self._device)
+            latents = torch.from_numpy(vectors).to(self._device)
             mixed = self._dtype != torch.float32
             with torch.autocast(self._device.type, self._dtype, enabled=mixed):
-                restored = self._network(tiles, latents)
-            return restored.float().contiguous().cpu().numpy()
+                return compute(tiles, latents).float()
         except (torch.OutOfMemoryError, MemoryError) as error:
             raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
         except RuntimeError as error:
             if "can't allocate memory" in str(error) or "out of memory" in str(error):
                 raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
             raise ComputeError(f"torch failed on {self.device}: {error}") from error
+
+
+class GuidedRuntime:
+    """Restores the tiles of one photo, whose prior is known. See `Runtime`."""
+
+    def __init__(
+        self,
+        whole: TorchRuntime,
+        restore: Callable[[Tensor, Tensor], Tensor],
+        prior: Float32[np.ndarray, "1 c"],
+    ) -> None:
+        self.name, self.device, self.precision = whole.name, whole.device, whole.precision
+        self._whole, self._restore, self._prior = whole, restore, prior
+
+    def restore(
+        self, blurred: Float32[np.ndarray, "n 3 h w"], noise: Float32[np.ndarray, "n c"]
+    ) -> Float32[np.ndarray, "n 3 h w"]:
+        priors = np.tile(self._prior, (len(blurred), 1))
+        return self._whole.run(self._restore, blurred, priors).contiguous().cpu().numpy()
 
 
 def move(network: nn.Module, device: torch.device) -> None:

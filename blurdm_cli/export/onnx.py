@@ -32,8 +32,8 @@ OPSETS = range(18, 24)
 
 DEFAULT_OPSET = 18
 
-SENSITIVE = ("ReduceMean", "Pow", "Sqrt", "Reciprocal", "Div")
-"""Operations that stay in fp32 in an fp16 graph: norms and pooling."""
+SENSITIVE = ("ReduceMean", "CumSum", "Pow", "Sqrt", "Reciprocal", "Div")
+"""Operations that stay in fp32 in an fp16 graph: norms, pooling and sums."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,12 @@ def share_weights(graph: onnx.ModelProto, model: Model) -> onnx.ModelProto:
 
 
 def _check_options(model: Model, options: Options) -> None:
-    multiple_of = model.spec.multiple_of
+    multiple_of, prior = model.spec.multiple_of, model.spec.prior
+    if prior.kind != "none" and prior.scope != "tile":
+        raise UsageError(
+            f"The model {model.spec.name!r} takes one prior a photo; a graph sees single tiles",
+            hint="Import it again with --prior-scope tile, and compare the two",
+        )
     if options.opset not in OPSETS:
         raise UsageError(
             f"The opset {options.opset} cannot be written",

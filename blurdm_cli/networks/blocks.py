@@ -12,17 +12,35 @@ class PriorFusion(nn.Module):
     without a prior keeps its outputs until training teaches it to listen.
     """
 
-    def __init__(self, channels: int, prior_channels: int) -> None:
+    def __init__(self, channels: int, prior_channels: int, bias: bool = True) -> None:
         super().__init__()
-        self.to_scale_shift = nn.Linear(prior_channels, 2 * channels)
-        nn.init.zeros_(self.to_scale_shift.weight)
-        nn.init.zeros_(self.to_scale_shift.bias)
+        self.unscaled = 1.0
+        """What the scale is added to: 0 for weights that were trained to scale by s alone."""
+        self.to_scale_shift = nn.Linear(prior_channels, 2 * channels, bias)
+        for parameter in self.to_scale_shift.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(
         self, x: Float[Tensor, "n c h w"], prior: Float[Tensor, "n d"]
     ) -> Float[Tensor, "n c h w"]:
         scale, shift = self.to_scale_shift(prior)[:, :, None, None].chunk(2, dim=1)
-        return x * (1 + scale) + shift
+        return x * (self.unscaled + scale) + shift
+
+
+class GuidedBlocks(nn.ModuleList):
+    """Blocks in sequence that are all given the same prior, and what else guides them."""
+
+    def forward(self, x: Float[Tensor, "n c h w"], *guides: object) -> Float[Tensor, "n c h w"]:
+        for block in self:
+            x = block(x, *guides)
+        return x
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of each pixel; its output lies channels last in memory."""
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class ResidualBlock(nn.Module):

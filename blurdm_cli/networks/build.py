@@ -1,20 +1,101 @@
 """From a model's spec to its networks."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from blurdm_cli.errors import ModelError
+from blurdm_cli.errors import ModelError, UsageError
+from blurdm_cli.networks import fftformer, loformer, mimo_unet, nafnet, stripformer, unet
+from blurdm_cli.networks.blocks import PriorFusion
 from blurdm_cli.networks.prior import PriorNetwork
-from blurdm_cli.networks.unet import UNet
-from blurdm_cli.spec import ModelSpec
+from blurdm_cli.spec import BackboneSpec, ModelSpec, PriorSpec
 
-BACKBONES: dict[str, type[nn.Module]] = {
-    "unet": UNet,
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of backbone: its class, and what there is to know before it is built."""
+
+    network: type[nn.Module]
+    sizes: Mapping[str, Mapping[str, Any]]
+    """Arguments of the class, by the size's name."""
+    usual: str
+    """The size that is meant where none is named."""
+    original_names: Mapping[str, str] = field(default_factory=dict)
+    """From the authors' names of parameters to ours: patterns, each replaced in turn."""
+    original_range: tuple[float, float] = (0.0, 1.0)
+    """What black and white are to the authors' network without a prior."""
+    tile: tuple[int, int] = (512, 96)
+    """Tile and halo in pixels, where no prior depends on the tile."""
+    guided_tile: tuple[int, int] = (256, 32)
+    """Tile and halo where each tile has its own prior: near the training crop."""
+
+    def size(self, name: str) -> dict[str, Any]:
+        """The arguments of one size.
+
+        Raises:
+            UsageError: there is no such size.
+        """
+        if name not in self.sizes:
+            known = ", ".join(self.sizes)
+            raise UsageError(f"There is no size {name!r}", hint=f"Known: {known}")
+        return dict(self.sizes[name])
+
+    def spec(self, name: str, backbone: BackboneSpec, prior: PriorSpec) -> ModelSpec:
+        """A new model's spec, with the facts of this family."""
+        per_tile = prior.kind != "none" and prior.scope == "tile"
+        tile, halo = self.guided_tile if per_tile else self.tile
+        levels = len(backbone.sizes.get("widths", ()))
+        return ModelSpec(
+            name,
+            backbone,
+            prior,
+            multiple_of=getattr(self.network, "multiple_of", 2**levels),
+            tile=tile,
+            halo=halo,
+            input_range=getattr(self.network, "input_range", (-0.5, 0.5)),
+        )
+
+
+LOFORMER_TILE = (384, 32)
+"""As its authors restore photos; its cosine transforms make the tile's size count."""
+
+BACKBONES: dict[str, Family] = {
+    "unet": Family(unet.UNet, unet.SIZES, "fast", tile=(256, 32)),
+    "mimo_unet": Family(mimo_unet.MimoUNet, mimo_unet.SIZES, "plus", mimo_unet.ORIGINAL_NAMES),
+    "stripformer": Family(
+        stripformer.Stripformer,
+        stripformer.SIZES,
+        "paper",
+        stripformer.ORIGINAL_NAMES,
+        (-0.5, 0.5),
+    ),
+    "fftformer": Family(fftformer.FFTformer, fftformer.SIZES, "paper", fftformer.ORIGINAL_NAMES),
+    "loformer": Family(
+        loformer.LoFormer,
+        loformer.SIZES,
+        "small",
+        loformer.ORIGINAL_NAMES,
+        tile=LOFORMER_TILE,
+        guided_tile=LOFORMER_TILE,
+    ),
+    "nafnet": Family(nafnet.NAFNet, nafnet.SIZES, "width32", nafnet.ORIGINAL_NAMES),
 }
+
+
+def family(kind: str) -> Family:
+    """A kind of backbone by its name.
+
+    Raises:
+        UsageError: there is none of this name.
+    """
+    if kind not in BACKBONES:
+        raise UsageError(f"There is no backbone {kind!r}", hint=f"Known: {', '.join(BACKBONES)}")
+    return BACKBONES[kind]
 
 
 class DeblurNetwork(nn.Module):
@@ -31,7 +112,7 @@ class DeblurNetwork(nn.Module):
         self.span = high - self.low
         self.prior = None if spec.prior.kind == "none" else PriorNetwork(spec.prior)
         try:
-            backbone = BACKBONES[spec.backbone.kind]
+            backbone = BACKBONES[spec.backbone.kind].network
             self.backbone = backbone(spec.prior_channels, **spec.backbone.sizes)
         except KeyError:
             raise ModelError(
@@ -40,6 +121,9 @@ class DeblurNetwork(nn.Module):
             ) from None
         except (TypeError, ValueError) as error:
             raise ModelError(f"The backbone {spec.backbone.kind!r}: {error}") from error
+        for module in self.backbone.modules():
+            if isinstance(module, PriorFusion):
+                module.unscaled = float(spec.prior.fusion == "one_plus_scale")
 
     def forward(
         self, blurred: Float[Tensor, "n 3 h w"], noise: Float[Tensor, "n c"] | None = None
@@ -61,11 +145,33 @@ class DeblurNetwork(nn.Module):
             raise ValueError("a model with a prior needs noise to start from")
         return self.prior(self.to_range(blurred), noise)
 
+    def find_photo_prior(
+        self, blurred: Float[Tensor, "n 3 h w"], noise: Float[Tensor, "n c"]
+    ) -> Float[Tensor, "n c"]:
+        """The prior of whole photos, of any size, in memory that their height does not decide.
+
+        Raises:
+            ValueError: the model has no prior.
+        """
+        if self.prior is None:
+            raise ValueError("a model without a prior finds none in a photo")
+        return self.prior.of_photo(self.to_range(blurred), noise)
+
     def restore(
         self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n c"] | None
     ) -> Float[Tensor, "n 3 h w"]:
         """Restore images with a prior that is known."""
         return (self.backbone(self.to_range(blurred), prior) - self.low) / self.span
+
+    def restore_scales(
+        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n c"] | None
+    ) -> list[Float[Tensor, "n 3 _ _"]]:
+        """For training: the restored images, and smaller ones where the backbone gives them."""
+        forward_scales: Any = getattr(self.backbone, "forward_scales", None)
+        if forward_scales is None:
+            return [self.restore(blurred, prior)]
+        scales = forward_scales(self.to_range(blurred), prior)
+        return [(image - self.low) / self.span for image in scales]
 
     def to_range(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
         """From [0, 1] to what black and white are to the networks."""

@@ -11,6 +11,9 @@ from blurdm_cli.spec import EncoderKind
 SLOPE = 0.1
 """Of every leaky ReLU in BlurDM; latents are mostly positive for it."""
 
+REACH = 128
+"""Pixels that a feature hears of to each side, rounded up: 64 in "paper", 80 in "light"."""
+
 
 class LatentEncoder(nn.Module):
     """Describe a pair of images by one latent vector, whatever their size.
@@ -26,6 +29,8 @@ class LatentEncoder(nn.Module):
 
     def __init__(self, channels: int = 256, kind: EncoderKind = "paper") -> None:
         super().__init__()
+        self.stride = 4 if kind == "paper" else 16
+        """Pixels from one feature to the next."""
         self.fold = nn.PixelUnshuffle(4)
         self.features = _paper(channels) if kind == "paper" else _light(channels)
         self.spectral = SpectralFeatures(channels, SLOPE) if kind == "spectral" else None
@@ -44,6 +49,28 @@ class LatentEncoder(nn.Module):
         if self.spectral:
             features = torch.cat([features, self.spectral(blurred)], dim=1)
         return self.to_latent(features)
+
+    def in_bands(
+        self, blurred: Float[Tensor, "n 3 h w"], other: Float[Tensor, "n 3 h w"], rows: int = 512
+    ) -> Float[Tensor, "n c"]:
+        """The same latent, from one band of rows at a time: a photo's height costs no memory.
+
+        Args:
+            blurred: images.
+            other: as many, of the same size.
+            rows: of a band, a multiple of 16.
+        """
+        height, sums, count = blurred.shape[2], [], 0
+        for top in range(0, height, rows):
+            begin, end = max(top - REACH, 0), min(top + rows + REACH, height)
+            band = slice(begin, end)
+            pair = [self.fold(blurred[:, :, band]), self.fold(other[:, :, band])]
+            features = self.features(torch.cat(pair, dim=1))
+            last = -(-(min(top + rows, height) - begin) // self.stride)
+            own = features[:, :, (top - begin) // self.stride : last]
+            sums.append(own.float().sum(dim=(2, 3)))
+            count += own.shape[2] * own.shape[3]
+        return self.to_latent(torch.stack(sums).sum(dim=0) / count)
 
 
 def _paper(channels: int) -> nn.Sequential:

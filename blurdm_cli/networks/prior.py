@@ -50,6 +50,14 @@ class PriorNetwork(nn.Module):
         with torch.autocast(condition.device.type, enabled=False):
             return self.sample(condition.float(), noise)
 
+    def of_photo(
+        self, blurred: Float[Tensor, "n 3 h w"], noise: Float[Tensor, "n c"]
+    ) -> Float[Tensor, "n c"]:
+        """The prior of a photo of any size; see `LatentEncoder.in_bands`."""
+        condition = self.condition_encoder.in_bands(blurred, blurred)
+        with torch.autocast(condition.device.type, enabled=False):
+            return self.sample(condition.float(), noise)
+
     def sample(
         self, condition: Float[Tensor, "n c"], noise: Float[Tensor, "n c"]
     ) -> Float[Tensor, "n c"]:
@@ -83,3 +91,16 @@ def _schedule(spec: PriorSpec) -> ExposureSchedule:
 
 def _nothing(z_t: Tensor, t: int, condition: Tensor) -> Tensor:
     return torch.zeros_like(z_t)
+
+
+ORIGINAL_NAMES: dict[str, str] = {
+    r"^condition_encoder\.E\.(\d+)\.body\.0\.": r"condition_encoder.features.\1.first.",
+    r"^condition_encoder\.E\.(\d+)\.body\.2\.": r"condition_encoder.features.\1.second.",
+    r"^condition_encoder\.E\.": "condition_encoder.features.",
+    r"^condition_encoder\.mlp\.": "condition_encoder.to_latent.",
+    r"^lcr_model\.": "blur_residual.",
+    r"^noise_model\.": "noise_residual.",
+    **{rf"\.resmlp\.{layer + 1}\.resmlp\.0\.": f".layers.{2 * layer}." for layer in range(1, 6)},
+    r"\.resmlp\.0\.": ".layers.0.",
+}
+"""From the authors' names of BlurDM's parameters to ours: patterns, each replaced in turn."""

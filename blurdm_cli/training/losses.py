@@ -1,8 +1,13 @@
 """What training minimises."""
 
+from collections.abc import Callable, Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import conv2d, interpolate, l1_loss, pad
+
+from blurdm_cli.training.recipe import ImageRecipe
 
 
 def charbonnier(
@@ -26,11 +31,62 @@ def frequency_distance(
     return torch.fft.rfft2(found - wanted, norm="ortho").abs().mean()
 
 
-def image_loss(
-    found: Float[Tensor, "n c h w"], wanted: Float[Tensor, "n c h w"], frequency_weight: float
+def edge_distance(
+    found: Float[Tensor, "n c h w"], wanted: Float[Tensor, "n c h w"]
 ) -> Float[Tensor, ""]:
-    """The backbone's loss: `charbonnier` in pixels and, weighted, `frequency_distance`."""
-    loss = charbonnier(found, wanted)
-    if frequency_weight:
-        loss = loss + frequency_weight * frequency_distance(found, wanted)
+    """`charbonnier` of what two images lose when they go through half their size and back.
+
+    Source: the edge loss of MPRNet (Zamir et al., CVPR 2021), which Stripformer trains with.
+    """
+    difference = found - wanted
+    down = _blurred(difference)[:, :, ::2, ::2]
+    up = torch.zeros_like(difference)
+    up[:, :, ::2, ::2] = 4 * down
+    lost = difference - _blurred(up)
+    return charbonnier(lost, torch.zeros_like(lost))
+
+
+def negative_psnr(
+    found: Float[Tensor, "n c h w"], wanted: Float[Tensor, "n c h w"]
+) -> Float[Tensor, ""]:
+    """Minus the mean PSNR of images in [0, 1], in dB. Source: NAFNet's loss."""
+    squared = ((found - wanted) ** 2).mean(dim=(1, 2, 3))
+    return 10 * (squared + 1e-8).log10().mean()
+
+
+PIXEL_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "charbonnier": charbonnier,
+    "l1": l1_loss,
+    "psnr": negative_psnr,
+}
+
+
+def image_loss(
+    found: Sequence[Float[Tensor, "n c _ _"]], sharp: Float[Tensor, "n c h w"], recipe: ImageRecipe
+) -> Float[Tensor, ""]:
+    """The backbone's loss, summed over the sizes that it restores.
+
+    Args:
+        found: the restored images, and smaller ones where the backbone gives them.
+        sharp: what they ought to be; scaled down bilinearly for the smaller ones.
+        recipe: which loss in pixels, and the weights of those of frequencies and edges.
+    """
+    loss = sharp.new_zeros(())
+    for image in found:
+        image, wanted = image.float(), sharp
+        if image.shape != sharp.shape:
+            wanted = interpolate(sharp, image.shape[2:], mode="bilinear")
+        loss = loss + PIXEL_LOSSES[recipe.pixel_loss](image, wanted)
+        if recipe.frequency_weight:
+            loss = loss + recipe.frequency_weight * frequency_distance(image, wanted)
+        if recipe.edge_weight:
+            loss = loss + recipe.edge_weight * edge_distance(image, wanted)
     return loss
+
+
+def _blurred(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    """Images under a 5x5 binomial window, with their borders repeated."""
+    line = torch.tensor([0.05, 0.25, 0.4, 0.25, 0.05], device=images.device)
+    window = torch.outer(line, line).expand(images.shape[1], 1, 5, 5)
+    padded = pad(images, (2, 2, 2, 2), mode="replicate")
+    return conv2d(padded, window, groups=images.shape[1])

@@ -1,5 +1,8 @@
 """The networks of a training run: those of the model, and what stands beside them to teach."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -38,14 +41,14 @@ class Networks(nn.Module):
         to_range = self.network.to_range
         return self.sharp_encoder(to_range(blurred), to_range(sharp)).float()
 
+    def noise(self, blurred: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c"]:
+        """Fresh noise for the diffusion of as many images."""
+        return torch.randn(len(blurred), self.noise_channels, device=blurred.device)
+
     def deblur(self, blurred: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
         """Restore as at inference, from fresh noise."""
-        return self.network.restore(blurred, self.find_prior(blurred))
-
-    def find_prior(self, blurred: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c"] | None:
-        """The prior as at inference, from fresh noise; None for a model without one."""
-        noise = torch.randn(len(blurred), self.noise_channels, device=blurred.device)
-        return self.network.find_prior(blurred, noise)
+        with evaluating(self):
+            return self.network(blurred, self.noise(blurred))
 
     def motion_loss(
         self, prior: Float[Tensor, "n c"] | None, motion: Float[Tensor, "n side side"] | None
@@ -70,3 +73,14 @@ class Networks(nn.Module):
         """The model's parameters by name in fp16, as the zoo stores them; no sharp encoder."""
         state = self.network.state_dict()
         return {name: value.detach().cpu().half().numpy() for name, value in state.items()}
+
+
+@contextmanager
+def evaluating(networks: nn.Module) -> Iterator[None]:
+    """Run a block without what only training does, such as dropout."""
+    before = networks.training
+    networks.eval()
+    try:
+        yield
+    finally:
+        networks.train(before)

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -41,6 +42,17 @@ class Recipe:
     seed: int = 0
     evaluate_every: int = 2000
     """Steps between two evaluations, each with a checkpoint."""
+
+
+@dataclass(frozen=True)
+class ImageRecipe(Recipe):
+    """What the stages ask that look at the restored image."""
+
+    pixel_loss: Literal["charbonnier", "l1", "psnr"] = "charbonnier"
+    frequency_weight: float = 25.0
+    """Of the Fourier part of the image loss."""
+    edge_weight: float = 0.0
+    """Of the edges' part of the image loss."""
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ class RunFolder:
                     hint="Add --resume to go on with it, or choose another --output",
                 )
             before = json.loads(path.read_text())
-            changed = [key for key in written if written[key] != before.get(key)]
+            changed = [key for key in before if _differs(written.get(key), before[key])]
             if changed:
                 raise TrainingError(
                     f"The run in {self.folder} has another recipe: {', '.join(changed)}",
@@ -105,3 +105,10 @@ class RunFolder:
             header, *rows = path.read_text().splitlines(keepends=True)
             kept = [row for row in rows if float(row.split(",", 1)[0]) <= step]
             path.write_text("".join([header, *kept]))
+
+
+def _differs(now: Any, before: Any) -> bool:
+    """Whether a recipe is another one; what a newer version added to it does not count."""
+    if isinstance(now, dict) and isinstance(before, dict):
+        return any(_differs(now.get(key), before[key]) for key in before)
+    return bool(now != before)

@@ -15,18 +15,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from blurdm_cli.training.losses import image_loss
-from blurdm_cli.training.networks import Networks
+from blurdm_cli.training.networks import Networks, evaluating
 from blurdm_cli.training.pairs import Batch
-from blurdm_cli.training.recipe import Objective, Recipe
+from blurdm_cli.training.recipe import ImageRecipe, Objective
 
 
 @dataclass(frozen=True)
-class Stage1(Recipe):
+class Stage1(ImageRecipe):
     """The recipe. Each field is a flag of `blurdm train`, and is kept with the run."""
 
     growth: float = 0.6
-    frequency_weight: float = 25.0
-    """Of the Fourier part of the image loss."""
 
 
 class OraclePrior(Objective):
@@ -39,14 +37,16 @@ class OraclePrior(Objective):
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         prior = self._prior(batch)
-        found = self.networks.network.restore(batch.blurred, prior).float()
-        loss = image_loss(found, batch.sharp, self.recipe.frequency_weight)
+        found = self.networks.network.restore_scales(batch.blurred, prior)
+        loss = image_loss(found, batch.sharp, self.recipe)
         return loss + self.recipe.motion_weight * self.networks.motion_loss(prior, batch.motion)
 
     @torch.no_grad()
     def restore(self, batch: Batch) -> Float[Tensor, "n 3 h w"]:
-        return self.networks.network.restore(batch.blurred, self._prior(batch))
+        with evaluating(self.networks):
+            return self.networks.network.restore(batch.blurred, self._prior(batch))
 
     def _prior(self, batch: Batch) -> Float[Tensor, "n c"] | None:
-        has_prior = self.networks.sharp_encoder is not None
-        return self.networks.oracle(batch.blurred, batch.sharp) if has_prior else None
+        if self.networks.sharp_encoder is None:
+            return None
+        return self.networks.oracle(batch.blurred, batch.sharp)

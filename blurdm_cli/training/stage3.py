@@ -15,18 +15,16 @@ from torch import Tensor
 from blurdm_cli.training.losses import image_loss
 from blurdm_cli.training.networks import Networks
 from blurdm_cli.training.pairs import Batch
-from blurdm_cli.training.recipe import Objective, Recipe
+from blurdm_cli.training.recipe import ImageRecipe, Objective
 
 
 @dataclass(frozen=True)
-class Stage3(Recipe):
+class Stage3(ImageRecipe):
     """The recipe. Each field is a flag of `blurdm train`, and is kept with the run."""
 
     batch: int = 4
     crop: int = 192
     learning_rate: float = 5e-4
-    frequency_weight: float = 25.0
-    """Of the Fourier part of the image loss."""
 
 
 class WholeModel(Objective):
@@ -38,9 +36,10 @@ class WholeModel(Objective):
         networks.freeze("sharp_encoder")
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        prior = self.networks.find_prior(batch.blurred)
-        found = self.networks.network.restore(batch.blurred, prior).float()
-        loss = image_loss(found, batch.sharp, self.recipe.frequency_weight)
+        network = self.networks.network
+        prior = network.find_prior(batch.blurred, self.networks.noise(batch.blurred))
+        found = network.restore_scales(batch.blurred, prior)
+        loss = image_loss(found, batch.sharp, self.recipe)
         return loss + self.recipe.motion_weight * self.networks.motion_loss(prior, batch.motion)
 
     @torch.no_grad()

@@ -1,8 +1,11 @@
 import json
+from pathlib import Path
 
 import pytest
+import torch
 
 from blurdm_cli import zoo
+from blurdm_cli.networks.mimo_unet import SIZES, MimoUNet
 from tests.commands.conftest import Blurdm
 
 KEYS = {"name", "default", "backbone", "prior", "parameters", "bytes", "licence"}
@@ -36,3 +39,45 @@ def test_list_names_every_model_and_show_its_card(blurdm: Blurdm) -> None:
 
 def test_an_unknown_model_is_code_6(blurdm: Blurdm) -> None:
     assert blurdm("models", "show", "nothing-like-it").code == 6
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """Weights that no table has to rename but for the first layer's."""
+    state = MimoUNet(0, **SIZES["tiny"]).state_dict()
+    state["feat_extract.0.main.0.weight"] = state.pop("stem.weight")
+    torch.save({"model": state}, tmp_path / "tiny.pkl")
+    return tmp_path / "tiny.pkl"
+
+
+def test_an_imported_checkpoint_is_a_model_like_any_other(
+    blurdm: Blurdm, checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "models" / "mine"
+    words = ("models", "import", checkpoint, "--backbone", "mimo_unet", "-o", folder)
+    imported = blurdm(*words, "--licence", "MIT")
+    assert imported.code == 0
+    assert "tiny.pkl" in blurdm("models", "show", folder).out
+    told = json.loads(blurdm("models", "show", folder, "--json").out)
+    assert (told[0]["name"], told[0]["licence"], told[0]["prior"]) == ("mine", "MIT", "none")
+
+
+def test_nothing_that_is_there_is_replaced_by_an_import(
+    blurdm: Blurdm, checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    words = ("models", "import", checkpoint, "--backbone", "mimo_unet", "-o", folder)
+    assert blurdm(*words).code == 2
+    assert folder.is_dir()
+
+
+def test_a_checkpoint_that_does_not_fit_is_code_6_and_leaves_nothing(
+    blurdm: Blurdm, checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "mine"
+    result = blurdm("models", "import", checkpoint, "--backbone", "nafnet", "-o", folder)
+    assert result.code == 6
+    assert "missing" in result.err
+    assert "mimo_unet (tiny)" in result.err
+    assert not folder.exists()

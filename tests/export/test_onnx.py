@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,11 +14,26 @@ from blurdm_cli.errors import ModelError, UsageError, VerificationError
 from blurdm_cli.export.onnx import Options, make_graph, share_weights
 from blurdm_cli.export.verify import Agreement, middle, verify
 from blurdm_cli.networks.build import BACKBONES, build
+from blurdm_cli.networks.mimo_unet import SIZES as MIMO_SIZES
+from blurdm_cli.networks.nafnet import SIZES as NAF_SIZES
+from blurdm_cli.networks.stripformer import SIZES as STRIP_SIZES
 from blurdm_cli.networks.unet import SIZES
-from blurdm_cli.spec import BackboneSpec, ModelSpec, PriorSpec, ScheduleSpec
+from blurdm_cli.spec import BackboneSpec, PriorSpec, ScheduleSpec
 
 SCHEDULE = ScheduleSpec("short", (1.0, 1.5, 2.0), (0.0, 0.05, 0.1))
-SMALL = {"unet": SIZES["tiny"]}
+SMALL: dict[str, dict[str, Any]] = {
+    "unet": SIZES["tiny"],
+    "mimo_unet": MIMO_SIZES["tiny"],
+    "stripformer": STRIP_SIZES["tiny"] | {"pairs": [1, 0]},
+    "fftformer": {"width": 8, "blocks": [1, 0, 0], "refinement_blocks": 0},
+    "loformer": {
+        "width": 8,
+        "encoder_pairs": [0, 0, 0],
+        "middle_pairs": 0,
+        "decoder_pairs": [1, 0, 0],
+    },
+    "nafnet": NAF_SIZES["tiny"] | {"window": 80},
+}
 """Sizes of each backbone that are traced in a second."""
 
 
@@ -44,16 +60,20 @@ def model_of(folder: Path, backbone: str, prior: PriorSpec) -> zoo.Model:
     """An untrained model whose output is not its input."""
     import torch
 
-    spec = ModelSpec("small", BackboneSpec(backbone, SMALL[backbone]), prior, 8, tile=64, halo=8)
+    spec = BACKBONES[backbone].spec("small", BackboneSpec(backbone, SMALL[backbone]), prior)
+    spec = replace(spec, tile=max(64, spec.multiple_of), halo=8)
     torch.manual_seed(0)
     state = build(spec).state_dict()
     weights = {k: (v + 0.02 * torch.randn_like(v)).numpy() for k, v in state.items()}
     return zoo.write(folder / "small", spec, weights, "a card")
 
 
-@pytest.mark.parametrize("backbone", list(BACKBONES))
-@pytest.mark.parametrize("kind", ["none", "mlp", "noise", "blur", "blurdm"])
-def test_every_backbone_with_every_prior_exports(
+@pytest.mark.parametrize(
+    ("backbone", "kind"),
+    [("unet", kind) for kind in ("none", "mlp", "noise", "blur")]
+    + [(backbone, "blurdm") for backbone in BACKBONES],
+)
+def test_every_backbone_and_every_prior_exports(
     backbone: str, kind: str, tmp_path: Path, photo: np.ndarray
 ) -> None:
     channels = 0 if kind == "none" else 16
@@ -65,7 +85,8 @@ def test_every_backbone_with_every_prior_exports(
     agreements = verify(model, path, photo)
     assert len({agreement.what for agreement in agreements}) == 4
     assert max(agreement.largest for agreement in agreements) < 1e-4
-    blurred = np.random.default_rng(0).random((2, 3, 64, 72), dtype=np.float32)
+    width = 64 + model.spec.multiple_of
+    blurred = np.random.default_rng(0).random((2, 3, 64, width), dtype=np.float32)
     noise = np.random.default_rng(0).standard_normal((2, channels)).astype(np.float32)
     one = OnnxRuntime(path, "cpu").restore(blurred, noise)
     other = OpenVinoRuntime(path, "cpu", "fp32").restore(blurred, noise)

@@ -4,6 +4,7 @@ import torch
 
 from blurdm_cli.training.losses import charbonnier, frequency_distance, image_loss
 from blurdm_cli.training.metrics import psnr, ssim, ssim_3d
+from blurdm_cli.training.recipe import ImageRecipe
 
 
 def images(seed: int = 0) -> torch.Tensor:
@@ -66,6 +67,7 @@ def test_the_frequency_distance_of_one_wave_is_its_amplitude_in_one_place() -> N
 
 
 def test_the_frequency_part_is_weighted() -> None:
-    plain, more = (image_loss(images(), images(1), weight).item() for weight in (0.0, 2.0))
+    recipes = (ImageRecipe(frequency_weight=weight) for weight in (0.0, 2.0))
+    plain, more = (image_loss([images()], images(1), recipe).item() for recipe in recipes)
     assert plain == pytest.approx(charbonnier(images(), images(1)).item())
     assert more - plain == pytest.approx(2 * frequency_distance(images(), images(1)).item())

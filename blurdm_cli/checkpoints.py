@@ -1,0 +1,308 @@
+"""Checkpoints of the backbones' authors, turned into models.
+
+    FILE… ── read ── unwrap ── rename by the backbone's table ── fit to a size ── ModelSpec, weights
+
+The tables stand beside the networks: `ORIGINAL_NAMES` in each of them. A checkpoint is not
+trusted: safetensors, or a pickle of nothing but tensors.
+"""
+
+import hashlib
+import pickle
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from blurdm_cli.errors import ModelError, UsageError
+from blurdm_cli.networks import prior as blurdm
+from blurdm_cli.networks.build import BACKBONES, Family, family
+from blurdm_cli.physics.diffusion import SCHEDULES, schedule
+from blurdm_cli.spec import BackboneSpec, ModelSpec, PriorScope, PriorSpec, ScheduleSpec
+
+WRAPPERS = ("params_ema", "params", "model_state", "state_dict", "model")
+"""Keys that a state dict may lie under, the most wanted first."""
+
+PRIOR_WRAPPERS = ("model_dm_state", *WRAPPERS)
+
+FUSION = ".to_scale_shift.weight"
+"""How the weights of a prior fusion end, in our names."""
+
+ORIGINAL_WINDOW = 384
+"""What NAFNet's authors restore photos with: windows of 1.5 training crops."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How the tensors of a checkpoint fit a network."""
+
+    what: str
+    """Backbone and size."""
+    weights: dict[str, Tensor]
+    missing: list[str]
+    """In our names."""
+    unexpected: list[str]
+    """In the checkpoint's names."""
+    misshaped: list[str]
+    """In the checkpoint's names, each with both shapes."""
+
+    @property
+    def faults(self) -> int:
+        return len(self.missing) + len(self.unexpected) + len(self.misshaped)
+
+    def say(self) -> str:
+        """The first tensor of each kind that does not fit."""
+        kinds = (self.missing, self.unexpected, self.misshaped)
+        named = zip(("missing", "unexpected", "misshaped"), kinds, strict=True)
+        return "; ".join(f"{len(kind)} {name}, first {kind[0]}" for name, kind in named if kind)
+
+
+def import_model(
+    files: Sequence[Path],
+    backbone: str,
+    *,
+    name: str,
+    prior_file: Path | None = None,
+    size: str | None = None,
+    scope: PriorScope | None = None,
+    licence: str = "unknown",
+) -> tuple[ModelSpec, dict[str, np.ndarray]]:
+    """Turn checkpoints of the authors' code into a model.
+
+    Args:
+        files: the backbone's checkpoint, in one file or several.
+        backbone: its kind, of `networks.build.BACKBONES`.
+        name: the new model's.
+        prior_file: BlurDM's checkpoint, where the backbone was trained with it.
+        size: one of the backbone's sizes; None for the one that fits.
+        scope: what a prior is found of; None as the authors do it: the photo, or, for
+            LoFormer, the tile.
+        licence: of the weights.
+
+    Raises:
+        UsageError: there is no such backbone or size.
+        ModelError: a file cannot be read, or does not fit.
+    """
+    kind = family(backbone)
+    if not kind.original_names:
+        raise UsageError(
+            f"Nobody else has weights of {backbone!r}",
+            hint=f"--backbone {', '.join(k for k, v in BACKBONES.items() if v.original_names)}",
+        )
+    state: dict[str, Tensor] = {}
+    for path in files:
+        state |= unwrap(read(path), WRAPPERS, path)
+    fit, sizes = _fit_backbone(state, backbone, size, files[0])
+    weights = {f"backbone.{key}": value for key, value in fit.weights.items()}
+    channels = _prior_channels(fit.weights)
+    if bool(channels) != (prior_file is not None):
+        raise ModelError(
+            f"{files[0]} was trained {'with' if channels else 'without'} a prior",
+            hint="--prior FILE names BlurDM's checkpoint" if channels else "Leave out --prior",
+        )
+    prior = PriorSpec("none", 0)
+    if prior_file is not None:
+        prior, found = _import_prior(prior_file, channels)
+        prior = replace(prior, scope=scope or ("tile" if backbone == "loformer" else "image"))
+        weights |= {f"prior.{key}": value for key, value in found.items()}
+    spec = kind.spec(name, BackboneSpec(backbone, sizes), prior)
+    sources = [*files, prior_file] if prior_file else list(files)
+    return replace(
+        spec,
+        input_range=spec.input_range if channels else kind.original_range,
+        licence=licence,
+        training={"imported": {path.name: _sha256(path) for path in sources}},
+    ), {key: value.float().contiguous().numpy() for key, value in weights.items()}
+
+
+def card(spec: ModelSpec) -> str:
+    """The model card of an imported model, Markdown."""
+    rows = [f"| {file} | `{sha}` |" for file, sha in spec.training["imported"].items()]
+    guided = "no prior"
+    if spec.prior.kind != "none":
+        guided = f"BlurDM's prior, one a {'photo' if spec.prior.scope == 'image' else 'tile'}"
+    return "\n".join(
+        [
+            f"# {spec.name}",
+            "",
+            f"Backbone `{spec.backbone.kind}` {spec.backbone.sizes}, {guided}."
+            f" Licence of the weights: {spec.licence}.",
+            "",
+            "Imported with `blurdm models import`; blurdm's authors did not train it.",
+            "",
+            "| file | SHA-256 |",
+            "|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def read(path: Path) -> Mapping[str, Any]:
+    """Read a checkpoint without running what may be in it.
+
+    Raises:
+        ModelError: it is missing, no checkpoint, or a pickle of more than tensors.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(9)
+        if head[8:9] == b"{":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"{path} is no file of tensors alone, and is not opened: that could run its code",
+            hint="Save its state dict where you trust it: torch.save(model.state_dict(), FILE)",
+        ) from error
+    except Exception as error:  # what PyTorch and safetensors raise for damaged files
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ModelError(f"{path} is no checkpoint: {reason}") from error
+    if not isinstance(found, Mapping):
+        raise ModelError(f"{path} holds no named tensors")
+    return found
+
+
+def unwrap(found: Mapping[str, Any], wrappers: Sequence[str], path: Path) -> dict[str, Tensor]:
+    """The state dict in a checkpoint, without what parallel training puts before its names.
+
+    Raises:
+        ModelError: there is none.
+    """
+    inner = next((found[key] for key in wrappers if isinstance(found.get(key), Mapping)), found)
+    state = {
+        re.sub(r"^(module\.)+", "", name): value
+        for name, value in inner.items()
+        if isinstance(value, Tensor)
+    }
+    if not state:
+        keys = ", ".join(map(str, list(found)[:5]))
+        raise ModelError(
+            f"{path} holds no weights; its keys are {keys}",
+            hint=f"Weights are looked for at the top and under {', '.join(wrappers)}",
+        )
+    return state
+
+
+def fit_to(
+    state: Mapping[str, Tensor], names: Mapping[str, str], network: nn.Module, what: str
+) -> Fit:
+    """Rename tensors, and lay them beside those of a network.
+
+    Axes of length one come and go freely: the authors keep some that we do not.
+    """
+    wanted = network.state_dict()
+    originals = {_rename(name, names): name for name in state}
+    weights, misshaped = {}, []
+    for name in wanted.keys() & originals.keys():
+        given, shape = state[originals[name]], wanted[name].shape
+        if [s for s in given.shape if s != 1] == [s for s in shape if s != 1]:
+            weights[name] = given.reshape(shape)
+        else:
+            misshaped.append(f"{originals[name]}: {tuple(given.shape)}, not {tuple(shape)}")
+    return Fit(
+        what,
+        weights,
+        missing=[name for name in wanted if name not in originals],
+        unexpected=[original for name, original in originals.items() if name not in wanted],
+        misshaped=sorted(misshaped),
+    )
+
+
+def _fit_backbone(
+    state: Mapping[str, Tensor], backbone: str, size: str | None, path: Path
+) -> tuple[Fit, dict[str, Any]]:
+    kind = family(backbone)
+    names = [size] if size else list(kind.sizes)
+    fits = {name: _fit_size(state, kind, backbone, name) for name in names}
+    best = min(fits, key=lambda name: fits[name].faults)
+    if fits[best].faults:
+        raise ModelError(
+            f"{path} does not fit {fits[best].what}: {fits[best].say()}",
+            hint=_nearest(state, fits[best]),
+        )
+    sizes = kind.size(best)
+    if backbone == "nafnet":
+        sizes["window"] = ORIGINAL_WINDOW
+    return fits[best], sizes
+
+
+def _fit_size(state: Mapping[str, Tensor], kind: Family, backbone: str, size: str) -> Fit:
+    renamed = {_rename(name, kind.original_names): value for name, value in state.items()}
+    with torch.device("meta"):
+        network = kind.network(_prior_channels(renamed), **kind.size(size))
+    return fit_to(state, kind.original_names, network, f"{backbone} ({size})")
+
+
+def _nearest(state: Mapping[str, Tensor], tried: Fit) -> str:
+    """Which backbone and size has the most tensors of a checkpoint."""
+    fits = [
+        _fit_size(state, kind, backbone, size)
+        for backbone, kind in BACKBONES.items()
+        if kind.original_names
+        for size in kind.sizes
+    ]
+    best = max(fits, key=lambda fit: (len(fit.weights), -fit.faults))
+    if len(best.weights) < len(state) / 2:
+        return "It is none of the backbones that blurdm knows"
+    if best.what == tried.what:
+        return f"The nearest backbone is {best.what} all the same"
+    return f"The nearest backbone is {best.what}, which has {len(best.weights)} of its tensors"
+
+
+def _import_prior(path: Path, channels: int) -> tuple[PriorSpec, dict[str, Tensor]]:
+    state = unwrap(read(path), PRIOR_WRAPPERS, path)
+    buffers = {name: state.pop(name, None) for name in ("alphas", "betas_bar", "time_stamps_list")}
+    spec = PriorSpec(
+        "blurdm",
+        channels,
+        "paper",
+        schedule=_schedule_of(buffers["alphas"], buffers["betas_bar"]),
+        fusion="scale",
+    )
+    with torch.device("meta"):
+        network = blurdm.PriorNetwork(spec)
+    fit = fit_to(state, blurdm.ORIGINAL_NAMES, network, "BlurDM's prior network")
+    if fit.faults:
+        raise ModelError(
+            f"{path} does not fit {fit.what}: {fit.say()}",
+            hint="--prior names the file of the diffusion, not that of the backbone",
+        )
+    return spec, fit.weights
+
+
+def _schedule_of(alphas: Tensor | None, betas_bar: Tensor | None) -> ScheduleSpec:
+    """The schedule that a checkpoint carries, by its name if it has one; else the usual one."""
+    if alphas is None or betas_bar is None:
+        usual = schedule("released")
+        return ScheduleSpec("released", usual.alpha, usual.beta_bar)
+    alpha, beta_bar = tuple(alphas.tolist()), (0.0, *betas_bar.tolist())
+    for name in SCHEDULES:
+        known = schedule(name, steps=len(alpha) - 1)
+        if np.allclose(alpha, known.alpha) and np.allclose(beta_bar, known.beta_bar, atol=1e-6):
+            return ScheduleSpec(name, known.alpha, known.beta_bar)
+    return ScheduleSpec("of the checkpoint", alpha, beta_bar)
+
+
+def _prior_channels(weights: Mapping[str, Tensor]) -> int:
+    """The length of the prior that fusions take; 0 where there are none."""
+    return next((value.shape[1] for name, value in weights.items() if name.endswith(FUSION)), 0)
+
+
+def _rename(name: str, names: Mapping[str, str]) -> str:
+    for pattern, replacement in names.items():
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,220 @@
+"""NAFNet: a U-Net of depthwise convolutions and gates, without activation functions.
+
+    photo ─ 3x3 ─ blocks ─┬──────────────────────── + ─ fusion ─ blocks ─ 3x3 ── + photo
+                     half └ blocks ─┬───── + ─ fusion ─ blocks ┘ double
+                               half └ … ┘ double
+
+Each block scales its channels by a mean over all it sees. On a photo that is much larger
+than a training crop this mean is not what training saw; `window` takes it over windows of a
+given side instead (test-time local statistics). A tile that is no larger than the window is
+its own window, so either way gives the same on it.
+
+Source: Chen, Chu, Zhang, Sun, "Simple Baselines for Image Restoration", ECCV 2022 (arXiv
+2204.04676), and Chu et al., "Improving Image Restoration by Revisiting Global Information
+Aggregation", ECCV 2022 (arXiv 2112.04491); sizes and order of operations are those of the
+authors' networks. BlurDM has not been tried with it: the prior enters as in MIMO-UNet, at
+the start of each decoder level.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from blurdm_cli.networks.blocks import ChannelNorm, PriorFusion
+
+SIZES: dict[str, dict[str, int | list[int]]] = {
+    "tiny": {
+        "width": 8,
+        "encoder_blocks": [1, 1, 1, 1],
+        "middle_blocks": 1,
+        "decoder_blocks": [1, 1, 1, 1],
+    },
+    "width32": {
+        "width": 32,
+        "encoder_blocks": [1, 1, 1, 28],
+        "middle_blocks": 1,
+        "decoder_blocks": [1, 1, 1, 1],
+    },
+    "width64": {
+        "width": 64,
+        "encoder_blocks": [1, 1, 1, 28],
+        "middle_blocks": 1,
+        "decoder_blocks": [1, 1, 1, 1],
+    },
+}
+"""0.3, 17.1 and 67.9 million parameters; the last two are those published for deblurring."""
+
+NORM_EPSILON = 1e-6
+
+
+class NAFNet(nn.Module):
+    """Restore an image by depthwise convolutions and gates."""
+
+    input_range = (0.0, 1.0)
+    multiple_of = 16
+
+    def __init__(
+        self,
+        prior_channels: int,
+        width: int,
+        encoder_blocks: Sequence[int],
+        middle_blocks: int,
+        decoder_blocks: Sequence[int],
+        window: int = 0,
+    ) -> None:
+        """Build the network.
+
+        Args:
+            prior_channels: length of the prior; 0 for none.
+            width: channels at the photo's size; twice as many with each halving.
+            encoder_blocks: blocks of each level, going down: the photo's size first.
+            middle_blocks: blocks of the coarsest level.
+            decoder_blocks: blocks of each level, going up.
+            window: side in photo pixels of the windows that channels are weighed over;
+                0 to weigh them over the whole input. The authors take 1.5 times the
+                training crop, 384.
+
+        Raises:
+            ValueError: the ways down and up do not fit each other, or there are more than
+                four levels.
+        """
+        super().__init__()
+        levels = len(encoder_blocks)
+        if levels != len(decoder_blocks) or levels > 4:
+            raise ValueError(f"{encoder_blocks=} with {decoder_blocks=}")
+        widths = [width << level for level in range(levels + 1)]
+
+        def blocks(level: int, count: int) -> nn.Sequential:
+            side = window >> level if window else 0
+            return nn.Sequential(*(GatedBlock(widths[level], side) for _ in range(count)))
+
+        self.stem = nn.Conv2d(3, width, 3, padding=1)
+        self.encoder = nn.ModuleList(
+            blocks(level, count) for level, count in enumerate(encoder_blocks)
+        )
+        self.down = nn.ModuleList(
+            nn.Conv2d(channels, 2 * channels, 2, stride=2) for channels in widths[:-1]
+        )
+        self.middle = blocks(levels, middle_blocks)
+        self.up = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(channels, 2 * channels, 1, bias=False), nn.PixelShuffle(2))
+            for channels in widths[:0:-1]
+        )
+        self.fusion = nn.ModuleList(
+            PriorFusion(channels, prior_channels, bias=False)
+            for channels in widths[-2::-1]
+            if prior_channels
+        )
+        self.decoder = nn.ModuleList(
+            blocks(levels - 1 - place, count) for place, count in enumerate(decoder_blocks)
+        )
+        self.head = nn.Conv2d(width, 3, 3, padding=1)
+
+    def forward(
+        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n d"] | None
+    ) -> Float[Tensor, "n 3 h w"]:
+        x = self.stem(blurred.contiguous(memory_format=torch.channels_last))
+        skips: list[Tensor] = []
+        for blocks, down in zip(self.encoder, self.down, strict=True):
+            x = blocks(x)
+            skips.append(x)
+            x = down(x)
+        x = self.middle(x)
+        for level, (up, blocks) in enumerate(zip(self.up, self.decoder, strict=True)):
+            x = up(x) + skips.pop()
+            if prior is not None:
+                x = self.fusion[level](x, prior)
+            x = blocks(x)
+        return blurred + self.head(x)
+
+
+class GatedBlock(nn.Module):
+    """A depthwise convolution and a perceptron for each pixel, both gated by themselves."""
+
+    def __init__(self, channels: int, window: int) -> None:
+        super().__init__()
+        self.norm = ChannelNorm(channels, eps=NORM_EPSILON)
+        self.expand = nn.Conv2d(channels, 2 * channels, 1)
+        self.mix = nn.Conv2d(2 * channels, 2 * channels, 3, padding=1, groups=2 * channels)
+        self.weigh = ChannelWeights(channels, window)
+        self.reduce = nn.Conv2d(channels, channels, 1)
+        self.share = nn.Parameter(torch.zeros(channels, 1, 1))
+        self.feed_norm = ChannelNorm(channels, eps=NORM_EPSILON)
+        self.feed_expand = nn.Conv2d(channels, 2 * channels, 1)
+        self.feed_reduce = nn.Conv2d(channels, channels, 1)
+        self.feed_share = nn.Parameter(torch.zeros(channels, 1, 1))
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        gated = _gate(self.mix(self.expand(self.norm(x))))
+        x = x + self.reduce(gated * self.weigh(gated)) * self.share
+        fed = self.feed_reduce(_gate(self.feed_expand(self.feed_norm(x))))
+        return x + fed * self.feed_share
+
+
+def _gate(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k h w"]:
+    one, other = x.chunk(2, dim=1)
+    return one * other
+
+
+class ChannelWeights(nn.Module):
+    """What each channel counts, from the means of all channels: of the input or of a window.
+
+    Windows stay inside the input; at its edges several pixels share one. Sums are taken in
+    fp32 whatever the features are, and nothing is kept from one input to the next.
+    """
+
+    def __init__(self, channels: int, window: int) -> None:
+        super().__init__()
+        self.window = window
+        self.from_means = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c _ _"]:
+        if not self.window or self._holds(x):
+            return self.from_means(x.mean(dim=(2, 3), keepdim=True))
+        with torch.autocast(x.device.type, enabled=False):
+            means = window_means(window_means(x.float(), 2, self.window), 3, self.window)
+        return self.from_means(means.to(x.dtype))
+
+    def _holds(self, x: Float[Tensor, "n c h w"]) -> bool:
+        """Whether one window holds the whole input, as far as that is known: not in a graph."""
+        return not torch.compiler.is_compiling() and max(x.shape[2:]) <= self.window
+
+
+def window_means(x: Float[Tensor, "n c h w"], dim: int, window: int) -> Float[Tensor, "n c h w"]:
+    """Means over runs of `window` rows (dim 2) or columns (3) around each, or of all where fewer.
+
+    All of it is tensors: a graph with free sizes finds its windows at run time.
+    """
+    place = torch.arange(x.shape[dim], device=x.device)
+    count = place[-1] + 1
+    side = count.clamp(max=window)
+    first = (place - (side - 1) // 2).clamp(min=0).minimum(count - side)
+    sums = torch.cat([torch.zeros_like(x.narrow(dim, 0, 1)), x.cumsum(dim)], dim=dim)
+    return (sums.index_select(dim, first + side) - sums.index_select(dim, first)) / side
+
+
+ORIGINAL_NAMES: dict[str, str] = {
+    r"^intro\.": "stem.",
+    r"^encoders\.": "encoder.",
+    r"^downs\.": "down.",
+    r"^middle_blks\.": "middle.",
+    r"^ups\.": "up.",
+    r"^decoders\.": "decoder.",
+    r"^ending\.": "head.",
+    r"\.norm1\.": ".norm.",
+    r"\.norm2\.": ".feed_norm.",
+    r"\.conv1\.": ".expand.",
+    r"\.conv2\.": ".mix.",
+    r"\.conv3\.": ".reduce.",
+    r"\.conv4\.": ".feed_expand.",
+    r"\.conv5\.": ".feed_reduce.",
+    r"\.sca\.1\.": ".weigh.from_means.",
+    r"\.beta$": ".share",
+    r"\.gamma$": ".feed_share",
+}
+"""From the authors' names of parameters to ours: patterns, each replaced in turn.
+
+Shares have a first axis of length one there, (1, c, 1, 1), and none here.
+"""
