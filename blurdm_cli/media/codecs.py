@@ -1,7 +1,8 @@
 """The video encoders that are used, and the containers that their work goes into."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TYPE_CHECKING, cast
@@ -80,6 +81,26 @@ def is_built_in(encoder: str) -> bool:
         return False
 
 
+@contextmanager
+def ordinary_priority() -> Iterator[None]:
+    """Open an encoder in this block, and take nothing from the machine's other work for it.
+
+    SVT-AV1, started as root, puts all threads of the process into the real-time class, where
+    they go before everything else.
+    """
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    before = os.sched_getscheduler(0)
+    try:
+        yield
+    finally:
+        for thread in map(int, os.listdir("/proc/self/task")):
+            with suppress(OSError):  # it may have ended
+                if os.sched_getscheduler(thread) != before:
+                    os.sched_setscheduler(thread, before, os.sched_param(0))
+
+
 def takes(container: str, encoder: str) -> bool:
     """Whether a container holds what an encoder makes."""
     family = next((each for each in FAMILIES.values() if each.encoder == encoder), None)
@@ -90,7 +111,8 @@ def takes(container: str, encoder: str) -> bool:
             if family and formats:  # others may need a card
                 added.options = dict(family.options)
                 cast("VideoStream", added).pix_fmt = formats[0].name
-                trial.start_encoding()
+                with ordinary_priority():
+                    trial.start_encoding()
     except (ValueError, av.FFmpegError):
         return False
     return True

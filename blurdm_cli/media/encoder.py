@@ -10,7 +10,7 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 
 from blurdm_cli.errors import RuntimeMissing, UsageError
-from blurdm_cli.media.codecs import HARDWARE, Options
+from blurdm_cli.media.codecs import HARDWARE, Options, ordinary_priority
 from blurdm_cli.media.tags import Colour
 from blurdm_cli.media.yuv import FULL, LIMITED, from_rgb, timed_as, to_rgb
 
@@ -40,6 +40,13 @@ class Encoding:
 
 def open_encoder(encoding: Encoding) -> VideoCodecContext:
     """An encoder, ready for the first frame of a segment."""
+    context = _told(encoding)
+    with ordinary_priority():
+        context.open()
+    return context
+
+
+def _told(encoding: Encoding) -> VideoCodecContext:
     context = av.CodecContext.create(encoding.encoder, "w")
     assert isinstance(context, VideoCodecContext)
     if encoding.global_header:
@@ -69,12 +76,12 @@ def try_encoder(encoding: Encoding) -> None:
         UsageError: it does not take these options, this size or this format.
         RuntimeMissing: it needs what this machine has not.
     """
-    context = open_encoder(encoding)
+    context = _told(encoding)
     asked = ", ".join(f"{name}={value}" for name, value in encoding.options.items())
     level = av.logging.get_level()
     av.logging.set_level(av.logging.ERROR)
     try:
-        with av.logging.Capture() as log:
+        with av.logging.Capture() as log, ordinary_priority():
             context.open()
     except (av.FFmpegError, ValueError) as error:
         said = log[0][2].strip() if log else str(getattr(error, "strerror", error))

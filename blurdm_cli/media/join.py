@@ -17,6 +17,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from blurdm_cli.errors import OutputError
+from blurdm_cli.media.codecs import ordinary_priority
 from blurdm_cli.media.encoder import Encoding, tell
 from blurdm_cli.media.files import atomic_output
 from blurdm_cli.media.segments import Segment
@@ -67,6 +68,8 @@ def join(
                 picture, tracks = _add_streams(output, source, clip, encoding, kept)
                 if source is not None:
                     _copy_tags(source, output, shift, stop)
+                with ordinary_priority():
+                    output.start_encoding()
                 pictures = _pictures(picture, encoding, segments, shift)
                 others = _others(source, tracks, shift, stop) if source else iter(())
                 for _, _, packet in merge(pictures, others, key=lambda timed: timed[:2]):
