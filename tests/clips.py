@@ -10,6 +10,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from blurdm_cli.engine.deblur import Deblurrer
+from blurdm_cli.media.codecs import ordinary_priority
 from blurdm_cli.media.yuv import from_rgb
 from blurdm_cli.spec import BackboneSpec, ModelSpec, PriorSpec
 
@@ -82,7 +83,8 @@ def make_clip(
         texts = _add_subtitles(out) if subtitles else None
         if chapters:
             out.set_chapters(CHAPTERS)
-        out.start_encoding()
+        with ordinary_priority():
+            out.start_encoding()
         for sound in sounds:
             out.mux(list(_tone(sound, audio_begin)))
         if texts:

@@ -91,14 +91,14 @@ def ordinary_priority() -> Iterator[None]:
     if not hasattr(os, "sched_getscheduler"):
         yield
         return
-    before = os.sched_getscheduler(0)
+    before, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
         yield
     finally:
         for thread in map(int, os.listdir("/proc/self/task")):
             with suppress(OSError):  # it may have ended
                 if os.sched_getscheduler(thread) != before:
-                    os.sched_setscheduler(thread, before, os.sched_param(0))
+                    os.sched_setscheduler(thread, before, parameters)
 
 
 def takes(container: str, encoder: str) -> bool:
