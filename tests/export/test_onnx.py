@@ -61,7 +61,8 @@ def model_of(folder: Path, backbone: str, prior: PriorSpec) -> zoo.Model:
     import torch
 
     spec = BACKBONES[backbone].spec("small", BackboneSpec(backbone, SMALL[backbone]), prior)
-    spec = replace(spec, tile=-(-96 // spec.multiple_of) * spec.multiple_of, halo=8)
+    unlike_smallest = 80 if spec.multiple_of == 16 else 64
+    spec = replace(spec, tile=max(unlike_smallest, spec.multiple_of), halo=8)
     torch.manual_seed(0)
     state = build(spec).state_dict()
     weights = {k: (v + 0.02 * torch.randn_like(v)).numpy() for k, v in state.items()}
