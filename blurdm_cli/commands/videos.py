@@ -16,7 +16,7 @@ import typer
 
 from blurdm_cli.commands.console import hold_progress, say
 from blurdm_cli.commands.outcome import Outcome, failed
-from blurdm_cli.errors import BlurdmError, OutputError, UsageError
+from blurdm_cli.errors import BlurdmError, InputError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from blurdm_cli.commands.clip import Result
@@ -300,13 +300,22 @@ def _told(result: Result) -> str:
 
 
 def _as_video(target: Path, source: Path) -> Path:
-    """The output, with the source's suffix where --format gave it one of photos."""
-    from blurdm_cli.media.files import FORMATS, VIDEO_SUFFIXES
+    """The output, with the source's suffix where --format gave it one of photos.
+
+    Raises:
+        InputError: the source is a video under a photo's name, and so is the output.
+    """
+    from blurdm_cli.media.files import FORMATS, PHOTO_SUFFIXES, VIDEO_SUFFIXES
     from blurdm_cli.media.sequence import is_sequence
 
     photo = target.suffix.lower() in FORMATS and not is_sequence(target)
     if photo and source.suffix.lower() in VIDEO_SUFFIXES:
         return target.with_suffix(source.suffix)
+    if photo and source.suffix.lower() in PHOTO_SUFFIXES:
+        raise InputError(
+            f"{source} is a video, or damaged, and has a photo's name",
+            hint="Name it after what it is, such as .mp4, or name the result with --output",
+        )
     return target
 
 

@@ -30,6 +30,16 @@ def test_a_video_is_known_by_its_bytes(blurdm: Blurdm, tmp_path: Path) -> None:
     assert len(shown(tmp_path / "out.mkv")) == 12
 
 
+def test_a_video_under_a_photo_s_name_is_refused_where_nobody_named_the_result(
+    blurdm: Blurdm, tmp_path: Path
+) -> None:
+    make_clip(tmp_path / "clip.mkv").rename(tmp_path / "clip.heic")
+    result = blurdm("deblur", tmp_path / "clip.heic", "-o", tmp_path / "out", *TINY)
+    assert result.code == 3
+    assert "photo's name" in result.err
+    assert ".mp4" in result.err
+
+
 def test_photos_and_videos_of_a_folder_go_into_one(
     blurdm: Blurdm, tmp_path: Path, photo: Path
 ) -> None:
