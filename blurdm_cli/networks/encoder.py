@@ -45,10 +45,7 @@ class LatentEncoder(nn.Module):
         self, blurred: Float[Tensor, "n 3 h w"], other: Float[Tensor, "n 3 h w"]
     ) -> Float[Tensor, "n c"]:
         pair = torch.cat([self.fold(blurred), self.fold(other)], dim=1)
-        features = self.features(pair).mean(dim=(2, 3))
-        if self.spectral:
-            features = torch.cat([features, self.spectral(blurred)], dim=1)
-        return self.to_latent(features)
+        return self._latent(self.features(pair).mean(dim=(2, 3)), blurred)
 
     def in_bands(
         self, blurred: Float[Tensor, "n 3 h w"], other: Float[Tensor, "n 3 h w"], rows: int = 512
@@ -70,7 +67,15 @@ class LatentEncoder(nn.Module):
             own = features[:, :, (top - begin) // self.stride : last]
             sums.append(own.float().sum(dim=(2, 3)))
             count += own.shape[2] * own.shape[3]
-        return self.to_latent(torch.stack(sums).sum(dim=0) / count)
+        return self._latent(torch.stack(sums).sum(dim=0) / count, blurred)
+
+    def _latent(
+        self, features: Float[Tensor, "n c"], blurred: Float[Tensor, "n 3 h w"]
+    ) -> Float[Tensor, "n c"]:
+        """From the features' mean, and the spectrum where it is looked at."""
+        if self.spectral:
+            features = torch.cat([features, self.spectral(blurred)], dim=1)
+        return self.to_latent(features)
 
 
 def _paper(channels: int) -> nn.Sequential:

@@ -74,7 +74,7 @@ def test_no_graph_is_made_of_such_a_model(model: zoo.Model) -> None:
     assert "--prior-scope tile" in str(caught.value.hint)
 
 
-@pytest.mark.parametrize("kind", ["paper", "light"])
+@pytest.mark.parametrize("kind", ["paper", "light", "spectral"])
 @pytest.mark.parametrize("height", [160, 408, 512])
 def test_bands_give_the_latent_of_the_whole(kind: str, height: int) -> None:
     torch.manual_seed(0)
