@@ -200,7 +200,7 @@ def fit_to(
     Axes of length one come and go freely: the authors keep some that we do not.
     """
     wanted = network.state_dict()
-    originals = {_rename(name, names): name for name in state}
+    originals = {rename(name, names): name for name in state}
     weights, misshaped = {}, []
     for name in wanted.keys() & originals.keys():
         given, shape = state[originals[name]], wanted[name].shape
@@ -236,7 +236,7 @@ def _fit_backbone(
 
 
 def _fit_size(state: Mapping[str, Tensor], kind: Family, backbone: str, size: str) -> Fit:
-    renamed = {_rename(name, kind.original_names): value for name, value in state.items()}
+    renamed = {rename(name, kind.original_names): value for name, value in state.items()}
     with torch.device("meta"):
         network = kind.network(_prior_channels(renamed), **kind.size(size))
     return fit_to(state, kind.original_names, network, f"{backbone} ({size})")
@@ -297,7 +297,8 @@ def _prior_channels(weights: Mapping[str, Tensor]) -> int:
     return next((value.shape[1] for name, value in weights.items() if name.endswith(FUSION)), 0)
 
 
-def _rename(name: str, names: Mapping[str, str]) -> str:
+def rename(name: str, names: Mapping[str, str]) -> str:
+    """A tensor's name by one of the tables `ORIGINAL_NAMES`: each pattern is replaced in turn."""
     for pattern, replacement in names.items():
         name = re.sub(pattern, replacement, name)
     return name

@@ -111,8 +111,10 @@ def deblur_batch(
 
         settings = _settings(computing, deblurrer, photos)
         with _journals(jobs, settings, batch.dry_run) as journals:
-            moving = [job for job in jobs if _is_moving(job)]
-            still = [job for job in jobs if job not in moving]
+            still: list[Job] = []
+            moving: list[Job] = []
+            for job in jobs:
+                (moving if _is_moving(job) else still).append(job)
             try:
                 if still:
                     places = _places(batch, jobs, journals)

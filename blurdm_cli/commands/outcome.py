@@ -1,13 +1,19 @@
 """What became of a file: the record that lines, JSON and exit codes are made of."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from blurdm_cli.commands.console import report, say, warn
 from blurdm_cli.errors import BlurdmError
+
+if TYPE_CHECKING:
+    from blurdm_cli.commands.places import Place
+    from blurdm_cli.media.naming import Job
 
 SCHEMA = 1
 """Version of the JSON objects; docs/json.md describes them."""
@@ -48,6 +54,17 @@ def failed(input: Path, error: BlurdmError) -> Outcome:
     """The outcome of a file that an error ended."""
     said = Outcome(str(input), None, "failed", exit_code=error.exit_code, message=str(error))
     return replace(said, hint=error.hint or "")
+
+
+def left(job: Job, place: Place) -> Outcome:
+    """The outcome of a file that has no place to be written to, and is left alone."""
+    said = Outcome(str(job.input), str(job.output), "skipped", reason=place.reason)
+    return replace(said, message=place.why)
+
+
+def planned(input: Path, target: Path | None) -> Outcome:
+    """The outcome of a file that a dry run would have written."""
+    return Outcome(str(input), str(target), "planned", message=f"{input} -> {target}")
 
 
 def announce(outcome: Outcome) -> None:

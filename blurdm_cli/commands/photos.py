@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from blurdm_cli.commands.console import hold_progress
-from blurdm_cli.commands.outcome import Outcome, failed
+from blurdm_cli.commands.outcome import Outcome, failed, left, planned
 from blurdm_cli.errors import BlurdmError, DiskFull, InputError
 
 if TYPE_CHECKING:
@@ -144,10 +144,9 @@ class PhotoRun:
         try:
             place = self._places.find(job)
             if place.target is None:
-                skipped = Outcome(str(job.input), str(job.output), "skipped")
-                return replace(skipped, reason=place.reason, message=place.why)
+                return left(job, place)
             if self._options.dry_run and self._options.only_blurry is None:
-                return _planned(job, place)
+                return planned(job.input, place.target)
             work = self._open(job, place)
         except BlurdmError as error:
             return failed(job.input, error)
@@ -157,7 +156,7 @@ class PhotoRun:
             skipped = Outcome(str(job.input), None, "skipped", reason="not-blurred")
             return replace(skipped, message=why, blur=work.blur)
         if self._options.dry_run:
-            return replace(_planned(job, place), blur=work.blur)
+            return replace(planned(job.input, place.target), blur=work.blur)
         return replace(work, seconds=time.monotonic() - begin)
 
     def _open(self, job: Job, place: Place) -> Work:
@@ -239,11 +238,6 @@ def _show(
 ) -> None:
     count = f"{number + 1}/{len(jobs)} " if len(jobs) > 1 else ""
     advance((number + part) / len(jobs), f"{count}{jobs[number].input.name}")
-
-
-def _planned(job: Job, place: Place) -> Outcome:
-    words = f"{job.input} -> {place.target}"
-    return Outcome(str(job.input), str(place.target), "planned", message=words)
 
 
 def _hardly_changed(photo: Photo, result: Photo, strength: float) -> bool:

@@ -146,8 +146,12 @@ def train(
     source, validation, described = _read_data(data, frames, frames_share, val, machine.device)
     history = {"data": described} | ({"from": found.spec.training} if found else {})
     spec = replace(spec, name=name, training=history)
-    options = {"batch": batch, "crop": crop, "learning_rate": learning_rate}
-    options["prior_rate"] = prior_rate
+    options = {
+        "batch": batch,
+        "crop": crop,
+        "learning_rate": learning_rate,
+        "prior_rate": prior_rate,
+    }
     changed = {key: value for key, value in options.items() if value}
     changed |= {"evaluate_every": evaluate_every, "seed": seed}
     if motion_weight is not None:

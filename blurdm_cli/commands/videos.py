@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from blurdm_cli.commands.console import hold_progress, say
-from blurdm_cli.commands.outcome import Outcome, failed
+from blurdm_cli.commands.outcome import Outcome, failed, left, planned
 from blurdm_cli.errors import BlurdmError, InputError, OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -216,18 +216,11 @@ class VideoRun:
         try:
             place = self._find(job)
             if place.target is None:
-                return Outcome(str(job.input), str(job.output), "skipped", message=place.why)
+                return left(job, place)
             target = _as_video(place.target, job.input)
             if self._options.dry_run:
                 lost = "; ".join(plan_clip(place.source, target, self._options))
-                words = f"{job.input} -> {target}"
-                return Outcome(
-                    str(job.input),
-                    str(target),
-                    "planned",
-                    message=words,
-                    notes=(lost,) if lost else (),
-                )
+                return replace(planned(job.input, target), notes=(lost,) if lost else ())
             with hold_progress(f"{count}{job.input.name}") as advance:
                 return self._write(job, place, target, advance)
         except BlurdmError as error:
@@ -249,7 +242,9 @@ class VideoRun:
             return place
         why = f"{first} exists already"
         if self._options.on_exists == "skip":
-            return replace(place, target=None, why=f"{why}; --on-exists overwrite replaces it")
+            return replace(
+                place, target=None, reason="exists", why=f"{why}; --on-exists overwrite replaces it"
+            )
         raise OutputError(why, hint="Try --on-exists overwrite, or another folder")
 
     def _write(

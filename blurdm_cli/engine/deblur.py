@@ -178,6 +178,9 @@ class Deblurrer:
         white = white_of(photos[0])
         if len({(photo.shape, photo.dtype) for photo in photos}) > 1:
             raise ValueError("photos that share batches are of one size and type")
+        if self.strength == 0:
+            yield from (Restored(photo.copy()) for photo in photos)
+            return
         plan = self._plan(*photos[0].shape[:2])
         for group in [[photo] for photo in photos] if of_photo(self.spec) else [photos]:
             if of_photo(self.spec):
@@ -185,10 +188,7 @@ class Deblurrer:
             tiles = self._restore_all(group, plan, white, progress)
             for photo in group:
                 self._notes = {}
-                if self.strength == 0:
-                    yield Restored(photo.copy())
-                else:
-                    yield self._assemble(photo, plan, islice(tiles, len(plan.corners)), white)
+                yield self._assemble(photo, plan, islice(tiles, len(plan.corners)), white)
 
     def filling(self, height: int, width: int) -> int:
         """How many photos of this size together fill batches to the last tile."""

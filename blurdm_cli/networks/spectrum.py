@@ -31,6 +31,9 @@ STRIDE = 64
 LAGS = 24
 """Pixels that the cepstrum reaches to each side."""
 
+WIDTH = 32
+"""Channels of the last maps that networks make of spectrum and cepstrum."""
+
 
 class Spectrum(nn.Module):
     """The log power spectrum of images, less that of natural scenes, and its cepstrum.
@@ -119,10 +122,6 @@ class SpectralFeatures(nn.Module):
             self.of_cepstrum(cepstrum[:, None] * 20).flatten(1),
         ]
         return self.to_features(torch.cat(seen, dim=1))
-
-
-WIDTH = 32
-"""Channels of the last maps of spectrum and cepstrum."""
 
 
 def _folded(halvings: int, slope: float) -> nn.Sequential:

@@ -3,7 +3,7 @@
 Steps are epochs over the 2,103 pairs of GoPro's training set, or iterations where the authors
 count those. BlurDM's own numbers (He et al., NeurIPS 2025) are known for MIMO-UNet+: stages 1
 and 3 of 3000 epochs, stage 2 of 500. For the others stage 2 is as long, and stages 1 and 3
-follow the backbone's authors. docs/backbones.md lists what is not as they did it.
+follow the backbone's authors. docs/backbones.md says what is not as they did it.
 """
 
 from math import pi
@@ -41,7 +41,7 @@ def _stages(image: dict[str, Any], last: dict[str, Any] | None = None) -> dict[s
             "learning_rate": rate,
             "weight_decay": image["weight_decay"],
             "ema_decay": image["ema_decay"],
-            "motion_weight": 0.0,
+            "motion_weight": image["motion_weight"],
         },
         "stage3": image | (last or {}),
     }

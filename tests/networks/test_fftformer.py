@@ -1,9 +1,8 @@
-import re
-
 import pytest
 import torch
 from torch import Tensor
 
+from blurdm_cli.checkpoints import rename
 from blurdm_cli.networks.fftformer import (
     ORIGINAL_NAMES,
     SIZES,
@@ -104,9 +103,6 @@ def test_other_than_three_levels_are_refused() -> None:
     ],
 )
 def test_the_authors_names_lead_to_ours(original: str, ours: str) -> None:
-    name = original
-    for pattern, replacement in ORIGINAL_NAMES.items():
-        name = re.sub(pattern, replacement, name)
-    assert name == ours
+    assert rename(original, ORIGINAL_NAMES) == ours
     with torch.device("meta"):
         assert ours in FFTformer(0, **SIZES["paper"]).state_dict()

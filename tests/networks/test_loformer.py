@@ -1,9 +1,9 @@
-import re
 from math import pi
 
 import pytest
 import torch
 
+from blurdm_cli.checkpoints import rename
 from blurdm_cli.networks.loformer import (
     ORIGINAL_NAMES,
     SIZES,
@@ -97,9 +97,6 @@ def test_sizes_have_as_many_parameters_as_they_say(size: str, millions: float) -
     ],
 )
 def test_the_authors_names_lead_to_ours(original: str, ours: str) -> None:
-    name = original
-    for pattern, replacement in ORIGINAL_NAMES.items():
-        name = re.sub(pattern, replacement, name)
-    assert name == ours
+    assert rename(original, ORIGINAL_NAMES) == ours
     with torch.device("meta"):
         assert ours in LoFormer(0, **SIZES["small"]).state_dict()

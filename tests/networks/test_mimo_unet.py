@@ -1,8 +1,7 @@
-import re
-
 import pytest
 import torch
 
+from blurdm_cli.checkpoints import rename
 from blurdm_cli.networks.mimo_unet import ORIGINAL_NAMES, SIZES, MimoUNet
 from tests.networks.golden import image, set_weights
 
@@ -68,9 +67,6 @@ def test_a_width_that_has_no_quarter_is_refused() -> None:
     ],
 )
 def test_the_authors_names_lead_to_ours(original: str, ours: str) -> None:
-    name = original
-    for pattern, replacement in ORIGINAL_NAMES.items():
-        name = re.sub(pattern, replacement, name)
-    assert name == ours
+    assert rename(original, ORIGINAL_NAMES) == ours
     with torch.device("meta"):
         assert ours in MimoUNet(256, **SIZES["plus"]).state_dict()

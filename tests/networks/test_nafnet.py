@@ -1,9 +1,8 @@
-import re
-
 import pytest
 import torch
 from torch.nn.functional import avg_pool2d, pad
 
+from blurdm_cli.checkpoints import rename
 from blurdm_cli.networks.nafnet import ORIGINAL_NAMES, SIZES, ChannelWeights, NAFNet
 from tests.networks.golden import image, set_weights
 
@@ -97,9 +96,6 @@ def test_ways_that_do_not_fit_each_other_are_refused() -> None:
     ],
 )
 def test_the_authors_names_lead_to_ours(original: str, ours: str) -> None:
-    name = original
-    for pattern, replacement in ORIGINAL_NAMES.items():
-        name = re.sub(pattern, replacement, name)
-    assert name == ours
+    assert rename(original, ORIGINAL_NAMES) == ours
     with torch.device("meta"):
         assert ours in NAFNet(0, **SIZES["width32"]).state_dict()

@@ -1,8 +1,7 @@
-import re
-
 import pytest
 import torch
 
+from blurdm_cli.checkpoints import rename
 from blurdm_cli.networks.stripformer import (
     ORIGINAL_NAMES,
     SIZES,
@@ -79,9 +78,6 @@ def test_heads_that_do_not_fit_are_refused() -> None:
     ],
 )
 def test_the_authors_names_lead_to_ours(original: str, ours: str) -> None:
-    name = original
-    for pattern, replacement in ORIGINAL_NAMES.items():
-        name = re.sub(pattern, replacement, name)
-    assert name == ours
+    assert rename(original, ORIGINAL_NAMES) == ours
     with torch.device("meta"):
         assert ours in Stripformer(256, **SIZES["paper"]).state_dict()

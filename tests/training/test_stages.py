@@ -135,3 +135,42 @@ def test_steps_are_supervised_for_blurdm_alone(spec: ModelSpec) -> None:
     other = replace(spec, prior=replace(spec.prior, kind="mlp"))
     with pytest.raises(TrainingError, match="'blurdm' alone"):
         FoundPrior(Networks(other), Stage2(step_weight=1.0))
+
+
+def test_a_prior_learns_to_tell_the_motion_and_unknown_motion_teaches_nothing(
+    spec: ModelSpec, batch: Batch
+) -> None:
+    torch.manual_seed(0)
+    networks = Networks(spec)
+    motion = torch.zeros(2, 41, 41)
+    motion[:, 20, 12:29] = 1 / 17
+    told = replace(batch, partial=None, motion=motion)
+    objective = WholeModel(networks, Stage3(motion_weight=1.0))
+    optimizer = torch.optim.Adam([p for p in objective.parameters() if p.requires_grad], lr=2e-3)
+    losses = []
+    for _ in range(60):
+        found = networks.network.find_prior(batch.blurred, torch.zeros(2, 16))
+        losses.append(torch.as_tensor(networks.motion_loss(found, motion)).item())
+        optimizer.zero_grad()
+        objective.loss(told).backward()
+        optimizer.step()
+    assert losses[-1] < losses[0] - 1
+    prior = torch.rand(2, 16)
+    assert torch.as_tensor(networks.motion_loss(prior, torch.zeros_like(motion))).item() == 0
+    assert networks.motion_loss(prior, None) == 0
+
+
+def test_a_new_prior_keeps_the_backbone_that_it_starts_from(
+    spec: ModelSpec, batch: Batch, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    weights = {k: torch.rand_like(v).numpy() for k, v in build(spec).state_dict().items()}
+    start = zoo.write(tmp_path / "start", spec, weights, "a card")
+    other = replace(spec, prior=replace(spec.prior, encoder="spectral"))
+    networks = Networks(other)
+    stages._start_from(networks, other, start)
+    for name, value in networks.network.backbone.state_dict().items():
+        if "fusion" in name:
+            assert not value.any()
+        else:
+            torch.testing.assert_close(value, torch.from_numpy(weights[f"backbone.{name}"]))
