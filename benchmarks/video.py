@@ -4,11 +4,13 @@
 
 The clip pans over the example photo at 1280 x 720, H.264, with sharp frames restored too. `bare`
 is the runtime alone on the same frames' tiles, without decoding, cutting, blending, writing into
-planes and encoding. Both run by turns, twice. Memory is the peak of a process of its own (Linux)
-that deblurs a clip of 640 x 360 and 30 frames a second with the tiny model, from file to file.
+planes and encoding. Both run by turns, five times; medians. Memory is the peak of a
+process of its own (Linux) that deblurs a clip of 640 x 360 and 30 frames a second with the tiny
+model, from file to file.
 """
 
 import argparse
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -28,7 +30,7 @@ from blurdm_cli.media.video import Losses, open_clip, read_frames
 from blurdm_cli.media.yuv import to_rgb
 from blurdm_cli.zoo import DEFAULT, example_photo
 
-ROUNDS = 2
+ROUNDS = 5
 RATE = 30
 LENGTHS = (10, 60)
 """Seconds of the clips whose memory is compared."""
@@ -72,21 +74,25 @@ def frame_rates(deblurrer: Deblurrer, source: Path) -> tuple[float, float]:
     frames = [to_rgb(frame) for frame in read_frames(open_clip(source), Losses())]
     plan = deblurrer._plan(*frames[0].shape[:2])
     noise = np.zeros((1, deblurrer.spec.prior_channels), np.float32)
-    tiles = [plan.cut(frames[0], [corner], 1.0) for corner in plan.corners]
-    deblurrer.runtime.restore(tiles[0], noise)
-    bare, whole = 0.0, 0.0
+    step, corners = deblurrer.batch, plan.corners
+    batches = [
+        plan.cut(frames[0], corners[first : first + step], 1.0)
+        for first in range(0, len(corners), step)
+    ]
+    noises = np.repeat(noise, step, axis=0)
+    deblurrer.runtime.restore(batches[0], noises)
+    bare, whole = list[float](), list[float]()
     for _ in range(ROUNDS):
         begin = time.perf_counter()
         for _frame in frames:
-            for tile in tiles:
-                deblurrer.runtime.restore(tile, noise)
-        bare += time.perf_counter() - begin
+            for tiles in batches:
+                deblurrer.runtime.restore(tiles, noises[: len(tiles)])
+        bare.append(time.perf_counter() - begin)
         begin = time.perf_counter()
         target = source.with_name("out.mp4")
         deblur_clip(source, target, deblurrer, VideoOptions(all_frames=True), settings="")
-        whole += time.perf_counter() - begin
-    count = len(frames) * ROUNDS
-    return count / bare, count / whole
+        whole.append(time.perf_counter() - begin)
+    return len(frames) / statistics.median(bare), len(frames) / statistics.median(whole)
 
 
 def peak(folder: Path, seconds: int, runtime: str) -> float:

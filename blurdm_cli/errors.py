@@ -88,6 +88,7 @@ class OutOfMemory(ComputeError):
     exit_code = 8
 
     def __init__(self, device: str, tile: int) -> None:
+        self.tile = tile
         super().__init__(
             f"A {tile}-pixel tile does not fit in the memory of {device}",
             hint=f"Free some memory, or try a smaller tile: --tile {max(tile // 2, 64)}",

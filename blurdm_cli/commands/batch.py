@@ -58,7 +58,7 @@ class Computing:
     precision: str
     tile: int | None
     halo: int | None
-    batch: int
+    batch: int | None
     steps: int | None
     seed: int
     strength: float

@@ -7,13 +7,14 @@ Each stage has a thread; the queues hold a few frames, so memory does not grow w
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from blurdm_cli.media.ahead import Ahead
+from blurdm_cli.engine.ahead import Ahead
 from blurdm_cli.media.scenes import Sharpness
 from blurdm_cli.media.yuv import change, to_rgb
 
@@ -137,25 +138,17 @@ def _seen(frames: Iterable[VideoFrame], sharpness: Sharpness | None) -> Iterator
 
 
 def _restored(works: Iterable[Work], deblurrer: Deblurrer) -> Iterator[Work]:
-    """Restore frames, as many together as fill the runtime's batches."""
-    together: list[Work] = []
-    for work in works:
-        if work.blurred is not None:
-            together.append(work)
-            if len(together) < deblurrer.filling(*work.blurred.shape[:2]):
-                continue
-        yield from _restored_together(together, deblurrer)
-        together = []
-        if work.blurred is None:
-            yield work
-    yield from _restored_together(together, deblurrer)
+    """Works with what the engine made of them, in their order."""
+    given: deque[Work] = deque()
 
+    def photos() -> Iterator[np.ndarray | None]:
+        for work in works:
+            given.append(work)
+            yield work.blurred
 
-def _restored_together(works: list[Work], deblurrer: Deblurrer) -> Iterator[Work]:
-    pixels = [work.blurred for work in works if work.blurred is not None]
-    if pixels:
-        for work, result in zip(works, deblurrer.restore_together(pixels), strict=True):
-            yield replace(work, restored=result.pixels, notes=result.notes)
+    for result in deblurrer.restore_each(photos()):
+        work = given.popleft()
+        yield replace(work, restored=result.pixels, notes=result.notes) if result else work
 
 
 def _finished(work: Work) -> VideoFrame:

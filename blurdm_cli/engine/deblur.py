@@ -1,15 +1,17 @@
 """The engine: a photo's pixels in, restored pixels out, through any runtime."""
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float32
 
 from blurdm_cli.engine import guard as gd
+from blurdm_cli.engine.ahead import Ahead
+from blurdm_cli.engine.jobs import Job, Progress, Tile, counted
 from blurdm_cli.engine.limits import check_options, whole_tile
 from blurdm_cli.engine.photo_prior import PhotoPrior, check_scope, of_photo
 from blurdm_cli.engine.pixels import Pixels, quantise, white_of
@@ -19,9 +21,6 @@ from blurdm_cli.engine.turns import restore_turned
 from blurdm_cli.errors import ComputeError, OutOfMemory
 from blurdm_cli.spec import ModelSpec
 from blurdm_cli.zoo import DEFAULT
-
-Progress = Callable[[int, int], None]
-"""Is told how many tiles are done, and of how many."""
 
 SMALLEST_RETREAT = 128
 """Side in pixels below which tiles are not halved when memory runs short."""
@@ -55,7 +54,7 @@ class Deblurrer:
         *,
         tile: int | None = None,
         halo: int | None = None,
-        batch: int = 1,
+        batch: int | None = None,
         seed: int = 0,
         strength: float = 1.0,
         guard: Guard = "on",
@@ -71,7 +70,7 @@ class Deblurrer:
                 takes. None: the side that suits the model.
             halo: pixels at a tile's inner edges that are not trusted, at most a third of
                 the tile. None: what suits the model, but at most a quarter of the tile.
-            batch: how many tiles the runtime gets at a time.
+            batch: how many tiles the runtime gets at a time. None: what suits it.
             seed: of the noise that the diffusion starts from, the same for every tile.
             strength: 0 gives the photo back, 1 the restored one, between is a mix.
             guard: what to do where an answer cannot be right.
@@ -85,21 +84,19 @@ class Deblurrer:
         """
         self.runtime = runtime
         check_scope(runtime, spec)
-        self._prior: PhotoPrior | None = None
         self.guard = guard
         self._in_fp32 = in_fp32
         self._spare: Runtime | None = None
         self._tta = tta
-        self._notes: dict[str, None] = {}
         self.spec = spec
         self.tile = whole_tile(spec.tile if tile is None else tile, spec.multiple_of)
         """Largest side of a tile, in pixels; smaller once memory ran short."""
         self.halo = min(spec.halo, self.tile // 4) if halo is None else halo
         """Pixels at a tile's inner edges that are not trusted."""
-        self.batch = batch
+        self.batch = runtime.batch if batch is None else batch
         """How many tiles the runtime gets at a time; fewer once memory ran short."""
         self.strength = strength
-        check_options(self.tile, self.halo, batch, seed, strength)
+        check_options(self.tile, self.halo, self.batch, seed, strength)
         noise = np.random.default_rng(seed).standard_normal(spec.prior_channels)
         self._noise = noise.astype(np.float32)
 
@@ -135,16 +132,16 @@ class Deblurrer:
         spare = None if opened.precision == "fp32" else in_fp32
         return cls(opened, spec, in_fp32=spare, **options)
 
-    def __call__(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
+    def __call__(self, pixels: Pixels, progress: Progress = lambda done, of: None) -> Pixels:
         """Deblur one photo: `restore` without its notes."""
         return self.restore(pixels, progress).pixels
 
-    def restore(self, pixels: Pixels, progress: Progress | None = None) -> Restored:
+    def restore(self, pixels: Pixels, progress: Progress = lambda done, of: None) -> Restored:
         """Deblur one photo.
 
         Args:
             pixels: the photo; it is not changed.
-            progress: is told after each batch of tiles; never at strength 0.
+            progress: is told after each tile; never at strength 0.
 
         Returns:
             The restored photo, of the same size and type, and notes.
@@ -155,134 +152,164 @@ class Deblurrer:
             ComputeError: the runtime failed, or its answer is not a number, or it cannot be
                 right and the guard is strict.
         """
-        return next(self.restore_together([pixels], progress))
+        [restored] = self._restore_jobs([self._job(pixels)], progress)
+        assert restored
+        return restored
 
-    def restore_together(
-        self, photos: Sequence[Pixels], progress: Progress | None = None
-    ) -> Iterator[Restored]:
-        """Deblur photos of one size and type, whose tiles share batches: frames of a video.
+    def restore_each(self, photos: Iterable[np.ndarray | None]) -> Iterator[Restored | None]:
+        """Deblur photos one after another, such as the frames of a video.
 
-        Photos with a prior of their own are restored one by one.
+        While one is put together, the tiles of the next are computed; tiles of one size share
+        batches, whichever photo they are of.
 
         Args:
-            photos: all of the same shape; they are not changed.
-            progress: as for `restore`, for all of them.
+            photos: `Pixels` of any size and type; they are not changed. They are taken in another
+                thread, some tiles ahead. None is left alone, and comes back as None.
 
         Yields:
-            The restored photos in their order. What is noted of a batch stands with the photo
-            that first needed it.
+            The restored photos in their order, with what was noted of their own tiles.
 
         Raises:
             ValueError, OutOfMemory, ComputeError: as `restore`.
         """
-        white = white_of(photos[0])
-        if len({(photo.shape, photo.dtype) for photo in photos}) > 1:
-            raise ValueError("photos that share batches are of one size and type")
+        return self._restore_jobs(map(self._job, photos))
+
+    def _restore_jobs(
+        self, jobs: Iterable[Job], progress: Progress = lambda done, of: None
+    ) -> Iterator[Restored | None]:
+        with Ahead(self._restore_tiles(jobs), max(2, self.batch)) as tiles:
+            for job, own in groupby(tiles, key=itemgetter(0)):
+                yield self._assemble(job, counted(job, own, progress))
+
+    def _job(self, photo: Pixels | None) -> Job:
+        """What there is to do for a photo."""
+        if photo is None:
+            return Job(None)
+        white = white_of(photo)
         if self.strength == 0:
-            yield from (Restored(photo.copy()) for photo in photos)
-            return
-        plan = self._plan(*photos[0].shape[:2])
-        for group in [[photo] for photo in photos] if of_photo(self.spec) else [photos]:
-            if of_photo(self.spec):
-                self._prior = PhotoPrior(group[0], white, self._noise, self.spec.multiple_of)
-            tiles = self._restore_all(group, plan, white, progress)
-            for photo in group:
-                self._notes = {}
-                yield self._assemble(photo, plan, islice(tiles, len(plan.corners)), white)
+            return Job(photo, white)
+        prior = None
+        if of_photo(self.spec):
+            prior = PhotoPrior(photo, white, self._noise, self.spec.multiple_of)
+        return Job(photo, white, self._plan(*photo.shape[:2]), prior)
 
-    def filling(self, height: int, width: int) -> int:
-        """How many photos of this size together fill batches to the last tile."""
-        tiles = len(self._plan(height, width).corners)
-        return self.batch // math.gcd(tiles, self.batch)
-
-    def _assemble(
-        self,
-        pixels: Pixels,
-        plan: Plan,
-        tiles: Iterator[Float32[np.ndarray, "3 h w"]],
-        white: float,
-    ) -> Restored:
+    def _assemble(self, job: Job, tiles: Iterator[Tile]) -> Restored | None:
         """Join a photo's restored tiles, and look at what came out."""
+        pixels, white = job.photo, job.white
+        if pixels is None:
+            return None
+        if job.plan is None:
+            return Restored(pixels.copy())
         restored = np.empty(pixels.shape, dtype=pixels.dtype)
-        for rows, values in blend(plan, tiles):
+        for rows, values in blend(job.plan, tiles):
             if self.strength < 1:
                 values *= self.strength
                 values += pixels[rows].transpose(2, 0, 1) * np.float32((1 - self.strength) / white)
             quantise(values, restored[rows], white)
-        guarded = bool(self._notes)
+        guarded = bool(job.notes)
         if self.guard != "off":
             drifted = gd.drift(pixels, restored, white)
             if np.abs(drifted).max() > gd.LARGEST_DRIFT:
-                self._doubt("the light changed over whole regions; it is put back")
+                self._doubt(job, "the light changed over whole regions; it is put back")
                 restored, guarded = gd.without_drift(restored, drifted, white), True
-        return Restored(restored, guarded, tuple(self._notes))
+        return Restored(restored, guarded, tuple(job.notes))
 
-    def _doubt(self, note: str) -> None:
+    def _doubt(self, job: Job, note: str) -> None:
         """Note what looked wrong, or fail."""
         if self.guard == "strict":
             raise ComputeError(
                 f"The result looks wrong: {note.split(';')[0]}",
                 hint="--guard on mends what can be mended",
             )
-        self._notes[note] = None
+        job.notes[note] = None
 
     def _plan(self, height: int, width: int) -> Plan:
         multiple_of = self.spec.multiple_of
         return plan_tiles(height, width, tile=self.tile, halo=self.halo, multiple_of=multiple_of)
 
-    def _restore_all(
-        self,
-        photos: Sequence[Pixels],
-        plan: Plan,
-        white: float = 1.0,
-        progress: Progress | None = None,
-    ) -> Iterator[Float32[np.ndarray, "3 h w"]]:
-        """Restore the tiles of photos, each in its plan's order, with less at a time if need be."""
-        wanted = [(photo, corner) for photo in photos for corner in plan.corners]
-        done = 0
-        while done < len(wanted):
-            batch = wanted[done : done + self.batch]
-            cuts = [plan.cut(photo, [corner], white) for photo, corner in batch]
-            blurred = cuts[0] if len(cuts) == 1 else np.concatenate(cuts)
+    def _restore_tiles(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Tile | None]]:
+        """Restore the tiles of photos, each in its plan's order.
+
+        Yields:
+            Each tile with whose it is; None in its place for photos that come back as they are.
+        """
+        with Ahead(self._cut(jobs), 1) as batches:
+            for owners, blurred in batches:
+                restored = owners if blurred is None else self._restore(blurred, owners)
+                for job, tile in zip(owners, restored, strict=True):
+                    yield job, None if blurred is None else tile
+
+    def _cut(
+        self, jobs: Iterable[Job]
+    ) -> Iterator[tuple[list[Job], Float32[np.ndarray, "n 3 h w"] | None]]:
+        """Cut photos into batches of tiles of one size.
+
+        Photos with a prior of their own share no batch.
+
+        Yields:
+            Whose each tile is, and the tiles; None for a photo that comes back as it is.
+        """
+        owners: list[Job] = []
+        tiles: list[Float32[np.ndarray, "1 3 h w"]] = []
+        for job in jobs:
+            if tiles and (job.prior or job.sides != owners[-1].sides):
+                yield owners, np.concatenate(tiles)
+                owners, tiles = [], []
+            if not job.corners:
+                yield [job], None
+            for corner in job.corners:
+                owners.append(job)
+                tiles.append(job.cut(corner))
+                if len(tiles) >= self.batch:
+                    yield owners, tiles[0] if len(tiles) == 1 else np.concatenate(tiles)
+                    owners, tiles = [], []
+        if tiles:
+            yield owners, np.concatenate(tiles)
+
+    def _restore(
+        self, blurred: Float32[np.ndarray, "n 3 h w"], owners: Sequence[Job]
+    ) -> Float32[np.ndarray, "n 3 h w"]:
+        """Restore tiles, with less at a time where memory runs short."""
+        too_much = max(blurred.shape[2:]) > self.tile or len(blurred) > self.batch
+        if not too_much:
             try:
-                restored = self._restore(blurred)
+                restored = self._run(self.runtime, blurred, owners[0].prior)
             except OutOfMemory:
                 if not self._retreat(*blurred.shape):
                     raise
-                continue
-            done += len(restored)
-            if progress:
-                progress(done, len(wanted))
-            yield from restored
-
-    def _restore(self, blurred: Float32[np.ndarray, "n 3 h w"]) -> Float32[np.ndarray, "n 3 h w"]:
-        if max(blurred.shape[2:]) > self.tile:  # planned before memory ran short
-            return np.stack([self._restore_in_parts(tile) for tile in blurred])
-        restored = self._run(self.runtime, blurred)
+                too_much = True
+        if too_much and len(blurred) > 1:
+            halves = (slice(len(blurred) // 2), slice(len(blurred) // 2, None))
+            return np.concatenate([self._restore(blurred[half], owners[half]) for half in halves])
+        if too_much:
+            return self._restore_in_parts(blurred[0], owners[0])[None]
         if self.guard == "off" and np.isfinite(restored).all():
             return restored
-        for place, tile in enumerate(blurred):
+        for place, (tile, job) in enumerate(zip(blurred, owners, strict=True)):
             if gd.is_garbage(tile, restored[place]):
-                restored[place] = self._again(tile)
+                restored[place] = self._again(tile, job)
         return restored
 
     def _run(
-        self, runtime: Runtime, blurred: Float32[np.ndarray, "n 3 h w"]
+        self,
+        runtime: Runtime,
+        blurred: Float32[np.ndarray, "n 3 h w"],
+        prior: PhotoPrior | None,
     ) -> Float32[np.ndarray, "n 3 h w"]:
-        if self._prior:
-            runtime = self._prior.guide(runtime)
+        if prior:
+            runtime = prior.guide(runtime)
         noise = np.tile(self._noise, (len(blurred), 1))
         if self._tta:
             return restore_turned(runtime, blurred, noise)
         return runtime.restore(blurred, noise)
 
-    def _again(self, tile: Float32[np.ndarray, "3 h w"]) -> Float32[np.ndarray, "3 h w"]:
+    def _again(self, tile: Tile, job: Job) -> Tile:
         """Restore a tile in fp32, because the first answer was garbage."""
         precision = self.runtime.precision
         if self._in_fp32:
             self._spare = self._spare or self._in_fp32()
-            self._doubt(f"the result looked wrong in {precision}; a part is redone in fp32")
-            restored = self._run(self._spare, tile[None])[0]
+            self._doubt(job, f"the result looked wrong in {precision}; a part is redone in fp32")
+            restored: Tile = self._run(self._spare, tile[None], job.prior)[0]
             if not gd.is_garbage(tile, restored):
                 return restored
         raise ComputeError(
@@ -292,10 +319,13 @@ class Deblurrer:
             else "Try --precision fp32",
         )
 
-    def _restore_in_parts(self, tile: Float32[np.ndarray, "3 h w"]) -> Float32[np.ndarray, "3 h w"]:
+    def _restore_in_parts(self, tile: Tile, job: Job) -> Tile:
+        """Restore a tile that was cut before memory ran short, in tiles that fit now."""
         plan = self._plan(*tile.shape[1:])
+        part = Job(tile.transpose(1, 2, 0), 1.0, plan, job.prior, job.notes)
+        tiles = (self._restore(part.cut(corner), [part])[0] for corner in plan.corners)
         restored = np.empty_like(tile)
-        for rows, values in blend(plan, self._restore_all([tile.transpose(1, 2, 0)], plan)):
+        for rows, values in blend(plan, tiles):
             restored[:, rows] = values
         return restored
 

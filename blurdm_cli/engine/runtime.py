@@ -37,6 +37,8 @@ class Runtime(Protocol):
     """What the user is told: "cpu", "cuda:0"."""
     precision: str
     """What the networks compute in: "fp32", "bf16", "fp16", "int8"."""
+    batch: int
+    """How many tiles it is best given at a time."""
 
     def restore(
         self, blurred: Float32[np.ndarray, "n 3 h w"], noise: Float32[np.ndarray, "n c"]

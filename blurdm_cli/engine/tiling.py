@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+import cv2
 import numpy as np
 from jaxtyping import Float32, Float64, Int64, Shaped
 
@@ -79,13 +80,13 @@ class Plan:
 
 
 def plan_tiles(height: int, width: int, *, tile: int, halo: int, multiple_of: int = 1) -> Plan:
-    """Cover a photo with the fewest tiles that overlap enough, evenly spread.
+    """Cover a photo with the fewest tiles that overlap enough, as small as that lets them be.
 
     Neighbours overlap by twice the halo, and by at least a quarter of it (and a pixel)
-    more for the cross-fade. Tiles start at multiples of `multiple_of`, so that a network
-    that samples down sees the photo as it would in one piece; only the last of a row or
-    column is moved back inside the photo. A photo smaller than a tile becomes one tile,
-    padded to a multiple.
+    more for the cross-fade, and are evenly spread. Tiles start at multiples of
+    `multiple_of`, so that a network that samples down sees the photo as it would in one
+    piece; only the last of a row or column is moved back inside the photo. A photo smaller
+    than a tile becomes one tile, padded to a multiple.
 
     Args:
         height: of the photo, in pixels, at least 1.
@@ -121,13 +122,13 @@ def blend(
     """
     rows, columns, tiles = plan.rows, plan.columns, iter(restored)
     band = np.zeros((3, rows.extent, columns.length), dtype=np.float32)
-    weighted = np.empty((3, rows.extent, columns.extent), dtype=np.float32)
     ends = [*rows.starts[1:], rows.length]
     for top, end, row_weights in zip(rows.starts, ends, rows.weights, strict=True):
         for left, column_weights in zip(columns.starts, columns.weights, strict=True):
             inside = next(tiles)[:, : rows.extent, : columns.extent]
-            np.multiply(inside, np.outer(row_weights, column_weights), out=weighted)
-            band[:, :, left : left + columns.extent] += weighted
+            weights = np.outer(row_weights, column_weights)
+            for channel, into in zip(inside, band[:, :, left : left + columns.extent], strict=True):
+                cv2.accumulateProduct(channel, weights, into)
         finished = end - top
         yield slice(top, end), band[:, :finished]
         band[:, : rows.extent - finished] = band[:, finished:]
@@ -138,12 +139,19 @@ def _plan_axis(length: int, tile: int, halo: int, multiple_of: int) -> Axis:
     if length <= tile:
         side, starts = _round_up(length, multiple_of), np.zeros(1, dtype=np.int64)
     else:
-        stride = tile - 2 * halo - max(halo // 4, 1)
-        unit = multiple_of if stride >= multiple_of else 1  # else too little room to align
-        last = _round_up(length - tile, unit)
-        gaps = -(-last // (stride - stride % unit))
+        overlap = 2 * halo + max(halo // 4, 1)
+        unit = multiple_of if tile - overlap >= multiple_of else 1  # else too little room to align
+
+        def gaps_of(side: int) -> int:
+            stride = side - overlap
+            return -(-_round_up(length - side, unit) // (stride - stride % unit))
+
+        gaps = gaps_of(tile)
+        least = _round_up(max(-(-length // (gaps + 1)), overlap + unit, 3 * halo), multiple_of)
+        side = next(s for s in range(least, tile + 1, multiple_of) if gaps_of(s) == gaps)
+        last = _round_up(length - side, unit)
         starts = np.arange(gaps + 1, dtype=np.int64) * last // gaps
-        side, starts = tile, np.minimum(starts - starts % unit, length - tile)
+        starts = np.minimum(starts - starts % unit, length - side)
     weights = _weights(starts, min(side, length), halo)
     return Axis(length, side, tuple(starts.tolist()), weights)
 

@@ -9,9 +9,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from blurdm_cli.networks.build import DeblurNetwork
-from blurdm_cli.networks.encoder import LatentEncoder
+from blurdm_cli.networks.encoder import SLOPE, LatentEncoder
 from blurdm_cli.spec import ModelSpec
 from blurdm_cli.training.pairs import REACH
+
+DISPLACEMENTS = (2 * REACH + 1) ** 2
+"""That a motion's density tells apart."""
 
 
 class Networks(nn.Module):
@@ -26,20 +29,31 @@ class Networks(nn.Module):
             if spec.prior.kind == "none"
             else LatentEncoder(spec.prior.channels, spec.prior.encoder)
         )
+        self.motion_encoder = None if spec.prior.kind == "none" else _motion_encoder(spec)
         self.motion_head = (
-            None
-            if spec.prior.kind == "none"
-            else nn.Linear(spec.prior.channels, (2 * REACH + 1) ** 2)
+            None if spec.prior.kind == "none" else nn.Linear(spec.prior.channels, DISPLACEMENTS)
         )
 
     def oracle(
-        self, blurred: Float[Tensor, "n 3 h w"], sharp: Float[Tensor, "n 3 h w"]
+        self,
+        blurred: Float[Tensor, "n 3 h w"],
+        sharp: Float[Tensor, "n 3 h w"],
+        motion: Float[Tensor, "n side side"] | None,
     ) -> Float[Tensor, "n c"]:
-        """Z_S, the prior that only the answer gives; not for a model without a prior."""
-        if self.sharp_encoder is None:
+        """Z_S, the prior that only the answer gives; not for a model without a prior.
+
+        The sharp image's latent, and where it is known how the blur came about, that of the
+        motion beside it: an encoder takes long to find a path by comparing two images.
+        """
+        if self.sharp_encoder is None or self.motion_encoder is None:
             raise ValueError("a model without a prior has no sharp encoder")
         to_range = self.network.to_range
-        return self.sharp_encoder(to_range(blurred), to_range(sharp)).float()
+        latent = self.sharp_encoder(to_range(blurred), to_range(sharp)).float()
+        if motion is None:
+            return latent
+        known = motion.sum(dim=(1, 2)) > 0
+        told = self.motion_encoder(motion.sqrt().flatten(1)).float()  # of length 1, all alike
+        return latent + told * known[:, None]
 
     def noise(self, blurred: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c"]:
         """Fresh noise for the diffusion of as many images."""
@@ -73,6 +87,17 @@ class Networks(nn.Module):
         """The model's parameters by name in fp16, as the zoo stores them; no sharp encoder."""
         state = self.network.state_dict()
         return {name: value.detach().cpu().half().numpy() for name, value in state.items()}
+
+
+def _motion_encoder(spec: ModelSpec) -> nn.Sequential:
+    """From the square roots of a motion's density to a latent."""
+    channels = spec.prior.channels
+    return nn.Sequential(
+        nn.Linear(DISPLACEMENTS, channels),
+        nn.LeakyReLU(SLOPE),
+        nn.Linear(channels, channels),
+        nn.LeakyReLU(SLOPE),
+    )
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Stage 1: learn to deblur with a perfect prior, which a sharp encoder takes from the answer.
 
-trained   sharp encoder, motion head, prior fusion, backbone
+trained   sharp encoder, motion encoder and head, prior fusion, backbone
 frozen    prior network
-prior     Z_S = sharp encoder(blurred, sharp)
+prior     Z_S = sharp encoder(blurred, sharp) + motion encoder(motion), where it is known
 loss      the image's, and the motion that the prior tells of
 
 Without a prior, this is the training of a plain backbone.
@@ -49,4 +49,4 @@ class OraclePrior(Objective):
     def _prior(self, batch: Batch) -> Float[Tensor, "n c"] | None:
         if self.networks.sharp_encoder is None:
             return None
-        return self.networks.oracle(batch.blurred, batch.sharp)
+        return self.networks.oracle(batch.blurred, batch.sharp, batch.motion)

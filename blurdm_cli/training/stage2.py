@@ -1,7 +1,7 @@
 """Stage 2: find, from the blurred image alone, the prior that stage 1 took from the sharp one.
 
 trained   condition encoder, blur residual, noise residual
-frozen    sharp encoder, motion head, prior fusion, backbone
+frozen    sharp encoder, motion encoder and head, prior fusion, backbone
 loss      |Z_0 - Z_S|, and the motion that Z_0 tells of; with step supervision also, at each
           step t, |e_t - e_θ| and |ε - ε_θ|
 
@@ -47,7 +47,7 @@ class FoundPrior(Objective):
             raise TrainingError("A model without a prior has no stage 2")
         self.networks, self.recipe = networks, recipe
         self.prior: PriorNetwork = networks.network.prior
-        networks.freeze("sharp_encoder", "motion_head", "network.backbone")
+        networks.freeze("sharp_encoder", "motion_encoder", "motion_head", "network.backbone")
         if recipe.step_weight:
             if self.prior.kind != "blurdm":
                 raise TrainingError("Step supervision is for the prior 'blurdm' alone")
@@ -56,7 +56,7 @@ class FoundPrior(Objective):
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         blurred = self.networks.network.to_range(batch.blurred)
         with torch.no_grad():
-            target = self.networks.oracle(batch.blurred, batch.sharp)
+            target = self.networks.oracle(batch.blurred, batch.sharp, batch.motion)
         condition = self.prior.condition_encoder(blurred, blurred)
         with torch.autocast(blurred.device.type, enabled=False):
             condition, noise = condition.float(), torch.randn_like(target)
@@ -64,7 +64,7 @@ class FoundPrior(Objective):
             loss = l1_loss(prior, target)
             loss = loss + self.recipe.motion_weight * self.networks.motion_loss(prior, batch.motion)
             if batch.partial is not None:
-                supervised = self._supervise(batch.blurred, batch.partial, condition)
+                supervised = self._supervise(batch, batch.partial, condition)
                 loss = loss + self.recipe.step_weight * supervised
         return loss
 
@@ -74,14 +74,15 @@ class FoundPrior(Objective):
 
     def _supervise(
         self,
-        blurred: Float[Tensor, "n 3 h w"],
+        batch: Batch,
         partial: Float[Tensor, "steps_and_one n 3 h w"],
         condition: Float[Tensor, "n c"],
     ) -> Float[Tensor, ""]:
         """Mean error of both estimators over all steps, each from its true state."""
         schedule = self.prior.schedule
         with torch.no_grad():
-            latents = [self.networks.oracle(blurred, image) for image in partial]
+            oracle = self.networks.oracle
+            latents = [oracle(batch.blurred, image, batch.motion) for image in partial]
         eps = torch.randn_like(condition)
         loss = l1_loss(condition, latents[-1])
         for t in range(1, schedule.steps + 1):

@@ -1,7 +1,7 @@
 """Stage 3: train the prior network and the backbone together, on the image alone.
 
 trained   prior network, motion head, prior fusion, backbone
-frozen    nothing; the sharp encoder is not used
+frozen    nothing; the encoders of sharp image and motion are not used
 prior     Z_0, as at inference
 loss      the image's, and the motion that the prior tells of
 """
@@ -33,7 +33,7 @@ class WholeModel(Objective):
     def __init__(self, networks: Networks, recipe: Stage3) -> None:
         super().__init__()
         self.networks, self.recipe = networks, recipe
-        networks.freeze("sharp_encoder")
+        networks.freeze("sharp_encoder", "motion_encoder")
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         network = self.networks.network

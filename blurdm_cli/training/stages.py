@@ -43,7 +43,7 @@ OBJECTIVES: dict[str, Callable[[Networks, Any], Objective]] = {
 RESULT = "networks.safetensors"
 """In a stage's folder: all networks in training, in fp32, once the stage is done."""
 
-SHARES = {"stage1": 0.4, "stage2": 0.06, "stage3": 0.54}
+SHARES = {"stage1": 0.35, "stage2": 0.2, "stage3": 0.45}
 """Of the time or the steps of all three."""
 
 

@@ -102,13 +102,17 @@ class State:
         self.skipped = state["skipped"]
 
 
+OF_PRIOR = {"sharp_encoder", "motion_encoder", "motion_head", "prior", "fusion"}
+"""Modules that learn at the prior's rate."""
+
+
 def _groups(objective: Objective, recipe: Recipe) -> list[dict[str, Any]]:
     """The backbone's parameters, and those of the prior, each with its share of the rate."""
     backbone: list[nn.Parameter] = []
     prior: list[nn.Parameter] = []
     for name, parameter in objective.named_parameters():
         if parameter.requires_grad:
-            of_prior = {"sharp_encoder", "motion_head", "prior", "fusion"} & set(name.split("."))
+            of_prior = OF_PRIOR & set(name.split("."))
             (prior if of_prior else backbone).append(parameter)
     groups = [(backbone, 1.0), (prior, recipe.prior_rate)]
     return [{"params": found, "share": share} for found, share in groups if found]

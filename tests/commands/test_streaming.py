@@ -101,7 +101,7 @@ def test_no_more_than_a_few_frames_are_decoded_ahead(monkeypatch: pytest.MonkeyP
         assert lag <= 2
 
     restore_frames(source(), Kept(), fake_deblurrer(), segment=9, all_frames=True, advance=advance)
-    assert max(ahead) <= 2 + 2 + 3  # both queues, and one frame in each hand
+    assert max(ahead) <= 2 + 1 + 2 + 2 + 5  # four queues, and one frame in each hand
 
 
 def test_an_error_in_any_stage_ends_all_of_them() -> None:

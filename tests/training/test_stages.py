@@ -41,7 +41,7 @@ def recipes(steps: int) -> dict[str, Recipe]:
     [
         (OraclePrior, Stage1(), {"sharp_encoder", "network.backbone"}, 0.8),
         (FoundPrior, Stage2(), {"network.prior"}, 0.7),
-        (FoundPrior, Stage2(step_weight=1.0), {"network.prior"}, 0.8),
+        (FoundPrior, Stage2(step_weight=1.0), {"network.prior"}, 0.9),
         (WholeModel, Stage3(), {"network.prior", "network.backbone"}, 0.8),
     ],
 )

@@ -3,7 +3,7 @@ from threading import Event, active_count
 
 import pytest
 
-from blurdm_cli.media.ahead import Ahead
+from blurdm_cli.engine.ahead import Ahead
 
 
 def test_items_come_in_their_order() -> None:

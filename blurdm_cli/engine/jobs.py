@@ -1,0 +1,56 @@
+"""A photo on its way through the engine, and its tiles."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float32
+
+from blurdm_cli.engine.photo_prior import PhotoPrior
+from blurdm_cli.engine.pixels import Pixels
+from blurdm_cli.engine.tiling import Corner, Plan
+
+Tile = Float32[np.ndarray, "3 h w"]
+
+Progress = Callable[[int, int], None]
+"""Is told how many tiles are done, and of how many."""
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A photo on its way."""
+
+    photo: Pixels | None
+    """None: one that is left alone."""
+    white: float = 1.0
+    plan: Plan | None = None
+    """None: it comes back as it is."""
+    prior: PhotoPrior | None = None
+    """What all its tiles share, if the model wants that."""
+    notes: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def corners(self) -> list[Corner]:
+        """Of the tiles that there are to restore."""
+        return self.plan.corners if self.plan else []
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width of a tile; 0 where there is none."""
+        return (self.plan.rows.side, self.plan.columns.side) if self.plan else (0, 0)
+
+    def cut(self, corner: Corner) -> Float32[np.ndarray, "1 3 h w"]:
+        """One of these tiles."""
+        if self.photo is None or self.plan is None:
+            raise ValueError("there is nothing to cut")
+        return self.plan.cut(self.photo, [corner], self.white)
+
+
+def counted(
+    job: Job, tiles: Iterable[tuple[Job, Tile | None]], progress: Progress
+) -> Iterator[Tile]:
+    """A job's tiles alone, and progress is told of each."""
+    for done, (_, tile) in enumerate(tiles, start=1):
+        if tile is not None:
+            progress(done, len(job.corners))
+            yield tile
