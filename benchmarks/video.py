@@ -1,10 +1,10 @@
 """What a video costs: frames a second against the bare runtime's, and memory by length.
 
-    python benchmarks/video.py [MODEL] [--runtime auto] [--frames 60]
+    python benchmarks/video.py [MODEL] [--runtime auto] [--frames 120]
 
 The clip pans over the example photo at 1280 x 720, H.264, with sharp frames restored too. `bare`
 is the runtime alone on the same frames' tiles, without decoding, cutting, blending, writing into
-planes and encoding. Both run by turns, five times; medians. Memory is the peak of a
+planes and encoding. Both run by turns, three times; medians. Memory is the peak of a
 process of its own (Linux) that deblurs a clip of 640 x 360 and 30 frames a second with the tiny
 model, from file to file.
 """
@@ -30,7 +30,7 @@ from blurdm_cli.media.video import Losses, open_clip, read_frames
 from blurdm_cli.media.yuv import to_rgb
 from blurdm_cli.zoo import DEFAULT, example_photo
 
-ROUNDS = 5
+ROUNDS = 3
 RATE = 30
 LENGTHS = (10, 60)
 """Seconds of the clips whose memory is compared."""
@@ -69,14 +69,14 @@ def make_clip(path: Path, height: int, width: int, frames: int) -> Path:
     return path
 
 
-def frame_rates(deblurrer: Deblurrer, source: Path) -> tuple[float, float]:
+def frame_rates(deblurrer: Deblurrer, source: Path, frames: int) -> tuple[float, float]:
     """Frames a second of the bare runtime, and from file to file."""
-    frames = [to_rgb(frame) for frame in read_frames(open_clip(source), Losses())]
-    plan = deblurrer._plan(*frames[0].shape[:2])
+    picture = to_rgb(next(read_frames(open_clip(source), Losses())))
+    plan = deblurrer._plan(*picture.shape[:2])
     noise = np.zeros((1, deblurrer.spec.prior_channels), np.float32)
     step, corners = deblurrer.batch, plan.corners
     batches = [
-        plan.cut(frames[0], corners[first : first + step], 1.0)
+        plan.cut(picture, corners[first : first + step], 1.0)
         for first in range(0, len(corners), step)
     ]
     noises = np.repeat(noise, step, axis=0)
@@ -84,7 +84,7 @@ def frame_rates(deblurrer: Deblurrer, source: Path) -> tuple[float, float]:
     bare, whole = list[float](), list[float]()
     for _ in range(ROUNDS):
         begin = time.perf_counter()
-        for _frame in frames:
+        for _frame in range(frames):
             for tiles in batches:
                 deblurrer.runtime.restore(tiles, noises[: len(tiles)])
         bare.append(time.perf_counter() - begin)
@@ -92,7 +92,7 @@ def frame_rates(deblurrer: Deblurrer, source: Path) -> tuple[float, float]:
         target = source.with_name("out.mp4")
         deblur_clip(source, target, deblurrer, VideoOptions(all_frames=True), settings="")
         whole.append(time.perf_counter() - begin)
-    return len(frames) / statistics.median(bare), len(frames) / statistics.median(whole)
+    return frames / statistics.median(bare), frames / statistics.median(whole)
 
 
 def peak(folder: Path, seconds: int, runtime: str) -> float:
@@ -106,14 +106,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", nargs="?", default=DEFAULT)
     parser.add_argument("--runtime", default="auto")
-    parser.add_argument("--frames", type=int, default=60)
+    parser.add_argument("--frames", type=int, default=120)
     options = parser.parse_args()
     deblurrer = Deblurrer.open(options.model, runtime=options.runtime)
     runtime = deblurrer.runtime
     print(f"{options.model}, {runtime.name} on {runtime.device} in {runtime.precision}")
     with tempfile.TemporaryDirectory() as name:
         source = make_clip(Path(name) / "clip.mp4", 720, 1280, options.frames)
-        bare, whole = frame_rates(deblurrer, source)
+        bare, whole = frame_rates(deblurrer, source, options.frames)
         print(f"1280 x 720, bare runtime   {bare:8.2f} frames/s")
         print(f"  from file to file        {whole:8.2f} frames/s: {whole / bare:.2f} of the bare")
         short, long = (peak(Path(name), seconds, options.runtime) for seconds in LENGTHS)

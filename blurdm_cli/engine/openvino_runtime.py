@@ -21,6 +21,9 @@ HINTS = {"fp32": "f32", "bf16": "bf16"}
 MOST_ABREAST = 4
 """Tiles that are computed side by side at most: each takes memory of its own."""
 
+ROUNDS = 2
+"""Tiles that each of these is given at a time, so that few wait for others to end."""
+
 
 class OpenVinoRuntime:
     """Runs a graph on the processor. See `Runtime`.
@@ -50,14 +53,15 @@ class OpenVinoRuntime:
         self._graph, self._core = graph, ov.Core()
         able = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.precision = _choose_precision(precision, exported, has_bf16="BF16" in able)
-        self.batch = min(available_cores(), MOST_ABREAST)
+        self._abreast = min(available_cores(), MOST_ABREAST)
+        self.batch = self._abreast * ROUNDS
         self._queues = {1: self._open(1)}
 
     def restore(
         self, blurred: Float32[np.ndarray, "n 3 h w"], noise: Float32[np.ndarray, "n c"]
     ) -> Float32[np.ndarray, "n 3 h w"]:
         restored = np.empty_like(blurred)
-        abreast = self.batch if len(blurred) > 1 else 1
+        abreast = self._abreast if len(blurred) > 1 else 1
         try:
             if abreast not in self._queues:
                 self._queues[abreast] = self._open(abreast)
