@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,6 +26,7 @@ import numpy as np
 from blurdm_cli.commands.clip import deblur_clip
 from blurdm_cli.commands.videos import VideoOptions
 from blurdm_cli.engine.deblur import Deblurrer
+from blurdm_cli.engine.runtime import BesideRuntime
 from blurdm_cli.media.image import read_photo
 from blurdm_cli.media.video import Losses, open_clip, read_frames
 from blurdm_cli.media.yuv import to_rgb
@@ -74,19 +76,22 @@ def frame_rates(deblurrer: Deblurrer, source: Path, frames: int) -> tuple[float,
     picture = to_rgb(next(read_frames(open_clip(source), Losses())))
     plan = deblurrer._plan(*picture.shape[:2])
     noise = np.zeros((1, deblurrer.spec.prior_channels), np.float32)
-    step, corners = deblurrer.batch, plan.corners
-    batches = [
-        plan.cut(picture, corners[first : first + step], 1.0)
-        for first in range(0, len(corners), step)
-    ]
-    noises = np.repeat(noise, step, axis=0)
-    deblurrer.runtime.restore(batches[0], noises)
+    tiles = [plan.cut(picture, [corner], 1.0) for corner in plan.corners]
+    runtime = deblurrer.runtime
+    restore, abreast = runtime.restore, 1
+    if isinstance(runtime, BesideRuntime):
+        restore, abreast = runtime.restore_beside, runtime.abreast
+
+    def bare_frames() -> None:
+        with ThreadPoolExecutor(abreast) as threads:
+            for _ in threads.map(lambda tile: restore(tile, noise), tiles * frames):
+                pass
+
+    restore(tiles[0], noise)
     bare, whole = list[float](), list[float]()
     for _ in range(ROUNDS):
         begin = time.perf_counter()
-        for _frame in range(frames):
-            for tiles in batches:
-                deblurrer.runtime.restore(tiles, noises[: len(tiles)])
+        bare_frames()
         bare.append(time.perf_counter() - begin)
         begin = time.perf_counter()
         target = source.with_name("out.mp4")

@@ -22,7 +22,7 @@ VARIABLE = (0, 1, 2, 5, 6, 9, 13, 14, 15, 20, 21, 22)
 class FakeRuntime:
     """Makes tiles brighter by a tenth of what is missing to white, and counts its calls."""
 
-    name, device, precision, batch = "fake", "cpu", "fp32", 1
+    name, device, precision = "fake", "cpu", "fp32"
 
     def __init__(self, gain: float = 0.0) -> None:
         self.gain, self.batches = np.float32(gain), list[int]()

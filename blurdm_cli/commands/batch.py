@@ -58,7 +58,7 @@ class Computing:
     precision: str
     tile: int | None
     halo: int | None
-    batch: int | None
+    batch: int
     steps: int | None
     seed: int
     strength: float

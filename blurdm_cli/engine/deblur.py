@@ -1,9 +1,12 @@
 """The engine: a photo's pixels in, restored pixels out, through any runtime."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
+from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +18,7 @@ from blurdm_cli.engine.jobs import Job, Progress, Tile, counted
 from blurdm_cli.engine.limits import check_options, whole_tile
 from blurdm_cli.engine.photo_prior import PhotoPrior, check_scope, of_photo
 from blurdm_cli.engine.pixels import Pixels, quantise, white_of
-from blurdm_cli.engine.runtime import Runtime, open_runtime
+from blurdm_cli.engine.runtime import BesideRuntime, Runtime, open_runtime
 from blurdm_cli.engine.tiling import Plan, blend, plan_tiles
 from blurdm_cli.engine.turns import restore_turned
 from blurdm_cli.errors import ComputeError, OutOfMemory
@@ -54,7 +57,7 @@ class Deblurrer:
         *,
         tile: int | None = None,
         halo: int | None = None,
-        batch: int | None = None,
+        batch: int = 1,
         seed: int = 0,
         strength: float = 1.0,
         guard: Guard = "on",
@@ -70,7 +73,7 @@ class Deblurrer:
                 takes. None: the side that suits the model.
             halo: pixels at a tile's inner edges that are not trusted, at most a third of
                 the tile. None: what suits the model, but at most a quarter of the tile.
-            batch: how many tiles the runtime gets at a time. None: what suits it.
+            batch: how many tiles the runtime gets at a time.
             seed: of the noise that the diffusion starts from, the same for every tile.
             strength: 0 gives the photo back, 1 the restored one, between is a mix.
             guard: what to do where an answer cannot be right.
@@ -87,16 +90,17 @@ class Deblurrer:
         self.guard = guard
         self._in_fp32 = in_fp32
         self._spare: Runtime | None = None
+        self._retreating = Lock()
         self._tta = tta
         self.spec = spec
         self.tile = whole_tile(spec.tile if tile is None else tile, spec.multiple_of)
         """Largest side of a tile, in pixels; smaller once memory ran short."""
         self.halo = min(spec.halo, self.tile // 4) if halo is None else halo
         """Pixels at a tile's inner edges that are not trusted."""
-        self.batch = runtime.batch if batch is None else batch
+        self.batch = batch
         """How many tiles the runtime gets at a time; fewer once memory ran short."""
         self.strength = strength
-        check_options(self.tile, self.halo, self.batch, seed, strength)
+        check_options(self.tile, self.halo, batch, seed, strength)
         noise = np.random.default_rng(seed).standard_normal(spec.prior_channels)
         self._noise = noise.astype(np.float32)
 
@@ -152,7 +156,9 @@ class Deblurrer:
             ComputeError: the runtime failed, or its answer is not a number, or it cannot be
                 right and the guard is strict.
         """
-        [restored] = self._restore_jobs([self._job(pixels)], progress)
+        job = self._job(pixels)
+        job = replace(job, alone=len(job.corners) == 1)
+        [restored] = self._restore_jobs([job], progress)
         assert restored
         return restored
 
@@ -233,11 +239,16 @@ class Deblurrer:
         Yields:
             Each tile with whose it is; None in its place for photos that come back as they are.
         """
-        with Ahead(self._cut(jobs), 1) as batches:
+        abreast = self.runtime.abreast if isinstance(self.runtime, BesideRuntime) else 1
+        pending: deque[tuple[list[Job], Future[Any] | None]] = deque()
+        with Ahead(self._cut(jobs), 1) as batches, ThreadPoolExecutor(abreast) as threads:
             for owners, blurred in batches:
-                restored = owners if blurred is None else self._restore(blurred, owners)
-                for job, tile in zip(owners, restored, strict=True):
-                    yield job, None if blurred is None else tile
+                work = None if blurred is None else threads.submit(self._restore, blurred, owners)
+                pending.append((owners, work))
+                if len(pending) > abreast:
+                    yield from _finished(*pending.popleft())
+            while pending:
+                yield from _finished(*pending.popleft())
 
     def _cut(
         self, jobs: Iterable[Job]
@@ -273,10 +284,11 @@ class Deblurrer:
         too_much = max(blurred.shape[2:]) > self.tile or len(blurred) > self.batch
         if not too_much:
             try:
-                restored = self._run(self.runtime, blurred, owners[0].prior)
+                restored = self._run(self.runtime, blurred, owners[0])
             except OutOfMemory:
-                if not self._retreat(*blurred.shape):
-                    raise
+                with self._retreating:
+                    if not self._retreat(*blurred.shape):
+                        raise
                 too_much = True
         if too_much and len(blurred) > 1:
             halves = (slice(len(blurred) // 2), slice(len(blurred) // 2, None))
@@ -294,22 +306,24 @@ class Deblurrer:
         self,
         runtime: Runtime,
         blurred: Float32[np.ndarray, "n 3 h w"],
-        prior: PhotoPrior | None,
+        job: Job,
     ) -> Float32[np.ndarray, "n 3 h w"]:
-        if prior:
-            runtime = prior.guide(runtime)
+        if job.prior:
+            runtime = job.prior.guide(runtime)
+        restore = runtime.restore
+        if isinstance(runtime, BesideRuntime) and not job.alone:
+            restore = runtime.restore_beside
         noise = np.tile(self._noise, (len(blurred), 1))
-        if self._tta:
-            return restore_turned(runtime, blurred, noise)
-        return runtime.restore(blurred, noise)
+        return restore_turned(restore, blurred, noise) if self._tta else restore(blurred, noise)
 
     def _again(self, tile: Tile, job: Job) -> Tile:
         """Restore a tile in fp32, because the first answer was garbage."""
         precision = self.runtime.precision
         if self._in_fp32:
-            self._spare = self._spare or self._in_fp32()
+            with self._retreating:
+                self._spare = self._spare or self._in_fp32()
             self._doubt(job, f"the result looked wrong in {precision}; a part is redone in fp32")
-            restored: Tile = self._run(self._spare, tile[None], job.prior)[0]
+            restored: Tile = self._run(self._spare, tile[None], job)[0]
             if not gd.is_garbage(tile, restored):
                 return restored
         raise ComputeError(
@@ -322,7 +336,7 @@ class Deblurrer:
     def _restore_in_parts(self, tile: Tile, job: Job) -> Tile:
         """Restore a tile that was cut before memory ran short, in tiles that fit now."""
         plan = self._plan(*tile.shape[1:])
-        part = Job(tile.transpose(1, 2, 0), 1.0, plan, job.prior, job.notes)
+        part = replace(job, photo=tile.transpose(1, 2, 0), white=1.0, plan=plan)
         tiles = (self._restore(part.cut(corner), [part])[0] for corner in plan.corners)
         restored = np.empty_like(tile)
         for rows, values in blend(plan, tiles):
@@ -335,6 +349,8 @@ class Deblurrer:
         Returns:
             Whether there is less to ask for.
         """
+        if count > self.batch or max(height, width) > self.tile:
+            return True  # another thread has asked already
         if count > 1:
             self.batch = count // 2
             return True
@@ -345,3 +361,9 @@ class Deblurrer:
             return False
         self.batch, self.tile, self.halo = 1, side, min(self.halo, side // 4)
         return True
+
+
+def _finished(owners: list[Job], work: Future[Any] | None) -> Iterator[tuple[Job, Tile | None]]:
+    """Tiles with whose they are, once they are restored."""
+    tiles: Iterable[Tile | None] = work.result() if work else [None] * len(owners)
+    return zip(owners, tiles, strict=True)

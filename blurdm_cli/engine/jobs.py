@@ -28,6 +28,8 @@ class Job:
     prior: PhotoPrior | None = None
     """What all its tiles share, if the model wants that."""
     notes: dict[str, None] = field(default_factory=dict)
+    alone: bool = False
+    """Whether it is one tile that nothing else is computed beside."""
 
     @property
     def corners(self) -> list[Corner]:

@@ -26,7 +26,6 @@ class OnnxRuntime:
     """
 
     name = "onnx"
-    batch = 1
 
     def __init__(self, graph: Path, device: str = "auto", precision: str = "auto") -> None:
         """Open a graph.

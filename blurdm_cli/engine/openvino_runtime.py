@@ -4,6 +4,8 @@ It computes in bfloat16 where the processor can, and needs no PyTorch.
 """
 
 from pathlib import Path
+from queue import Queue
+from threading import Lock
 
 import numpy as np
 import openvino as ov
@@ -19,18 +21,19 @@ HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 
 MOST_ABREAST = 4
-"""Tiles that are computed side by side at most: each takes memory of its own."""
+"""Batches that are computed side by side at most: each takes memory of its own."""
 
-ROUNDS = 2
-"""Tiles that each of these is given at a time, so that few wait for others to end."""
+
+Requests = Queue[ov.InferRequest]
+"""Those of one compiled graph that nothing is computed with."""
 
 
 class OpenVinoRuntime:
     """Runs a graph on the processor. See `Runtime`.
 
-    A tile alone is computed by all cores together. Of several, each core takes its own: cores
-    that wait for each other after each layer of one tile do less, most of all where something
-    else runs beside them, such as a video's encoder.
+    A batch alone is computed by all cores together. Of several, each core takes its own: cores
+    that wait for each other after each layer do less, most of all where something else runs
+    beside them, such as a video's encoder.
     """
 
     name = "openvino"
@@ -53,39 +56,55 @@ class OpenVinoRuntime:
         self._graph, self._core = graph, ov.Core()
         able = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.precision = _choose_precision(precision, exported, has_bf16="BF16" in able)
-        self._abreast = min(available_cores(), MOST_ABREAST)
-        self.batch = self._abreast * ROUNDS
-        self._queues = {1: self._open(1)}
+        self.abreast = min(available_cores(), MOST_ABREAST)
+        self._alone = self._open(1)
+        self._beside: Requests | None = None
+        self._bindings = Lock()
 
     def restore(
         self, blurred: Float32[np.ndarray, "n 3 h w"], noise: Float32[np.ndarray, "n c"]
     ) -> Float32[np.ndarray, "n 3 h w"]:
-        restored = np.empty_like(blurred)
-        abreast = self._abreast if len(blurred) > 1 else 1
+        return self._infer(self._alone, blurred, noise)
+
+    def restore_beside(
+        self, blurred: Float32[np.ndarray, "n 3 h w"], noise: Float32[np.ndarray, "n c"]
+    ) -> Float32[np.ndarray, "n 3 h w"]:
+        with self._bindings:
+            self._beside = self._beside or self._open(self.abreast)
+        return self._infer(self._beside, blurred, noise)
+
+    def _infer(
+        self,
+        requests: Requests,
+        blurred: Float32[np.ndarray, "n 3 h w"],
+        noise: Float32[np.ndarray, "n c"],
+    ) -> Float32[np.ndarray, "n 3 h w"]:
+        """Compute a batch with the first request that is free.
+
+        Only waiting is left to several threads at a time: OpenVINO's bindings can lock each
+        other out where two threads hand over their tensors.
+        """
+        request = requests.get()
         try:
-            if abreast not in self._queues:
-                self._queues[abreast] = self._open(abreast)
-            queue = self._queues[abreast]
-            queue.set_callback(
-                lambda request, place: np.copyto(
-                    restored[place], request.get_output_tensor(0).data[0]
-                )
-            )
-            for place in range(len(blurred)):
-                given = dict(zip(INPUTS, (blurred[place, None], noise[place, None]), strict=True))
-                given = {name: given[name] for name in self._inputs}
-                queue.start_async(given, place, share_inputs=True)
-            queue.wait_all()
+            given = dict(zip(INPUTS, (blurred, noise), strict=True))
+            with self._bindings:
+                names = [entry.any_name for entry in request.model_inputs]
+                request.start_async({name: given[name] for name in names})
+            request.wait()
+            with self._bindings:
+                found: Float32[np.ndarray, "n 3 h w"] = request.get_output_tensor(0).data.copy()
+            return found
         except MemoryError as error:
             raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
         except RuntimeError as error:
             if "alloc" in str(error).lower() or "memory" in str(error).lower():
                 raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
             raise ComputeError(f"OpenVINO failed: {' '.join(str(error).split())}") from error
-        return restored
+        finally:
+            requests.put(request)
 
-    def _open(self, abreast: int) -> "ov.AsyncInferQueue":
-        """Compile the graph for so many tiles side by side."""
+    def _open(self, abreast: int) -> Requests:
+        """Compile the graph for so many batches side by side."""
         config = {
             "INFERENCE_PRECISION_HINT": HINTS.get(self.precision, "f32"),
             "INFERENCE_NUM_THREADS": available_cores(),
@@ -98,8 +117,10 @@ class OpenVinoRuntime:
             raise ModelError(
                 f"OpenVINO cannot open {self._graph}: {said[:200]}", hint="Try --runtime onnx"
             ) from error
-        self._inputs = [entry.any_name for entry in compiled.inputs]
-        return ov.AsyncInferQueue(compiled, abreast)
+        requests: Requests = Queue()
+        for _ in range(abreast):
+            requests.put(compiled.create_infer_request())
+        return requests
 
 
 def _choose_precision(precision: str, exported: str, *, has_bf16: bool) -> str:

@@ -37,8 +37,6 @@ class Runtime(Protocol):
     """What the user is told: "cpu", "cuda:0"."""
     precision: str
     """What the networks compute in: "fp32", "bf16", "fp16", "int8"."""
-    batch: int
-    """How many tiles it is best given at a time."""
 
     def restore(
         self, blurred: Float32[np.ndarray, "n 3 h w"], noise: Float32[np.ndarray, "n c"]
@@ -55,6 +53,20 @@ class Runtime(Protocol):
             OutOfMemory: the batch does not fit on the device.
             ComputeError: the runtime failed for another reason.
         """
+        ...
+
+
+@runtime_checkable
+class BesideRuntime(Runtime, Protocol):
+    """A runtime that also restores several batches at a time, each with a share of the device."""
+
+    abreast: int
+    """How many threads may be in `restore_beside` at a time."""
+
+    def restore_beside(
+        self, blurred: Float32[np.ndarray, "n 3 h w"], noise: Float32[np.ndarray, "n c"]
+    ) -> Float32[np.ndarray, "n 3 h w"]:
+        """As `restore`, to the last bit."""
         ...
 
 

@@ -19,7 +19,6 @@ class TorchRuntime:
     """Runs a model's networks on one device. See `Runtime`."""
 
     name = "torch"
-    batch = 1
 
     def __init__(self, model: Model, device: str = "auto", precision: str = "auto") -> None:
         """Read the weights, and put them on the device.
@@ -80,7 +79,6 @@ class GuidedRuntime:
         prior: Float32[np.ndarray, "1 c"],
     ) -> None:
         self.name, self.device, self.precision = whole.name, whole.device, whole.precision
-        self.batch = whole.batch
         self._whole, self._restore, self._prior = whole, restore, prior
 
     def restore(

@@ -3,22 +3,24 @@
 Source: the geometric self-ensemble of EDSR (Lim et al., 2017).
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Float32
-
-from blurdm_cli.engine.runtime import Runtime
 
 EIGHT = range(8)
 """Quarter turns 0 to 3, and the same of the mirrored tile."""
 
 
 def restore_turned(
-    runtime: Runtime, blurred: Float32[np.ndarray, "n 3 h w"], noise: Float32[np.ndarray, "n c"]
+    restore: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    blurred: Float32[np.ndarray, "n 3 h w"],
+    noise: Float32[np.ndarray, "n c"],
 ) -> Float32[np.ndarray, "n 3 h w"]:
-    """What a runtime makes of tiles, on average over their eight turns."""
+    """What a runtime's `restore` makes of tiles, on average over their eight turns."""
     total = np.zeros_like(blurred)
     for number in EIGHT:
-        restored = runtime.restore(np.ascontiguousarray(turned(blurred, number)), noise)
+        restored = restore(np.ascontiguousarray(turned(blurred, number)), noise)
         total += turned_back(restored, number)
     return total / np.float32(len(EIGHT))
 

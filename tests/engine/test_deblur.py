@@ -1,5 +1,7 @@
 import tracemalloc
 from collections.abc import Callable, Iterator
+from itertools import count
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ class FakeRuntime:
     `fails` is asked with the number of the call, from 1, and the pixels in the batch.
     """
 
-    name, device, precision, batch = "fake", "cpu", "bf16", 1
+    name, device, precision = "fake", "cpu", "bf16"
 
     def __init__(
         self,
@@ -326,6 +328,50 @@ def test_photos_of_any_size_and_type_come_back_in_their_order() -> None:
         if result and pixels is not None:
             alone = Deblurrer(FakeRuntime(box), spec())(pixels)
             np.testing.assert_array_equal(result.pixels, alone)
+
+
+class FakeBeside(FakeRuntime):
+    """Computes two batches at a time: the first two wait until both have begun."""
+
+    abreast = 2
+
+    def __init__(self, fails: Callable[[int, int], bool] = lambda call, pixels: False) -> None:
+        super().__init__(box, fails)
+        self.entered, self.both = count(), Barrier(2, timeout=20)
+
+    def restore_beside(self, blurred: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        if next(self.entered) < 2:
+            self.both.wait()
+        return self.restore(blurred, noise)
+
+
+def test_batches_are_computed_side_by_side_where_the_runtime_can() -> None:
+    frames = [np.roll(photo(150, 300), 40 * n, axis=1) for n in range(2)]  # six tiles each
+    runtime = FakeBeside()
+
+    results = list(Deblurrer(runtime, spec()).restore_each(frames))
+
+    assert runtime.calls == 12
+    for result, frame in zip(results, frames, strict=True):
+        assert result
+        np.testing.assert_array_equal(result.pixels, Deblurrer(FakeRuntime(box), spec())(frame))
+
+
+def test_memory_that_runs_out_side_by_side_halves_the_tile_once() -> None:
+    pixels = photo(NINE_TILES, NINE_TILES)
+    runtime = FakeBeside(lambda call, size: size > 90_000)
+    deblurrer = Deblurrer(runtime, spec(), tile=512)
+    np.testing.assert_array_equal(
+        deblurrer(pixels), Deblurrer(FakeRuntime(box), spec(), tile=512)(pixels)
+    )
+    assert deblurrer.tile == 256
+
+
+def test_a_photo_of_one_tile_has_the_whole_device() -> None:
+    runtime = FakeBeside()
+    runtime.restore_beside = pytest.fail  # type: ignore[method-assign, assignment]
+    Deblurrer(runtime, spec())(photo(100, 100))
+    assert runtime.calls == 1
 
 
 def test_a_photo_that_is_left_alone_is_not_held_up_by_those_after_it() -> None:

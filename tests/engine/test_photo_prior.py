@@ -58,7 +58,7 @@ def test_the_next_photo_has_its_own_prior(model: zoo.Model) -> None:
 
 def test_a_runtime_that_sees_tiles_alone_is_refused(model: zoo.Model) -> None:
     class TilesAlone:
-        name, device, precision, batch = "onnx", "cpu", "fp32", 1
+        name, device, precision = "onnx", "cpu", "fp32"
 
         def restore(self, blurred: np.ndarray, noise: np.ndarray) -> np.ndarray:
             return blurred

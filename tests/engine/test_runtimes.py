@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,13 @@ from onnx import TensorProto, helper
 from blurdm_cli import zoo
 from blurdm_cli.engine import onnx_runtime
 from blurdm_cli.engine.onnx_runtime import OnnxRuntime
-from blurdm_cli.engine.runtime import PACKAGES, Runtime, available_cores, open_runtime
+from blurdm_cli.engine.runtime import (
+    PACKAGES,
+    BesideRuntime,
+    Runtime,
+    available_cores,
+    open_runtime,
+)
 from blurdm_cli.errors import ComputeError, ModelError, OutOfMemory, RuntimeMissing, UsageError
 
 TINY = "blurdm-tiny"
@@ -44,6 +51,16 @@ def test_all_runtimes_agree(shape: tuple[int, int, int]) -> None:
     for other in others:
         assert np.abs(other - torch).max() < 1e-4
     assert np.abs(torch - given[0]).max() > 1e-3
+
+
+def test_batches_side_by_side_give_the_same_bits_as_one_after_another() -> None:
+    runtime = opened("openvino")
+    assert isinstance(runtime, BesideRuntime)
+    shapes = [(1, 64, 64), (2, 64, 128), (1, 128, 64), (1, 64, 64)] * 6
+    with ThreadPoolExecutor(2 * runtime.abreast) as threads:
+        beside = list(threads.map(lambda shape: runtime.restore_beside(*tiles(*shape)), shapes))
+    for shape, found in zip(shapes, beside, strict=True):
+        np.testing.assert_array_equal(found, runtime.restore(*tiles(*shape)))
 
 
 @pytest.mark.parametrize("name", ALL)
