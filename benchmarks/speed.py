@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from bare import restore_tiles
 from PIL import Image
 
 from blurdm_cli.engine.deblur import Deblurrer
@@ -110,8 +111,7 @@ def compare(deblurrer: Deblurrer, model: str, path: Path) -> None:
         write_photo(photo.with_rgb(deblurrer(photo.rgb())), path.with_name("out.jpg"))
 
     def bare() -> None:
-        for _ in plan.corners:
-            runtime.restore(tile, noise)
+        restore_tiles(runtime, [tile] * len(plan.corners), noise)
 
     def eager() -> None:
         with torch.inference_mode():
@@ -119,7 +119,7 @@ def compare(deblurrer: Deblurrer, model: str, path: Path) -> None:
                 network(torch.from_numpy(tile), torch.from_numpy(noise))
 
     tile = plan.cut(pixels, plan.corners[:1], 255.0)
-    runtime.restore(tile, noise)
+    bare()
     times = [[seconds(work) for work in (whole, bare, eager)] for _ in range(ROUNDS)]
     full, alone, plain = (statistics.median(column) for column in zip(*times, strict=True))
     plain *= len(plan.corners) / len(plan.corners[::8])

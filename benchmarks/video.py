@@ -15,18 +15,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
+from bare import restore_tiles
 
 from blurdm_cli.commands.clip import deblur_clip
 from blurdm_cli.commands.videos import VideoOptions
 from blurdm_cli.engine.deblur import Deblurrer
-from blurdm_cli.engine.runtime import BesideRuntime
 from blurdm_cli.media.image import read_photo
 from blurdm_cli.media.video import Losses, open_clip, read_frames
 from blurdm_cli.media.yuv import to_rgb
@@ -77,21 +76,11 @@ def frame_rates(deblurrer: Deblurrer, source: Path, frames: int) -> tuple[float,
     plan = deblurrer._plan(*picture.shape[:2])
     noise = np.zeros((1, deblurrer.spec.prior_channels), np.float32)
     tiles = [plan.cut(picture, [corner], 1.0) for corner in plan.corners]
-    runtime = deblurrer.runtime
-    restore, abreast = runtime.restore, 1
-    if isinstance(runtime, BesideRuntime):
-        restore, abreast = runtime.restore_beside, runtime.abreast
-
-    def bare_frames() -> None:
-        with ThreadPoolExecutor(abreast) as threads:
-            for _ in threads.map(lambda tile: restore(tile, noise), tiles * frames):
-                pass
-
-    restore(tiles[0], noise)
+    restore_tiles(deblurrer.runtime, tiles, noise)
     bare, whole = list[float](), list[float]()
     for _ in range(ROUNDS):
         begin = time.perf_counter()
-        bare_frames()
+        restore_tiles(deblurrer.runtime, tiles * frames, noise)
         bare.append(time.perf_counter() - begin)
         begin = time.perf_counter()
         target = source.with_name("out.mp4")

@@ -57,33 +57,34 @@ class OpenVinoRuntime:
         able = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.precision = _choose_precision(precision, exported, has_bf16="BF16" in able)
         self.abreast = min(available_cores(), MOST_ABREAST)
-        self._alone = self._open(1)
-        self._beside: Requests | None = None
+        self._requests: dict[int, Requests] = {}
         self._bindings = Lock()
 
     def restore(
         self, blurred: Float32[np.ndarray, "n 3 h w"], noise: Float32[np.ndarray, "n c"]
     ) -> Float32[np.ndarray, "n 3 h w"]:
-        return self._infer(self._alone, blurred, noise)
+        return self._infer(1, blurred, noise)
 
     def restore_beside(
         self, blurred: Float32[np.ndarray, "n 3 h w"], noise: Float32[np.ndarray, "n c"]
     ) -> Float32[np.ndarray, "n 3 h w"]:
-        with self._bindings:
-            self._beside = self._beside or self._open(self.abreast)
-        return self._infer(self._beside, blurred, noise)
+        return self._infer(self.abreast, blurred, noise)
 
     def _infer(
         self,
-        requests: Requests,
+        abreast: int,
         blurred: Float32[np.ndarray, "n 3 h w"],
         noise: Float32[np.ndarray, "n c"],
     ) -> Float32[np.ndarray, "n 3 h w"]:
-        """Compute a batch with the first request that is free.
+        """Compute a batch with the first free one of so many requests.
 
         Only waiting is left to several threads at a time: OpenVINO's bindings can lock each
         other out where two threads hand over their tensors.
         """
+        with self._bindings:
+            if abreast not in self._requests:
+                self._requests[abreast] = self._open(abreast)
+        requests = self._requests[abreast]
         request = requests.get()
         try:
             given = dict(zip(INPUTS, (blurred, noise), strict=True))

@@ -174,3 +174,17 @@ def test_a_new_prior_keeps_the_backbone_that_it_starts_from(
             assert not value.any()
         else:
             torch.testing.assert_close(value, torch.from_numpy(weights[f"backbone.{name}"]))
+
+
+def test_the_oracle_is_told_each_motion_that_is_known(spec: ModelSpec, batch: Batch) -> None:
+    torch.manual_seed(0)
+    networks = Networks(spec)
+    motion = torch.zeros(2, 41, 41)
+    motion[0, 20, 12:29] = 1 / 17
+    with torch.no_grad():
+        seen = networks.oracle(batch.blurred, batch.sharp, None)
+        told = networks.oracle(batch.blurred, batch.sharp, motion)
+        other = networks.oracle(batch.blurred, batch.sharp, motion.transpose(1, 2))
+    torch.testing.assert_close(told[1], seen[1])
+    assert (told[0] - seen[0]).abs().max() > 1e-3
+    assert (told[0] - other[0]).abs().max() > 1e-3
