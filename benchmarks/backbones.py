@@ -76,7 +76,6 @@ def measure(kind: str, with_prior: bool, device: str, repeats: int) -> dict[str,
     network = DeblurNetwork(spec).eval()
     found: dict[str, Any] = {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "gmac": _count(network),
         "ms": [],
         "mb": [],
     }
@@ -90,6 +89,7 @@ def measure(kind: str, with_prior: bool, device: str, repeats: int) -> dict[str,
         found["mb"].append(_megabytes(where) - before)
         seconds = [_run(network, image, noise) for _ in range(repeats)]
         found["ms"].append(1000 * statistics.median(seconds))
+    found["gmac"] = _count(network, where)  # last: it takes memory of its own
     return found
 
 
@@ -103,9 +103,9 @@ def _spec(kind: str, with_prior: bool) -> ModelSpec:
     return family(kind).spec("benchmark", backbone, prior)
 
 
-def _count(network: DeblurNetwork) -> float:
+def _count(network: DeblurNetwork, where: torch.device) -> float:
     """Multiplications of convolutions, products and attention, in thousands of millions."""
-    image, noise = torch.rand(1, 3, 256, 256), torch.randn(1, 256)
+    image, noise = torch.rand(1, 3, 256, 256, device=where), torch.randn(1, 256, device=where)
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         network(image, noise)
     return counter.get_total_flops() / 2e9
