@@ -43,7 +43,7 @@ def make_model(kind: str, with_prior: bool, folder: Path) -> zoo.Model:
     network = build(spec)
     with torch.no_grad():
         for parameter in network.parameters():
-            spread = 0.1 * parameter.std().nan_to_num() + 0.01
+            spread = 0.1 * parameter.std(correction=0) + 0.01
             parameter.add_(torch.randn_like(parameter) * spread)
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
     zoo.write(folder, spec, weights, "Random weights.")
