@@ -90,7 +90,7 @@ class Deblurrer:
         self.guard = guard
         self._in_fp32 = in_fp32
         self._spare: Runtime | None = None
-        self._retreating = Lock()
+        self._lock = Lock()
         self._tta = tta
         self.spec = spec
         self.tile = whole_tile(spec.tile if tile is None else tile, spec.multiple_of)
@@ -286,7 +286,7 @@ class Deblurrer:
             try:
                 restored = self._run(self.runtime, blurred, owners[0])
             except OutOfMemory:
-                with self._retreating:
+                with self._lock:
                     if not self._retreat(*blurred.shape):
                         raise
                 too_much = True
@@ -320,7 +320,7 @@ class Deblurrer:
         """Restore a tile in fp32, because the first answer was garbage."""
         precision = self.runtime.precision
         if self._in_fp32:
-            with self._retreating:
+            with self._lock:
                 self._spare = self._spare or self._in_fp32()
             self._doubt(job, f"the result looked wrong in {precision}; a part is redone in fp32")
             restored: Tile = self._run(self._spare, tile[None], job)[0]
