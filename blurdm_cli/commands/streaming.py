@@ -154,5 +154,7 @@ def _restored(works: Iterable[Work], deblurrer: Deblurrer) -> Iterator[Work]:
 def _finished(work: Work) -> VideoFrame:
     """The frame with what was restored written into it."""
     if work.restored is not None:
-        change(work.frame, work.restored - work.blurred)
+        difference = work.restored
+        difference -= work.blurred  # the only use of both
+        change(work.frame, difference)
     return work.frame

@@ -206,7 +206,7 @@ class Deblurrer:
             return None
         if job.plan is None:
             return Restored(pixels.copy())
-        restored = np.empty(pixels.shape, dtype=pixels.dtype)
+        restored = np.empty_like(pixels)  # laid out in memory as the photo is
         for rows, values in blend(job.plan, tiles):
             if self.strength < 1:
                 values *= self.strength

@@ -35,15 +35,15 @@ def _spread(tile: Float32[np.ndarray, "3 h w"]) -> float:
 
 
 def drift(blurred: Pixels, restored: Pixels, white: float) -> Float32[np.ndarray, "rows columns 3"]:
-    """How much the mean light of each square changed, of white."""
+    """How much the mean light of each square changed, of white; every fourth row is looked at."""
     height, width = blurred.shape[:2]
     size = (max(1, round(width / BLOCK)), max(1, round(height / BLOCK)))
-    if blurred.dtype == np.float32:  # there is room for the difference: one resize, not two
-        mean = cv2.resize(restored - blurred, size, interpolation=cv2.INTER_AREA)
-        return mean.reshape(size[1], size[0], 3) / np.float32(white)
-    means = [cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in (blurred, restored)]
-    before, after = (mean.astype(np.float32).reshape(size[1], size[0], 3) for mean in means)
-    return (after - before) / np.float32(white)
+    changed = np.subtract(restored[::4], blurred[::4], dtype=np.float32).transpose(2, 0, 1)
+    means = [
+        cv2.resize(np.ascontiguousarray(colour), size, interpolation=cv2.INTER_AREA)
+        for colour in changed
+    ]
+    return np.stack(means, axis=2).reshape(size[1], size[0], 3) / np.float32(white)
 
 
 def without_drift(

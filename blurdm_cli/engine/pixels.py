@@ -1,6 +1,5 @@
 """The pixels that the engine takes and gives, and their white."""
 
-import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8, UInt16
 
@@ -26,8 +25,7 @@ def white_of(pixels: Pixels) -> float:
 def quantise(values: Float32[np.ndarray, "3 rows width"], into: Pixels, white: float) -> None:
     """Write values in [0, 1] as pixels, rounded half up; the values are spent."""
     if into.dtype == np.float32:
-        np.clip(values, 0, 1, out=values)
-        cv2.merge(list(values), dst=into)
+        np.clip(values, 0, 1, out=into.transpose(2, 0, 1))
         return
     values *= white
     values += 0.5

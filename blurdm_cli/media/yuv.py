@@ -13,6 +13,8 @@ of its pixels; that it may be half a pixel aside matters only to what the networ
 Sources of the matrices: ITU-T H.273, table 4.
 """
 
+from collections.abc import Iterable
+
 import cv2
 import numpy as np
 from av.video.format import VideoFormat
@@ -44,6 +46,8 @@ Planes = list[Shaped[np.ndarray, "rows columns"]]
 def to_rgb(frame: VideoFrame) -> Float32[np.ndarray, "height width 3"]:
     """What a frame shows, in [0, 1]: red, green and blue as the transfer function encoded them.
 
+    In memory it is a plane for each colour, as the engine's tiles are.
+
     Args:
         frame: in a format that `is_planar`.
     """
@@ -51,17 +55,19 @@ def to_rgb(frame: VideoFrame) -> Float32[np.ndarray, "height width 3"]:
     white = np.float32(2 ** frame.format.components[0].bits - 1)
     if len(planes) == 1:
         gray = (planes[0].astype(np.float32) - _black(frame)) / _span(frame)
-        return np.repeat(np.clip(gray, 0, 1)[..., None], 3, axis=2)
+        return np.stack([np.clip(gray, 0, 1)] * 3).transpose(1, 2, 0)
     if frame.format.is_rgb:
         green, blue, red = planes
-        return cv2.merge([red, green, blue]).astype(np.float32) / white
+        return (np.stack([red, green, blue]) / white).transpose(1, 2, 0)
     size = (frame.width, frame.height)
     whole = [
         cv2.resize(p, size, interpolation=cv2.INTER_LINEAR) if p.shape != size[::-1] else p
         for p in planes
     ]
-    pixels = cv2.transform(cv2.merge(whole).astype(np.float32), _to_rgb_matrix(frame))
-    return np.clip(pixels, 0, 1, out=pixels)
+    pixels = np.empty((3, *size[::-1]), np.float32)
+    for colour, (*weights, black) in zip(pixels, _to_rgb_matrix(frame), strict=True):
+        _weighted(whole, weights, black, into=colour)
+    return np.clip(pixels, 0, 1, out=pixels).transpose(1, 2, 0)
 
 
 def change(frame: VideoFrame, difference: Float32[np.ndarray, "height width 3"]) -> None:
@@ -71,13 +77,29 @@ def change(frame: VideoFrame, difference: Float32[np.ndarray, "height width 3"])
     weights = matrix(frame)
     if frame.format.is_rgb:
         weights = np.eye(3)[[1, 2, 0]] * (2**bits - 1)
+    colours = list(difference.transpose(2, 0, 1))
     for plane, row in zip(colour_planes(frame), weights, strict=False):
-        size = plane.shape[::-1]
-        if plane.shape != difference.shape[:2]:
-            difference = cv2.resize(difference, size, interpolation=cv2.INTER_AREA)
-        step = cv2.transform(difference, row[None])
+        if plane.shape != colours[0].shape:
+            size = plane.shape[::-1]
+            colours = [cv2.resize(c, size, interpolation=cv2.INTER_AREA) for c in colours]
+        step = _weighted(colours, row)
         values = cv2.add(step, plane, dtype=cv2.CV_8U if bits == 8 else cv2.CV_16U)
         np.minimum(values, 2**bits - 1, out=plane) if bits % 8 else np.copyto(plane, values)
+
+
+def _weighted(
+    planes: Planes,
+    weights: Iterable[float],
+    offset: float = 0.0,
+    into: Float32[np.ndarray, "rows columns"] | None = None,
+) -> Float32[np.ndarray, "rows columns"]:
+    """The planes' sum, each times its weight, and the offset."""
+    (first, a), *rest = [(p, weight) for p, weight in zip(planes, weights, strict=True) if weight]
+    second, b = rest.pop() if rest else (first, 0.0)
+    total = cv2.addWeighted(first, a, second, b, offset, dst=into, dtype=cv2.CV_32F)
+    for plane, weight in rest:
+        cv2.addWeighted(total, 1, plane, weight, 0, dst=total, dtype=cv2.CV_32F)
+    return total
 
 
 def from_rgb(
