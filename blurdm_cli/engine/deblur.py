@@ -206,7 +206,7 @@ class Deblurrer:
             return None
         if job.plan is None:
             return Restored(pixels.copy())
-        restored = np.empty_like(pixels)  # laid out in memory as the photo is
+        restored = np.empty_like(pixels, order="K" if pixels.dtype == np.float32 else "C")
         for rows, values in blend(job.plan, tiles):
             if self.strength < 1:
                 values *= self.strength

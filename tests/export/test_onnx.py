@@ -15,14 +15,12 @@ from blurdm_cli.export.onnx import Options, make_graph, share_weights
 from blurdm_cli.export.verify import Agreement, middle, verify
 from blurdm_cli.networks.build import BACKBONES, build
 from blurdm_cli.networks.mimo_unet import SIZES as MIMO_SIZES
-from blurdm_cli.networks.nafnet import SIZES as NAF_SIZES
 from blurdm_cli.networks.stripformer import SIZES as STRIP_SIZES
-from blurdm_cli.networks.unet import SIZES
 from blurdm_cli.spec import BackboneSpec, PriorSpec, ScheduleSpec
 
 SCHEDULE = ScheduleSpec("short", (1.0, 1.5, 2.0), (0.0, 0.05, 0.1))
 SMALL: dict[str, dict[str, Any]] = {
-    "unet": SIZES["tiny"],
+    "unet": {"widths": [8, 16], "encoder_blocks": [1], "decoder_blocks": [1, 1]},
     "mimo_unet": MIMO_SIZES["tiny"],
     "stripformer": STRIP_SIZES["tiny"] | {"pairs": [1, 0]},
     "fftformer": {"width": 8, "blocks": [1, 0, 0], "refinement_blocks": 0},
@@ -32,7 +30,13 @@ SMALL: dict[str, dict[str, Any]] = {
         "middle_pairs": 0,
         "decoder_pairs": [1, 0, 0],
     },
-    "nafnet": NAF_SIZES["tiny"] | {"window": 80},
+    "nafnet": {
+        "width": 8,
+        "encoder_blocks": [0, 0, 0, 1],
+        "middle_blocks": 0,
+        "decoder_blocks": [1, 0, 0, 0],
+        "window": 80,
+    },
 }
 """Sizes of each backbone that are traced in a second."""
 
