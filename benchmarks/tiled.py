@@ -1,10 +1,10 @@
 """How far a frame in tiles is from the frame in one piece, for each backbone.
 
-    python benchmarks/tiled.py PHOTO [--device cpu] [--prior] [BACKBONE...]
+    python benchmarks/tiled.py PHOTO [--device cpu] [--prior] [--size 720 1280] [BACKBONE...]
 
-1280x720 pixels of a photo go through networks of the published sizes in fp32, in the tiles
-that the backbone takes, and whole. Weights are random, with every parameter moved off its start,
-as some begin as the identity. `change` is the root mean square of what the network changes,
+So many rows and columns of a photo go through networks of the published sizes in fp32, in the
+tiles that the backbone takes, and whole. Weights are random, with every parameter moved off its
+start, as some begin as the identity. `change` is the root mean square of what the network changes,
 `apart` that of the two results' difference: both in levels of 255. With --prior the networks have
 BlurDM's, one for all tiles of the photo; without, they have none.
 """
@@ -26,8 +26,6 @@ from blurdm_cli.media.image import read_photo
 from blurdm_cli.networks.build import BACKBONES, build, family
 from blurdm_cli.physics.diffusion import schedule
 from blurdm_cli.spec import BackboneSpec, PriorSpec, ScheduleSpec
-
-HEIGHT, WIDTH = 720, 1280
 
 
 def make_model(kind: str, with_prior: bool, folder: Path) -> zoo.Model:
@@ -61,8 +59,12 @@ def main() -> None:
     parser.add_argument("backbones", nargs="*", default=list(BACKBONES))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--prior", action="store_true")
+    parser.add_argument(
+        "--size", type=int, nargs=2, default=(720, 1280), metavar=("ROWS", "COLUMNS")
+    )
     options = parser.parse_args()
-    pixels = cv2.resize(read_photo(options.photo).rgb(), (WIDTH, HEIGHT))
+    rows, columns = options.size
+    pixels = cv2.resize(read_photo(options.photo).rgb(), (columns, rows))
     photo = (pixels / white_of(pixels)).astype(np.float32)
     print("| backbone | tile, halo | change | apart | seconds in tiles | whole |")
     print("|---" * 6 + "|")
@@ -71,7 +73,7 @@ def main() -> None:
             model = make_model(kind, options.prior, Path(folder, kind))
             runtime = TorchRuntime(model, options.device, "fp32")
             found, seconds = [], []
-            for tile in (None, WIDTH):
+            for tile in (None, max(rows, columns)):
                 begin = time.perf_counter()
                 found.append(Deblurrer(runtime, model.spec, tile=tile, guard="off")(photo))
                 seconds.append(time.perf_counter() - begin)
