@@ -1,6 +1,5 @@
 """The pixels that the engine takes and gives, and their white."""
 
-import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8, UInt16
 
@@ -24,10 +23,11 @@ def white_of(pixels: Pixels) -> float:
 
 
 def quantise(values: Float32[np.ndarray, "3 rows width"], into: Pixels, white: float) -> None:
-    """Write values in [0, 1] as pixels, rounded to the nearest; what is outside is clipped."""
+    """Write values in [0, 1] as pixels, rounded half up; the values are spent."""
     if into.dtype == np.float32:
         np.clip(values, 0, 1, out=into.transpose(2, 0, 1))
         return
-    depth = cv2.CV_8U if into.dtype == np.uint8 else cv2.CV_16U
-    planes = [cv2.addWeighted(plane, white, plane, 0, 0, dtype=depth) for plane in values]
-    cv2.merge(planes, dst=into)
+    values *= white
+    values += 0.5
+    np.clip(values, 0, white, out=values)
+    np.copyto(into, values.transpose(1, 2, 0), casting="unsafe")

@@ -164,13 +164,13 @@ def test_strength_leads_from_the_photo_to_the_restored_one(dtype: str) -> None:
     np.testing.assert_allclose(restore(0.25), mixed, atol=within, rtol=0)
 
 
-def test_values_out_of_range_are_clipped_and_others_rounded() -> None:
+def test_values_out_of_range_are_clipped_and_halves_are_rounded_up() -> None:
     def restored(value: float, dtype: str) -> float:
         runtime = FakeRuntime(lambda tiles: np.full_like(tiles, value))
         return Deblurrer(runtime, spec(), guard="off")(photo(9, 9, dtype))[4, 4, 0].item()
 
-    assert [restored(value, "uint8") for value in (-1, 2, 2.4 / 255, 2.6 / 255)] == [0, 255, 2, 3]
-    assert [restored(value, "uint16") for value in (-1, 2, 7.6 / 65535)] == [0, 65535, 8]
+    assert [restored(value, "uint8") for value in (-1, 2, 2.5 / 255)] == [0, 255, 3]
+    assert [restored(value, "uint16") for value in (-1, 2, 0.5)] == [0, 65535, 32768]
     assert [restored(value, "float32") for value in (-1, 2, 0.5)] == [0, 1, 0.5]
 
 
