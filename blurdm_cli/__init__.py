@@ -6,7 +6,6 @@ deblurrer = Deblurrer.open()
 restored = deblurrer(pixels)  # height x width x 3; uint8, uint16, or float32 in [0, 1]
 """
 
-import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,11 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Deblurrer", "__version__"]
 __version__ = "0.1.0"
-
-if os.path.exists("/sys/kernel/mm/transparent_hugepage"):
-    # PyTorch reads this once: large tensors in huge pages, not in ten thousands of small ones,
-    # each of which the system has to find and clear
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 
 def __getattr__(name: str) -> Any:

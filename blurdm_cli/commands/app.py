@@ -18,6 +18,7 @@ from blurdm_cli.commands.score import score
 from blurdm_cli.commands.synth import synth
 from blurdm_cli.commands.train import train
 from blurdm_cli.errors import BlurdmError
+from blurdm_cli.memory import keep_freed
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.command()(deblur)
@@ -59,6 +60,7 @@ def main() -> None:
 
     A polite end (SIGTERM) is treated as an interruption (SIGINT).
     """
+    keep_freed()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app(_words(sys.argv[1:]))

@@ -35,10 +35,10 @@ def _spread(tile: Float32[np.ndarray, "3 h w"]) -> float:
 
 
 def drift(blurred: Pixels, restored: Pixels, white: float) -> Float32[np.ndarray, "rows columns 3"]:
-    """How much the mean light of each square changed, of white; every fourth row is looked at."""
+    """How much the mean light of each square changed, of white; every eighth row is looked at."""
     height, width = blurred.shape[:2]
     size = (max(1, round(width / BLOCK)), max(1, round(height / BLOCK)))
-    changed = np.subtract(restored[::4], blurred[::4], dtype=np.float32).transpose(2, 0, 1)
+    changed = np.subtract(restored[::8], blurred[::8], dtype=np.float32).transpose(2, 0, 1)
     means = [
         cv2.resize(np.ascontiguousarray(colour), size, interpolation=cv2.INTER_AREA)
         for colour in changed

@@ -73,7 +73,9 @@ class Plan:
         for tile, (top, left) in zip(tiles, corners, strict=True):
             window = pixels[top : top + rows.extent, left : left + columns.extent]
             inside = tile[:, : rows.extent, : columns.extent]
-            np.divide(window.transpose(2, 0, 1), np.float32(white), out=inside)
+            np.copyto(inside, window.transpose(2, 0, 1))
+            if white != 1:
+                inside /= np.float32(white)
         tiles[..., columns.extent :] = tiles[..., _padding(columns)]
         tiles[..., rows.extent :, :] = tiles[..., _padding(rows), :]
         return tiles
@@ -126,13 +128,40 @@ def blend(
     for top, end, row_weights in zip(rows.starts, ends, rows.weights, strict=True):
         for left, column_weights in zip(columns.starts, columns.weights, strict=True):
             inside = next(tiles)[:, : rows.extent, : columns.extent]
-            weights = np.outer(row_weights, column_weights)
-            for channel, into in zip(inside, band[:, :, left : left + columns.extent], strict=True):
-                cv2.accumulateProduct(channel, weights, into)
+            into = band[:, :, left : left + columns.extent]
+            alone, shared = _parts(row_weights, column_weights)
+            into[:, *alone] = inside[:, *alone]
+            for part in shared:
+                weights = np.outer(row_weights[part[0]], column_weights[part[1]])
+                for values, sums in zip(inside[:, *part], into[:, *part], strict=True):
+                    cv2.accumulateProduct(values, weights, sums)
         finished = end - top
         yield slice(top, end), band[:, :finished]
-        band[:, : rows.extent - finished] = band[:, finished:]
-        band[:, rows.extent - finished :] = 0
+        if end < rows.length:
+            band[:, : rows.extent - finished] = band[:, finished:]
+            band[:, rows.extent - finished :] = 0
+
+
+Part = tuple[slice, slice]
+"""Rows and columns of a tile."""
+
+
+def _parts(
+    row_weights: Float32[np.ndarray, "rows"], column_weights: Float32[np.ndarray, "columns"]
+) -> tuple[Part, list[Part]]:
+    """The part of a tile that alone counts, and the others around it where it has any weight."""
+    (above, rows, below), (before, columns, behind) = map(_thirds, (row_weights, column_weights))
+    whole = slice(before.start, behind.stop)
+    around = [(above, whole), (rows, before), (rows, behind), (below, whole)]
+    return (rows, columns), [(r, c) for r, c in around if r.start < r.stop and c.start < c.stop]
+
+
+def _thirds(weights: Float32[np.ndarray, "extent"]) -> tuple[slice, slice, slice]:
+    """Where weights rise from 0, are 1, and fall to 0; what has no weight is in none of them."""
+    seen, full = np.flatnonzero(weights), np.flatnonzero(weights == 1)
+    begin, end = int(seen[0]), int(seen[-1]) + 1
+    first, last = (int(full[0]), int(full[-1]) + 1) if len(full) else (end, end)
+    return slice(begin, first), slice(first, last), slice(last, end)
 
 
 def _plan_axis(length: int, tile: int, halo: int, multiple_of: int) -> Axis:
