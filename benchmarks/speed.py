@@ -106,7 +106,7 @@ def compare(deblurrer: Deblurrer, model: str, path: Path) -> None:
 
     spec, runtime = deblurrer.spec, deblurrer.runtime
     network = build(spec, find(model).weights()).eval().requires_grad_(False)
-    plan = deblurrer._plan(*PHOTO)
+    plan = deblurrer.tiles.plan(*PHOTO)
     pixels = read_photo(path).rgb()
     noise = np.zeros((1, spec.prior_channels), np.float32)
 

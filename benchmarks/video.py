@@ -76,7 +76,7 @@ def make_clip(path: Path, height: int, width: int, frames: int) -> Path:
 def frame_rates(deblurrer: Deblurrer, source: Path, frames: int) -> tuple[float, float]:
     """Frames a second of the bare runtime, and from file to file."""
     picture = to_rgb(next(read_frames(open_clip(source), Losses())))
-    plan = deblurrer._plan(*picture.shape[:2])
+    plan = deblurrer.tiles.plan(*picture.shape[:2])
     noise = np.zeros((1, deblurrer.spec.prior_channels), np.float32)
     tiles = [plan.cut(picture, [corner], 1.0) for corner in plan.corners]
     restore_tiles(deblurrer.runtime, tiles, noise)

@@ -24,7 +24,8 @@ from blurdm_cli.errors import InputError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from blurdm_cli.commands.places import Places
-    from blurdm_cli.engine.deblur import Deblurrer, Guard
+    from blurdm_cli.engine.deblur import Deblurrer
+    from blurdm_cli.engine.guard import Guard
     from blurdm_cli.media.inputs import Search
     from blurdm_cli.media.journal import Journal
     from blurdm_cli.media.naming import Job, Naming, OnExists
@@ -257,7 +258,7 @@ def _facts(deblurrer: Deblurrer) -> dict[str, Any]:
         "runtime": used.name,
         "device": used.device,
         "precision": used.precision,
-        "tile": deblurrer.tile,
+        "tile": deblurrer.tiles.side,
     }
 
 
@@ -273,8 +274,8 @@ def _settings(
         "model": fingerprint(computing.model),
         "runtime": facts["runtime"],
         "precision": facts["precision"],
-        "tile": deblurrer.tile,
-        "halo": deblurrer.halo,
+        "tile": deblurrer.tiles.side,
+        "halo": deblurrer.tiles.halo,
         "seed": computing.seed,
         "strength": computing.strength,
         "tta": computing.tta,

@@ -116,7 +116,7 @@ def measure(settings: str) -> None:
     model, runtime, precision, device, photo, megapixels, runs, begin = json.loads(settings)
     try:
         deblurrer = Deblurrer.open(model, runtime=runtime, device=device, precision=precision)
-        side = deblurrer.tile
+        side = deblurrer.tiles.side
         deblurrer(np.full((side, side, 3), 128, np.uint8))
         start = time.time() - begin
         pixels = read_photo(Path(photo)).rgb() if photo else _make_photo(megapixels)

@@ -1,16 +1,12 @@
 """The engine: a photo's pixels in, restored pixels out, through any runtime."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
-from threading import Lock
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
 
 from blurdm_cli.engine import guard as gd
 from blurdm_cli.engine.ahead import Ahead
@@ -18,18 +14,11 @@ from blurdm_cli.engine.jobs import Job, Progress, Tile, counted
 from blurdm_cli.engine.limits import check_options, whole_tile
 from blurdm_cli.engine.photo_prior import PhotoPrior, check_scope, of_photo
 from blurdm_cli.engine.pixels import Pixels, quantise, white_of
-from blurdm_cli.engine.runtime import BesideRuntime, Runtime, open_runtime
-from blurdm_cli.engine.tiling import Plan, blend, plan_tiles
-from blurdm_cli.engine.turns import restore_turned
-from blurdm_cli.errors import ComputeError, OutOfMemory
+from blurdm_cli.engine.runtime import Runtime, open_runtime
+from blurdm_cli.engine.tiles import TileRestorer
+from blurdm_cli.engine.tiling import blend
 from blurdm_cli.spec import ModelSpec
 from blurdm_cli.zoo import DEFAULT
-
-SMALLEST_RETREAT = 128
-"""Side in pixels below which tiles are not halved when memory runs short."""
-
-Guard = Literal["on", "off", "strict"]
-"""What to do where an answer cannot be right: mend it and say so, take it, or fail."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +49,7 @@ class Deblurrer:
         batch: int = 1,
         seed: int = 0,
         strength: float = 1.0,
-        guard: Guard = "on",
+        guard: gd.Guard = "on",
         tta: bool = False,
         in_fp32: Callable[[], Runtime] | None = None,
     ) -> None:
@@ -85,24 +74,27 @@ class Deblurrer:
             UsageError: an option is out of its range.
             RuntimeMissing: the model takes one prior a photo, and the runtime has none.
         """
-        self.runtime = runtime
         check_scope(runtime, spec)
-        self.guard = guard
-        self._in_fp32 = in_fp32
-        self._spare: Runtime | None = None
-        self._lock = Lock()
-        self._tta = tta
-        self.spec = spec
-        self.tile = whole_tile(spec.tile if tile is None else tile, spec.multiple_of)
-        """Largest side of a tile, in pixels; smaller once memory ran short."""
-        self.halo = min(spec.halo, self.tile // 4) if halo is None else halo
-        """Pixels at a tile's inner edges that are not trusted."""
-        self.batch = batch
-        """How many tiles the runtime gets at a time; fewer once memory ran short."""
-        self.strength = strength
-        check_options(self.tile, self.halo, batch, seed, strength)
+        side = whole_tile(spec.tile if tile is None else tile, spec.multiple_of)
+        halo = min(spec.halo, side // 4) if halo is None else halo
+        check_options(side, halo, batch, seed, strength)
         noise = np.random.default_rng(seed).standard_normal(spec.prior_channels)
-        self._noise = noise.astype(np.float32)
+        self.runtime = runtime
+        self.spec = spec
+        self.strength = strength
+        self.guard = guard
+        self.tiles = TileRestorer(
+            runtime,
+            noise.astype(np.float32),
+            spec.multiple_of,
+            side,
+            halo,
+            batch,
+            guard=guard,
+            tta=tta,
+            in_fp32=in_fp32,
+        )
+        """How photos are cut, and what restores the tiles."""
 
     @classmethod
     def open(
@@ -183,7 +175,7 @@ class Deblurrer:
     def _restore_jobs(
         self, jobs: Iterable[Job], progress: Progress = lambda done, of: None
     ) -> Iterator[Restored | None]:
-        with Ahead(self._restore_tiles(jobs), max(2, self.batch)) as tiles:
+        with Ahead(self.tiles.restore_each(jobs), max(2, self.tiles.batch)) as tiles:
             for job, own in groupby(tiles, key=itemgetter(0)):
                 yield self._assemble(job, counted(job, own, progress))
 
@@ -196,8 +188,8 @@ class Deblurrer:
             return Job(photo, white)
         prior = None
         if of_photo(self.spec):
-            prior = PhotoPrior(photo, white, self._noise, self.spec.multiple_of)
-        return Job(photo, white, self._plan(*photo.shape[:2]), prior)
+            prior = PhotoPrior(photo, white, self.tiles.noise, self.spec.multiple_of)
+        return Job(photo, white, self.tiles.plan(*photo.shape[:2]), prior)
 
     def _assemble(self, job: Job, tiles: Iterator[Tile]) -> Restored | None:
         """Join a photo's restored tiles, and look at what came out."""
@@ -216,154 +208,7 @@ class Deblurrer:
         if self.guard != "off":
             drifted = gd.drift(pixels, restored, white)
             if np.abs(drifted).max() > gd.LARGEST_DRIFT:
-                self._doubt(job, "the light changed over whole regions; it is put back")
+                note = "the light changed over whole regions; it is put back"
+                job.doubt(note, strict=self.guard == "strict")
                 restored, guarded = gd.without_drift(restored, drifted, white), True
         return Restored(restored, guarded, tuple(job.notes))
-
-    def _doubt(self, job: Job, note: str) -> None:
-        """Note what looked wrong, or fail."""
-        if self.guard == "strict":
-            raise ComputeError(
-                f"The result looks wrong: {note.split(';')[0]}",
-                hint="--guard on mends what can be mended",
-            )
-        job.notes[note] = None
-
-    def _plan(self, height: int, width: int) -> Plan:
-        multiple_of = self.spec.multiple_of
-        return plan_tiles(height, width, tile=self.tile, halo=self.halo, multiple_of=multiple_of)
-
-    def _restore_tiles(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Tile | None]]:
-        """Restore the tiles of photos, each in its plan's order.
-
-        Yields:
-            Each tile with whose it is; None in its place for photos that come back as they are.
-        """
-        abreast = self.runtime.abreast if isinstance(self.runtime, BesideRuntime) else 1
-        pending: deque[tuple[list[Job], Future[Any] | None]] = deque()
-        with Ahead(self._cut(jobs), 1) as batches, ThreadPoolExecutor(abreast) as threads:
-            for owners, blurred in batches:
-                work = None if blurred is None else threads.submit(self._restore, blurred, owners)
-                pending.append((owners, work))
-                if len(pending) > abreast:
-                    yield from _finished(*pending.popleft())
-            while pending:
-                yield from _finished(*pending.popleft())
-
-    def _cut(
-        self, jobs: Iterable[Job]
-    ) -> Iterator[tuple[list[Job], Float32[np.ndarray, "n 3 h w"] | None]]:
-        """Cut photos into batches of tiles of one size.
-
-        Photos with a prior of their own share no batch.
-
-        Yields:
-            Whose each tile is, and the tiles; None for a photo that comes back as it is.
-        """
-        owners: list[Job] = []
-        tiles: list[Float32[np.ndarray, "1 3 h w"]] = []
-        for job in jobs:
-            if tiles and (job.prior or job.sides != owners[-1].sides):
-                yield owners, np.concatenate(tiles)
-                owners, tiles = [], []
-            if not job.corners:
-                yield [job], None
-            for corner in job.corners:
-                owners.append(job)
-                tiles.append(job.cut(corner))
-                if len(tiles) >= self.batch:
-                    yield owners, tiles[0] if len(tiles) == 1 else np.concatenate(tiles)
-                    owners, tiles = [], []
-        if tiles:
-            yield owners, np.concatenate(tiles)
-
-    def _restore(
-        self, blurred: Float32[np.ndarray, "n 3 h w"], owners: Sequence[Job]
-    ) -> Float32[np.ndarray, "n 3 h w"]:
-        """Restore tiles, with less at a time where memory runs short."""
-        too_much = max(blurred.shape[2:]) > self.tile or len(blurred) > self.batch
-        if not too_much:
-            try:
-                restored = self._run(self.runtime, blurred, owners[0])
-            except OutOfMemory:
-                with self._lock:
-                    if not self._retreat(*blurred.shape):
-                        raise
-                too_much = True
-        if too_much and len(blurred) > 1:
-            halves = (slice(len(blurred) // 2), slice(len(blurred) // 2, None))
-            return np.concatenate([self._restore(blurred[half], owners[half]) for half in halves])
-        if too_much:
-            return self._restore_in_parts(blurred[0], owners[0])[None]
-        if self.guard == "off" and np.isfinite(restored).all():
-            return restored
-        for place, (tile, job) in enumerate(zip(blurred, owners, strict=True)):
-            if gd.is_garbage(tile, restored[place]):
-                restored[place] = self._again(tile, job)
-        return restored
-
-    def _run(
-        self,
-        runtime: Runtime,
-        blurred: Float32[np.ndarray, "n 3 h w"],
-        job: Job,
-    ) -> Float32[np.ndarray, "n 3 h w"]:
-        if job.prior:
-            runtime = job.prior.guide(runtime)
-        restore = runtime.restore
-        if isinstance(runtime, BesideRuntime) and not job.alone:
-            restore = runtime.restore_beside
-        noise = np.tile(self._noise, (len(blurred), 1))
-        return restore_turned(restore, blurred, noise) if self._tta else restore(blurred, noise)
-
-    def _again(self, tile: Tile, job: Job) -> Tile:
-        """Restore a tile in fp32, because the first answer was garbage."""
-        precision = self.runtime.precision
-        if self._in_fp32:
-            with self._lock:
-                self._spare = self._spare or self._in_fp32()
-            self._doubt(job, f"the result looked wrong in {precision}; a part is redone in fp32")
-            restored: Tile = self._run(self._spare, tile[None], job)[0]
-            if not gd.is_garbage(tile, restored):
-                return restored
-        raise ComputeError(
-            f"The model's answer for a tile is not a picture (computed in {precision})",
-            hint="Check the model: blurdm models verify"
-            if precision == "fp32"
-            else "Try --precision fp32",
-        )
-
-    def _restore_in_parts(self, tile: Tile, job: Job) -> Tile:
-        """Restore a tile that was cut before memory ran short, in tiles that fit now."""
-        plan = self._plan(*tile.shape[1:])
-        part = replace(job, photo=tile.transpose(1, 2, 0), white=1.0, plan=plan)
-        tiles = (self._restore(part.cut(corner), [part])[0] for corner in plan.corners)
-        restored = np.empty_like(tile)
-        for rows, values in blend(plan, tiles):
-            restored[:, rows] = values
-        return restored
-
-    def _retreat(self, count: int, _channels: int, height: int, width: int) -> bool:
-        """Ask for less memory than this batch took: half the tiles, or tiles of half the side.
-
-        Returns:
-            Whether there is less to ask for.
-        """
-        if count > self.batch or max(height, width) > self.tile:
-            return True  # another thread has asked already
-        if count > 1:
-            self.batch = count // 2
-            return True
-        multiple_of = self.spec.multiple_of
-        longest = min(max(height, width), self.tile)
-        side = -(-max(longest // 2, SMALLEST_RETREAT) // multiple_of) * multiple_of
-        if side >= longest:
-            return False
-        self.batch, self.tile, self.halo = 1, side, min(self.halo, side // 4)
-        return True
-
-
-def _finished(owners: list[Job], work: Future[Any] | None) -> Iterator[tuple[Job, Tile | None]]:
-    """Tiles with whose they are, once they are restored."""
-    tiles: Iterable[Tile | None] = work.result() if work else [None] * len(owners)
-    return zip(owners, tiles, strict=True)

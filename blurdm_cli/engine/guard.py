@@ -4,11 +4,16 @@ Blur moves light by some pixels and makes none of it: seen from afar, the restor
 blurred one. benchmarks/guard.py measures how far good answers are from these limits.
 """
 
+from typing import Literal
+
 import cv2
 import numpy as np
 from jaxtyping import Float32
 
 from blurdm_cli.engine.pixels import Pixels
+
+Guard = Literal["on", "off", "strict"]
+"""What to do where an answer cannot be right: mend it and say so, take it, or fail."""
 
 BLOCK = 64
 """Pixels a side of the squares whose mean light is compared."""

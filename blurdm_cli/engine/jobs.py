@@ -9,6 +9,7 @@ from jaxtyping import Float32
 from blurdm_cli.engine.photo_prior import PhotoPrior
 from blurdm_cli.engine.pixels import Pixels
 from blurdm_cli.engine.tiling import Corner, Plan
+from blurdm_cli.errors import ComputeError
 
 Tile = Float32[np.ndarray, "3 h w"]
 
@@ -46,6 +47,19 @@ class Job:
         if self.photo is None or self.plan is None:
             raise ValueError("there is nothing to cut")
         return self.plan.cut(self.photo, [corner], self.white)
+
+    def doubt(self, note: str, *, strict: bool) -> None:
+        """Note what looked wrong.
+
+        Raises:
+            ComputeError: it is strict.
+        """
+        if strict:
+            raise ComputeError(
+                f"The result looks wrong: {note.split(';')[0]}",
+                hint="--guard on mends what can be mended",
+            )
+        self.notes[note] = None
 
 
 def counted(

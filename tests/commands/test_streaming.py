@@ -80,7 +80,7 @@ def test_sharp_frames_are_left_alone_between_blurred_ones(monkeypatch: pytest.Mo
 
 def test_tiles_of_several_frames_share_batches() -> None:
     sink, deblurrer = Kept(), fake_deblurrer(batch=4)
-    assert len(deblurrer._plan(100, 50).corners) == 2
+    assert len(deblurrer.tiles.plan(100, 50).corners) == 2
     restore_frames(clip(7, 100, 50), sink, deblurrer, segment=99, all_frames=True)
     assert isinstance(deblurrer.runtime, FakeRuntime)
     assert deblurrer.runtime.batches == [4, 4, 4, 2]

@@ -190,7 +190,7 @@ def test_memory_that_runs_out_at_any_tile_changes_nothing(tile_number: int, batc
     restored = deblurrer(pixels, lambda *at: seen.append(at))
 
     np.testing.assert_array_equal(restored, Deblurrer(FakeRuntime(box), spec(), tile=512)(pixels))
-    assert (deblurrer.tile, deblurrer.batch) == (256, 1)
+    assert (deblurrer.tiles.side, deblurrer.tiles.batch) == (256, 1)
     assert [done for done, _ in seen] == sorted({done for done, _ in seen})
     assert seen[-1] == (9, 9)
 
@@ -214,7 +214,7 @@ def test_the_next_photo_starts_with_the_tile_that_fitted() -> None:
 
     deblurrer(photo(792, 300))
 
-    assert (deblurrer.tile, deblurrer.halo) == (256, 64)
+    assert (deblurrer.tiles.side, deblurrer.tiles.halo) == (256, 64)
     assert runtime.calls - len(runtime.batches) == failed == 1
 
 
@@ -257,8 +257,8 @@ def test_an_option_out_of_its_range_is_refused_with_a_hint(option: dict[str, Any
 
 
 def test_a_small_tile_takes_a_smaller_halo_than_the_model_says() -> None:
-    assert Deblurrer(FakeRuntime(), spec(halo=32), tile=70).halo == 16
-    assert Deblurrer(FakeRuntime(), spec(halo=32), tile=300).halo == 32
+    assert Deblurrer(FakeRuntime(), spec(halo=32), tile=70).tiles.halo == 16
+    assert Deblurrer(FakeRuntime(), spec(halo=32), tile=300).tiles.halo == 32
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.1, np.nan])
@@ -364,7 +364,7 @@ def test_memory_that_runs_out_side_by_side_halves_the_tile_once() -> None:
     np.testing.assert_array_equal(
         deblurrer(pixels), Deblurrer(FakeRuntime(box), spec(), tile=512)(pixels)
     )
-    assert deblurrer.tile == 256
+    assert deblurrer.tiles.side == 256
 
 
 def test_a_photo_of_one_tile_has_the_whole_device() -> None:
