@@ -24,7 +24,7 @@ import numpy as np
 from bare import restore_tiles
 
 from blurdm_cli.commands.clip import deblur_clip
-from blurdm_cli.commands.videos import VideoOptions
+from blurdm_cli.commands.video_options import VideoOptions
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.media.image import read_photo
 from blurdm_cli.media.video import Losses, open_clip, read_frames
@@ -41,7 +41,7 @@ PEAK = """
 import sys
 from pathlib import Path
 from blurdm_cli.commands.clip import deblur_clip
-from blurdm_cli.commands.videos import VideoOptions
+from blurdm_cli.commands.video_options import VideoOptions
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.memory import keep_freed
 keep_freed()

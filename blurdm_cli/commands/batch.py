@@ -19,7 +19,8 @@ from blurdm_cli import __version__
 from blurdm_cli.commands.console import print_line, say, write_data
 from blurdm_cli.commands.outcome import Outcome, announce, as_json, exit_code, summarise
 from blurdm_cli.commands.photos import PhotoOptions, PhotoRun
-from blurdm_cli.commands.videos import VideoOptions, VideoRun, named_one_by_one, pictures_job
+from blurdm_cli.commands.video_options import VideoOptions
+from blurdm_cli.commands.videos import VideoRun, named_one_by_one, pictures_job
 from blurdm_cli.errors import InputError, OutputError, UsageError
 
 if TYPE_CHECKING:

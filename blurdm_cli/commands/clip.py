@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blurdm_cli.commands.streaming import Sink, Told, restore_frames
-from blurdm_cli.commands.videos import Audio, VideoOptions
+from blurdm_cli.commands.video_options import Audio, VideoOptions
 from blurdm_cli.errors import InputError, UsageError
 from blurdm_cli.media.codecs import CONTAINERS
 from blurdm_cli.media.encoder import Encoding

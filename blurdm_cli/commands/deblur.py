@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from blurdm_cli.commands import videos
+from blurdm_cli.commands import video_options as video
 from blurdm_cli.commands.batch import Batch, Computing, deblur_batch
 from blurdm_cli.commands.console import be_quiet
 from blurdm_cli.commands.options import INPUTS, Exclude, Include, Inputs, Recursive
@@ -183,17 +183,17 @@ def deblur(
         int,
         typer.Option("--batch", min=1, help="Tiles computed at a time.", rich_help_panel=ENGINE),
     ] = 1,
-    codec: videos.Codec = None,
-    crf: videos.Crf = None,
-    preset: videos.Preset = None,
-    pix_fmt: videos.PixFmt = None,
-    audio: videos.Sound = videos.Audio.copy,
-    start: videos.Start = None,
-    end: videos.End = None,
-    frames: videos.Frames = None,
-    every: videos.Every = 1,
-    all_frames: videos.AllFrames = False,
-    fps: videos.Fps = 25.0,
+    codec: video.Codec = None,
+    crf: video.Crf = None,
+    preset: video.Preset = None,
+    pix_fmt: video.PixFmt = None,
+    audio: video.Sound = video.Audio.copy,
+    start: video.Start = None,
+    end: video.End = None,
+    frames: video.Frames = None,
+    every: video.Every = 1,
+    all_frames: video.AllFrames = False,
+    fps: video.Fps = 25.0,
     resume: Annotated[
         bool,
         typer.Option(
@@ -271,7 +271,7 @@ def deblur(
         tta=tta,
         guard=guard,
     )
-    moving = videos.VideoOptions.read(
+    moving = video.VideoOptions.read(
         start=start,
         end=end,
         codec=codec,

@@ -12,7 +12,7 @@ import pytest
 
 from blurdm_cli.commands import clip as module
 from blurdm_cli.commands.clip import Result, deblur_clip
-from blurdm_cli.commands.videos import Audio, VideoOptions
+from blurdm_cli.commands.video_options import Audio, VideoOptions
 from blurdm_cli.media.video import open_clip
 from tests.clips import (
     CHAPTERS,

@@ -15,7 +15,7 @@ import pytest
 
 from blurdm_cli.commands import clip as module
 from blurdm_cli.commands.clip import Result, deblur_clip
-from blurdm_cli.commands.videos import VideoOptions
+from blurdm_cli.commands.video_options import VideoOptions
 from blurdm_cli.errors import DecodeError, InputError, OutputError, UsageError
 from blurdm_cli.media.image import read_photo
 from blurdm_cli.media.video import open_clip
@@ -84,7 +84,7 @@ import os, signal, sys
 from fractions import Fraction
 from pathlib import Path
 from blurdm_cli.commands import clip
-from blurdm_cli.commands.videos import VideoOptions
+from blurdm_cli.commands.video_options import VideoOptions
 from tests.clips import fake_deblurrer
 clip.SECONDS = Fraction(1, 5)
 def advance(done, note):

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from blurdm_cli.commands.videos import VideoOptions
+from blurdm_cli.commands.video_options import VideoOptions
 from blurdm_cli.errors import UsageError
 from tests.clips import make_clip, packets, seconds, shown
 
