@@ -1,12 +1,13 @@
 """How far a frame in tiles is from the frame in one piece, for each backbone.
 
-    python benchmarks/tiled.py PHOTO [--device cpu] [--prior] [--size 720 1280] [BACKBONE...]
+    python benchmarks/tiled.py PHOTO [NAME...] [--device cpu] [--prior] [--size 720 1280]
 
-So many rows and columns of a photo go through networks of the published sizes in fp32, in the
-tiles that the backbone takes, and whole. Weights are random, with every parameter moved off its
-start, as some begin as the identity. `change` is the root mean square of what the network changes,
-`apart` that of the two results' difference: both in levels of 255. With --prior the networks have
-BlurDM's, one for all tiles of the photo; without, they have none.
+So many rows and columns of a photo go through networks in fp32, in the tiles that the backbone
+takes, and whole. A name is a backbone's, or a model's folder. Backbones are of the published
+sizes; their weights are random, with every parameter moved off its start, as some begin as the
+identity; with --prior they have BlurDM's, one for all tiles of the photo. `change` is the root
+mean square of what the network changes, `apart` that of the two results' difference: both in
+levels of 255.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.engine.pixels import white_of
 from blurdm_cli.engine.torch_runtime import TorchRuntime
 from blurdm_cli.media.image import read_photo
+from blurdm_cli.memory import keep_freed
 from blurdm_cli.networks.build import BACKBONES, build, family
 from blurdm_cli.physics.diffusion import schedule
 from blurdm_cli.spec import BackboneSpec, PriorSpec, ScheduleSpec
@@ -56,21 +58,25 @@ def rms(values: np.ndarray) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photo", type=Path)
-    parser.add_argument("backbones", nargs="*", default=list(BACKBONES))
+    parser.add_argument("names", nargs="*", default=list(BACKBONES))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--prior", action="store_true")
     parser.add_argument(
         "--size", type=int, nargs=2, default=(720, 1280), metavar=("ROWS", "COLUMNS")
     )
     options = parser.parse_args()
+    keep_freed()
     rows, columns = options.size
     pixels = cv2.resize(read_photo(options.photo).rgb(), (columns, rows))
     photo = (pixels / white_of(pixels)).astype(np.float32)
-    print("| backbone | tile, halo | change | apart | seconds in tiles | whole |")
+    print("| network | tile, halo | change | apart | seconds in tiles | whole |")
     print("|---" * 6 + "|")
-    for kind in options.backbones:
+    for name in options.names:
         with tempfile.TemporaryDirectory() as folder:
-            model = make_model(kind, options.prior, Path(folder, kind))
+            if name in BACKBONES:
+                model = make_model(name, options.prior, Path(folder, name))
+            else:
+                model = zoo.find(name)
             runtime = TorchRuntime(model, options.device, "fp32")
             found, seconds = [], []
             for tile in (None, max(rows, columns)):
@@ -79,7 +85,7 @@ def main() -> None:
                 seconds.append(time.perf_counter() - begin)
         spec = model.spec
         print(
-            f"| {kind} | {spec.tile}, {spec.halo} | {rms(found[1] - photo):.2f}"
+            f"| {spec.name} | {spec.tile}, {spec.halo} | {rms(found[1] - photo):.2f}"
             f" | {rms(found[0] - found[1]):.4f} | {seconds[0]:.0f} | {seconds[1]:.0f} |",
             flush=True,
         )
