@@ -15,6 +15,9 @@ TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8
 KEPT = 2**30
 """Bytes: so much freed memory stays with the process, and blocks below it come from there."""
 
+MOST_ONCE = 2**25
+"""The largest of such blocks that older versions of glibc take."""
+
 
 def keep_freed() -> None:
     """Keep freed memory at hand, in one place for all threads, and large tensors in huge pages.
@@ -27,7 +30,6 @@ def keep_freed() -> None:
     if os.path.exists("/sys/kernel/mm/transparent_hugepage"):
         os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # PyTorch reads it once
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt:
+    if mallopt and (mallopt(MMAP_THRESHOLD, KEPT) or mallopt(MMAP_THRESHOLD, MOST_ONCE)):
         mallopt(TRIM_THRESHOLD, KEPT)
-        mallopt(MMAP_THRESHOLD, KEPT)
         mallopt(ARENA_MAX, 1)

@@ -114,13 +114,14 @@ def search_path() -> list[Path]:
     """Folders that hold model folders, first come first served."""
     import platformdirs
 
-    folders = [Path(entry) for entry in os.environ.get("BLURDM_MODELS", "").split(os.pathsep)]
+    named = os.environ.get("BLURDM_MODELS", "").split(os.pathsep)
+    folders = [Path(entry) for entry in named if entry]
     checkout = Path(__file__).parents[1]
     if (checkout / "pyproject.toml").is_file():
         folders.append(checkout / "models")
     folders.append(Path(platformdirs.user_data_dir("blurdm", appauthor=False)) / "models")
     folders.append(Path(sysconfig.get_path("data")) / "share" / "blurdm" / "models")
-    return [folder for folder in folders if folder != Path() and folder.is_dir()]
+    return [folder for folder in folders if folder.is_dir()]
 
 
 def find(name: str) -> Model:
@@ -135,7 +136,7 @@ def find(name: str) -> Model:
     for folder in search_path():
         if (folder / name / "config.json").is_file():
             return _open(folder / name)
-    known = [folder.name for folder in _folders()]
+    known = [folder.name for folder in every()]
     near = get_close_matches(name, known, n=1)
     raise ModelError(
         f"There is no model {name!r}",
@@ -153,9 +154,13 @@ def fingerprint(name: str) -> str:
     return hashlib.sha256(_read_bytes(path)).hexdigest()
 
 
-def every() -> list[Model]:
-    """All models of the zoo, by name; the first of two with one name hides the second."""
-    return [_open(folder) for folder in _folders()]
+def every() -> list[Path]:
+    """The folders of all models, by name; the first of two with one name hides the second."""
+    found: dict[str, Path] = {}
+    for parent in search_path():
+        for config in parent.glob("*/config.json"):
+            found.setdefault(config.parent.name, config.parent)
+    return [found[name] for name in sorted(found)]
 
 
 def write(folder: Path, spec: ModelSpec, weights: Mapping[str, np.ndarray], card: str) -> Model:
@@ -208,14 +213,6 @@ def example_photo() -> Path | None:
     return next((p / "market.jpg" for p in places if (p / "market.jpg").is_file()), None)
 
 
-def _folders() -> list[Path]:
-    found: dict[str, Path] = {}
-    for parent in search_path():
-        for config in parent.glob("*/config.json"):
-            found.setdefault(config.parent.name, config.parent)
-    return [found[name] for name in sorted(found)]
-
-
 def _open(folder: Path) -> Model:
     try:
         data: Any = json.loads(_read_bytes(folder / "config.json"))
@@ -223,7 +220,10 @@ def _open(folder: Path) -> Model:
         raise ModelError(f"{folder / 'config.json'} is no JSON: {error}") from error
     if not isinstance(data, dict):
         raise ModelError(f"{folder / 'config.json'} is no JSON object")
-    return Model(folder, ModelSpec.from_json(data))
+    try:
+        return Model(folder, ModelSpec.from_json(data))
+    except ModelError as error:
+        raise ModelError(f"{folder}: {error}", hint=error.hint) from error
 
 
 def _read_bytes(path: Path) -> bytes:

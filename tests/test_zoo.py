@@ -108,8 +108,24 @@ def test_an_unknown_name_is_an_error_that_names_the_nearest(models: Path) -> Non
 def test_the_user_s_own_folder_comes_first(models: Path) -> None:
     zoo.write(models / "blurdm-tiny", replace(SPEC, licence="mine"), WEIGHTS, card="")
     assert zoo.find("blurdm-tiny").spec.licence == "mine"
-    names = [model.folder.name for model in zoo.every()]
+    names = [folder.name for folder in zoo.every()]
     assert names == sorted(set(names))
+
+
+def test_an_error_in_a_config_says_in_which_folder(models: Path) -> None:
+    (models / "mine").mkdir()
+    (models / "mine" / "config.json").write_text('{"format": 99}')
+    with pytest.raises(ModelError, match="mine"):
+        zoo.find("mine")
+
+
+def test_the_working_directory_may_be_the_zoo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zoo.write(tmp_path / "mine", SPEC, WEIGHTS, card="")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BLURDM_MODELS", ".")
+    assert "mine" in [folder.name for folder in zoo.every()]
 
 
 def test_the_models_that_ship_are_whole_and_are_data() -> None:

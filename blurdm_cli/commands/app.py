@@ -1,7 +1,10 @@
 """The `blurdm` command: one module per subcommand, put together here."""
 
+import os
 import signal
 import sys
+from io import TextIOWrapper
+from itertools import pairwise
 from typing import Annotated
 
 import typer
@@ -17,7 +20,7 @@ from blurdm_cli.commands.evaluate import evaluate
 from blurdm_cli.commands.score import score
 from blurdm_cli.commands.synth import synth
 from blurdm_cli.commands.train import train
-from blurdm_cli.errors import BlurdmError
+from blurdm_cli.errors import BlurdmError, RuntimeMissing
 from blurdm_cli.memory import keep_freed
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -52,7 +55,21 @@ def blurdm(
 
 def _words(words: list[str]) -> list[str]:
     """The command line with values for options that may go without one: Typer knows none."""
-    return ["--only-blurry=auto" if word == "--only-blurry" else word for word in words]
+    option, said = "--only-blurry", list[str]()
+    for before, word in pairwise(["", *words]):
+        if before == option and _is_score(word):
+            said[-1] = f"{option}={word}"
+        else:
+            said.append(f"{option}=auto" if word == option else word)
+    return said
+
+
+def _is_score(word: str) -> bool:
+    """Whether a word is a blur score, from 0 to 1, and not a file's name."""
+    try:
+        return 0 <= float(word) <= 1 and not os.path.exists(word)
+    except ValueError:
+        return False
 
 
 def main() -> None:
@@ -62,7 +79,14 @@ def main() -> None:
     """
     keep_freed()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be any bytes
     try:
         app(_words(sys.argv[1:]))
     except BlurdmError as error:
         sys.exit(report(error))
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        hint = "pip install 'blurdm-cli[train]'"
+        sys.exit(report(RuntimeMissing("PyTorch is not installed", hint=hint)))

@@ -48,6 +48,8 @@ class Batch:
     dry_run: bool
     fail_fast: bool
     json_lines: bool
+    alone: bool = False
+    """Whether there is room for one result only: stdout."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def deblur_batch(
     """Deblur all files of a run, and tell of each; returns the exit code."""
     begin = time.monotonic()
     outcomes: list[Outcome] = []
-    with _piped(batch) as (batch, shown):
+    with _piped(batch, compare=photos.compare) as (batch, shown):
         jobs = _plan(batch)
         deblurrer = computing.open()
         facts = _facts(deblurrer)
@@ -169,24 +171,28 @@ def _plan(batch: Batch) -> list[Job]:
             f"There is no photo or video in {names}",
             hint="JPEG, PNG, WebP, TIFF, AVIF, BMP, GIF, HEIC and RAW are read, and videos",
         )
+    if batch.alone and len(jobs) > 1:
+        raise UsageError(
+            f"stdout holds one photo, not {len(jobs)}", hint="Name a folder with --output"
+        )
     return jobs
 
 
 @contextmanager
-def _piped(batch: Batch) -> Iterator[tuple[Batch, Callable[[Outcome], Outcome]]]:
+def _piped(batch: Batch, *, compare: bool) -> Iterator[tuple[Batch, Callable[[Outcome], Outcome]]]:
     """Files in place of stdin and stdout, and outcomes with "-" in place of those files."""
     reads = PIPE in batch.inputs
     writes = batch.output == PIPE or (reads and batch.output is None)
     if not reads and not writes:
         yield batch, lambda outcome: outcome
         return
-    _check_pipes(batch, writes)
+    _check_pipes(batch, writes, compare)
     results: list[str] = []
     with tempfile.TemporaryDirectory(prefix="blurdm-") as folder:
         if reads:
             batch = replace(batch, inputs=[str(_spooled(Path(folder)))])
         if writes:
-            batch = replace(batch, output=str(Path(folder, "out")))
+            batch = replace(batch, output=str(Path(folder, "out")), alone=True)
         spooled = batch.inputs[0]
 
         def shown(outcome: Outcome) -> Outcome:
@@ -209,13 +215,18 @@ def _piped(batch: Batch) -> Iterator[tuple[Batch, Callable[[Outcome], Outcome]]]
             write_data(Path(path))
 
 
-def _check_pipes(batch: Batch, writes: bool) -> None:
+def _check_pipes(batch: Batch, writes: bool, compare: bool) -> None:
     if len(batch.inputs) > 1 or os.path.isdir(batch.inputs[0]):
         raise UsageError("stdin and stdout hold one photo", hint="Name one input")
     if batch.naming.in_place:
         raise UsageError("stdin and stdout have no place", hint="Leave out --in-place")
     if writes and sys.stdout is None:
         raise OutputError("stdout is closed", hint="Name a file with --output")
+    if writes and compare:
+        raise UsageError(
+            "stdout has no room for the picture that --compare writes",
+            hint="Name a file with --output",
+        )
     if writes and batch.json_lines:
         raise UsageError("--json and a photo both want stdout", hint="Name a file with --output")
 

@@ -14,6 +14,7 @@ import typer
 
 from blurdm_cli.commands.console import hold_progress, print_data, print_json, warn
 from blurdm_cli.errors import BlurdmError, ComputeError
+from blurdm_cli.memory import keep_freed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,9 +64,11 @@ def bench(
 ) -> None:
     """Measure each runtime and precision that this machine has, one after the other."""
     from blurdm_cli import zoo
+    from blurdm_cli.media.image import read_photo
 
-    if not (model or "").endswith(".onnx"):
-        zoo.find(model or zoo.DEFAULT)  # a wrong name is an error, not an empty table
+    zoo.fingerprint(model or zoo.DEFAULT)  # a wrong name is an error, not an empty table
+    if photo:
+        read_photo(photo)  # as is a photo that cannot be read
     rows = []
     with hold_progress("bench") as advance:
         for number, (runtime, precision) in enumerate(CANDIDATES):
@@ -113,6 +116,7 @@ def measure(settings: str) -> None:
     from blurdm_cli.engine.deblur import Deblurrer
     from blurdm_cli.media.image import read_photo
 
+    keep_freed()
     model, runtime, precision, device, photo, megapixels, runs, begin = json.loads(settings)
     try:
         deblurrer = Deblurrer.open(model, runtime=runtime, device=device, precision=precision)

@@ -8,15 +8,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from blurdm_cli.commands.console import print_data, print_json
 from blurdm_cli.errors import BlurdmError
-
-if TYPE_CHECKING:
-    from blurdm_cli.zoo import Model
 
 PACKAGES = ("av", "numpy", "pillow", "tifffile", "safetensors")
 
@@ -152,9 +150,10 @@ def _cuda() -> str:
 
 def _models() -> Iterator[Finding]:
     """Each model, whole or not; without the default one nothing works."""
-    from blurdm_cli.zoo import DEFAULT, every
+    from blurdm_cli.zoo import DEFAULT, every, find
 
-    def look(model: Model) -> str:
+    def look(folder: Path) -> str:
+        model = find(str(folder))
         if model.has_graph:
             model.graph()  # looks at the weights too
         else:
@@ -162,10 +161,10 @@ def _models() -> Iterator[Finding]:
         parts = "weights and graph" if model.has_graph else "weights"
         return f"version {model.spec.version}, {parts}, hashes right; {model.folder}"
 
-    models = every()
-    for model in models:
-        yield _try(f"model {model.folder.name}", partial(look, model))
-    if DEFAULT not in [model.folder.name for model in models]:
+    folders = every()
+    for folder in folders:
+        yield _try(f"model {folder.name}", partial(look, folder))
+    if DEFAULT not in [folder.name for folder in folders]:
         yield Finding("models", f"{DEFAULT}, the default, is missing", "install blurdm again", 6)
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blurdm_cli.commands.console import print_data, print_json, say
-from blurdm_cli.errors import UsageError
+from blurdm_cli.commands.console import print_data, print_json, say, warn
+from blurdm_cli.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from blurdm_cli.zoo import Model
@@ -32,7 +32,12 @@ def list_models(as_json: AsJson = False) -> None:
     """List all models."""
     from blurdm_cli import zoo
 
-    found = [_facts(model) for model in zoo.every()]
+    found = []
+    for folder in zoo.every():
+        try:
+            found.append(_facts(zoo.find(str(folder))))
+        except ModelError as error:
+            warn(str(error))
     if as_json:
         print_json(found)
         return

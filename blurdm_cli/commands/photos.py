@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -145,6 +146,8 @@ class PhotoRun:
             place = self._places.find(job)
             if place.target is None:
                 return left(job, place)
+            if self._options.compare:
+                place = self._places.with_sheet(job, place)
             if self._options.dry_run and self._options.only_blurry is None:
                 return planned(job.input, place.target)
             work = self._open(job, place)
@@ -183,21 +186,19 @@ class PhotoRun:
         return replace(work, restored=restored, seconds=work.seconds + time.monotonic() - begin)
 
     def _write(self, work: Work | Outcome) -> Outcome:
-        from blurdm_cli.media.comparison import side_by_side
-        from blurdm_cli.media.image import write_photo
+        from blurdm_cli.media.privacy import kept
 
         if isinstance(work, Outcome):
             return work
         begin = time.monotonic()
-        target, photo, restored = work.place.target, work.photo, work.restored
+        target, restored = work.place.target, work.restored
         if target is None or restored is None:
             raise ValueError(f"{work.job.input} is not restored")
+        metadata = kept(work.photo.metadata, self._options.metadata)
+        photo = replace(work.photo, metadata=metadata)
         result = photo.with_rgb(restored.pixels)
         try:
-            notes = self._write_journalled(work, result, target)
-            if self._options.compare:
-                both = target.with_name(f"{target.stem}.compare{target.suffix}")
-                write_photo(side_by_side(photo, result), both)
+            notes = self._write_files(replace(work, photo=photo), result, target)
         except BlurdmError as error:
             self._full = isinstance(error, DiskFull)
             return failed(work.job.input, error)
@@ -214,23 +215,45 @@ class PhotoRun:
             notes=(*photo.notes, *restored.notes, *notes),
         )
 
-    def _write_journalled(self, work: Work, result: Photo, target: Path) -> list[str]:
-        """Write the result, and note it before and after; returns what could not be kept."""
+    def _write_files(self, work: Work, result: Photo, target: Path) -> list[str]:
+        """Write the result and what goes with it; returns what could not be kept or written."""
         from blurdm_cli.media.files import keep_original
         from blurdm_cli.media.image import write_photo
-        from blurdm_cli.media.privacy import kept
 
-        result = replace(result, metadata=kept(result.metadata, self._options.metadata))
-        journal, original = self._journals.get(work.job.home), work.place.original
         if self._options.in_place:
             keep_original(target)
-        if journal and work.stamp:
-            journal.begin(original, target)
         own_format = result.format if self._options.in_place else None
-        notes = write_photo(result, target, quality=self._options.quality, format=own_format)
-        if journal and work.stamp:
-            journal.end(original, target, work.stamp)
+        with self._journalled(work, target):
+            notes = write_photo(result, target, quality=self._options.quality, format=own_format)
+            if self._options.compare:
+                notes += self._write_sheet(work, result, own_format)
         return notes
+
+    def _write_sheet(self, work: Work, result: Photo, format: str | None) -> list[str]:
+        """Write before and after as one picture; returns why not, where it is not written."""
+        from blurdm_cli.media.comparison import side_by_side
+        from blurdm_cli.media.image import write_photo
+
+        sheet = work.place.sheet
+        if sheet is None:
+            why = "a file is there already; --on-exists overwrite replaces it"
+            return [f"the comparison is not written: {why}"]
+        try:
+            with self._journalled(work, sheet):
+                write_photo(side_by_side(work.photo, result), sheet, format=format)
+        except BlurdmError as error:
+            return [f"the comparison is not written: {error}"]
+        return []
+
+    @contextmanager
+    def _journalled(self, work: Work, path: Path) -> Iterator[None]:
+        """Note that a file is about to be written, and then that it was."""
+        journal, original = self._journals.get(work.job.home), work.place.original
+        if journal and work.stamp:
+            journal.begin(original, path)
+        yield
+        if journal and work.stamp:
+            journal.end(original, path, work.stamp)
 
 
 def _show(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import filecmp
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,8 @@ class Place:
     """Why nothing is to be done."""
     why: str = ""
     """The same in words."""
+    sheet: Path | None = None
+    """Where before and after go as one picture; None: nowhere."""
 
 
 class Places:
@@ -59,7 +61,9 @@ class Places:
         self._on_exists = on_exists
         self._in_place = in_place
         self._resume = resume
+        jobs = tuple(jobs)
         self._planned = {plain(job.output) for job in jobs}
+        self._real = {_real(path) for job in jobs for path in (job.input, job.output)}
 
     def find(self, job: Job) -> Place:
         """Decide for one file.
@@ -73,7 +77,7 @@ class Places:
         for target in self._candidates(job):
             if self._is_done(job, source, target):
                 return _done(job, source)
-        if self._on_exists != "rename" and self._is_own(job, source):
+        if self._on_exists != "rename" and self._is_own(job, source, job.output):
             return Place(source, job.output, source)
         taken = self._planned - {plain(job.output)}
         settled = settle(job.output, self._on_exists, taken)
@@ -82,6 +86,29 @@ class Places:
             return Place(source, None, source, "exists", why)
         self._planned.add(plain(settled))
         return Place(source, settled, source)
+
+    def with_sheet(self, job: Job, place: Place) -> Place:
+        """Decide where the comparison goes: nowhere if a file is there and the policy is "skip".
+
+        It takes the place of no input and no result of the run, whatever the policy.
+
+        Raises:
+            OutputError: something is there, and the policy is "error".
+        """
+        if place.target is None:
+            return place
+        stem, suffix = place.target.stem, place.target.suffix
+        sheets = numbered(place.target.with_name(f"{stem}.compare{suffix}"))
+        free = next(
+            path
+            for path in sheets
+            if plain(path) not in self._planned and _real(path) not in self._real
+        )
+        own = self._is_own(job, place.original, free)
+        sheet = free if own else settle(free, self._on_exists, self._planned)
+        if sheet is not None:
+            self._planned.add(plain(sheet))
+        return replace(place, sheet=sheet)
 
     def _candidates(self, job: Job) -> Iterator[Path]:
         """The places that an earlier run may have written to."""
@@ -105,25 +132,29 @@ class Places:
         if self._is_done(job, kept, job.output):
             return _done(job, kept)
         started = filecmp.cmp(kept, job.output, shallow=False)  # a killed run kept it, and no more
-        if started or self._on_exists == "overwrite" or self._is_own(job, kept):
+        if started or self._is_own(job, kept, job.output):
             return Place(kept, job.output, kept)
-        if self._on_exists == "error":
-            raise OutputError(
-                f"{kept} exists already: {job.input} was restored in place before",
-                hint="Try --on-exists overwrite or skip",
-            )
-        again = "--on-exists overwrite restores it again"
-        return Place(
-            kept, None, kept, "exists", f"{job.input} was restored in place before; {again}"
+        why = f"{kept} exists already, and {job.input} is not known to be made of it"
+        hint = (
+            f"Move {kept.name} elsewhere to restore the file as it is now,"
+            " or back over it to restore the original again"
         )
+        if self._on_exists in ("error", "overwrite"):
+            raise OutputError(why, hint=hint)
+        return Place(kept, None, kept, "exists", f"{why}. {hint}")
 
     def _is_done(self, job: Job, original: Path, target: Path) -> bool:
         journal = self._journals.get(job.home)
         return bool(self._resume and journal and journal.is_done(original, target))
 
-    def _is_own(self, job: Job, original: Path) -> bool:
+    def _is_own(self, job: Job, original: Path, path: Path) -> bool:
         journal = self._journals.get(job.home)
-        return bool(journal and journal.is_own(original, job.output))
+        return bool(journal and journal.is_own(original, path))
+
+
+def _real(path: Path) -> str:
+    """What all names of one file have in common, through whatever links."""
+    return plain(Path(os.path.realpath(path)))
 
 
 def _done(job: Job, original: Path) -> Place:

@@ -246,7 +246,7 @@ def _recipes(
         share = SHARES[name] / whole
         own = published.get(name, {}) | changed | {"duration": duration * share}
         if steps:
-            own["steps"] = round(steps * share)
+            own["steps"] = max(round(steps * share), 1)
         if name == "stage2":
             own["step_weight"] = step_weight
         recipes[name] = RECIPES[name](**own)

@@ -101,6 +101,7 @@ Fps = Annotated[
     float,
     typer.Option(
         min=0.001,
+        max=1000,
         metavar="N",
         help="Frames a second of numbered pictures as input.",
         rich_help_panel=PANEL,

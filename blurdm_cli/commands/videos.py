@@ -67,7 +67,8 @@ class VideoRun:
             place = self._find(job)
             if place.target is None:
                 return left(job, place)
-            target = _as_video(place.target, job.input)
+            target = place.target
+            _check_name(target, job.input)
             if self._options.dry_run:
                 lost = "; ".join(plan_clip(place.source, target, self._options))
                 return replace(planned(job.input, target), notes=(lost,) if lost else ())
@@ -101,7 +102,7 @@ class VideoRun:
         self, job: Job, place: Place, target: Path, advance: Callable[[float, str], None]
     ) -> Outcome:
         """Deblur a clip, and note it before and after."""
-        from blurdm_cli.commands.clip import deblur_clip
+        from blurdm_cli.commands.clip import deblur_clip, plan_clip
         from blurdm_cli.media.files import keep_original
         from blurdm_cli.media.journal import Stamp
 
@@ -109,6 +110,7 @@ class VideoRun:
         journal = self._journals.get(job.home)
         stamp = Stamp.of(place.source) if journal else None
         if self._options.in_place:
+            plan_clip(place.source, target, self._options)  # fails before there is a copy
             keep_original(target)
         if journal:
             journal.begin(place.original, target)
@@ -144,24 +146,21 @@ def _told(result: Result) -> str:
     return ", ".join(parts)
 
 
-def _as_video(target: Path, source: Path) -> Path:
-    """The output, with the source's suffix where --format gave it one of photos.
+def _check_name(target: Path, source: Path) -> None:
+    """Refuse a video that has a photo's name, and would be written under one.
 
     Raises:
-        InputError: the source is a video under a photo's name, and so is the output.
+        InputError: it is so.
     """
-    from blurdm_cli.media.files import FORMATS, PHOTO_SUFFIXES, VIDEO_SUFFIXES
+    from blurdm_cli.media.files import FORMATS, PHOTO_SUFFIXES
     from blurdm_cli.media.sequence import is_sequence
 
     photo = target.suffix.lower() in FORMATS and not is_sequence(target)
-    if photo and source.suffix.lower() in VIDEO_SUFFIXES:
-        return target.with_suffix(source.suffix)
     if photo and source.suffix.lower() in PHOTO_SUFFIXES:
         raise InputError(
             f"{source} is a video, or damaged, and has a photo's name",
             hint="Name it after what it is, such as .mp4, or name the result with --output",
         )
-    return target
 
 
 def pictures_job(inputs: Sequence[str], output: str | None) -> Job | None:

@@ -87,7 +87,8 @@ class OpenVinoRuntime:
         requests = self._requests[abreast]
         request = requests.get()
         try:
-            given = dict(zip(INPUTS, (blurred, noise), strict=True))
+            arrays = (np.require(array, np.float32, ("C", "W")) for array in (blurred, noise))
+            given = dict(zip(INPUTS, arrays, strict=True))
             restored = np.empty_like(blurred)
             with self._bindings:
                 for entry in request.model_inputs:
@@ -99,7 +100,7 @@ class OpenVinoRuntime:
         except MemoryError as error:
             raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
         except RuntimeError as error:
-            if "alloc" in str(error).lower() or "memory" in str(error).lower():
+            if "alloc" in str(error).lower():
                 raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
             raise ComputeError(f"OpenVINO failed: {' '.join(str(error).split())}") from error
         finally:

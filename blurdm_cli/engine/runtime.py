@@ -113,11 +113,13 @@ def open_runtime(
     _check("precision", precision, PRECISIONS)
     found = Path(model) if model.endswith(".onnx") else zoo.find(model)
     missing: RuntimeMissing | None = None
-    for name in _candidates(found, device) if runtime == "auto" else (runtime,):
+    tries = _candidates(found, device) if runtime == "auto" else [(runtime, device)]
+    for name, where in tries:
         try:
-            return _open(found, name, device, precision)
+            return _open(found, name, where, precision)
         except RuntimeMissing as error:
-            missing = missing or error
+            if where == tries[-1][1]:  # a missing card is no error where the processor will do
+                missing = missing or error
     raise missing or ModelError(f"No runtime can open {model}")
 
 
@@ -139,13 +141,23 @@ def has_gpu_driver() -> bool:
     return True
 
 
-def _candidates(found: Path | zoo.Model, device: str) -> tuple[str, ...]:
-    """The runtimes that may open this, the fastest first."""
-    on_gpu = has_gpu_driver() if device == "auto" else device != "cpu"
-    names = tuple(dict.fromkeys((FASTEST["gpu"] if on_gpu else ()) + FASTEST["cpu"]))
+def _candidates(found: Path | zoo.Model, device: str) -> list[tuple[str, str]]:
+    """The runtimes that may open this, each with a device, the fastest first.
+
+    Those that are fast on a card are tried on a card: on the processor another one is faster.
+    """
+    if device == "auto":
+        card = "mps" if sys.platform == "darwin" else "cuda"
+        tries = [(name, card) for name in FASTEST["gpu"] if has_gpu_driver()]
+        tries += [(name, "cpu") for name in FASTEST["cpu"]]
+    else:
+        on_card = () if device == "cpu" else FASTEST["gpu"]
+        tries = [(name, device) for name in dict.fromkeys(on_card + FASTEST["cpu"])]
     if isinstance(found, Path):
-        return tuple(name for name in names if name != "torch")
-    return names if found.has_graph else ("torch",)
+        able = set(RUNTIMES) - {"torch"}
+    else:
+        able = set(RUNTIMES) if found.has_graph else {"torch"}
+    return [(name, where) for name, where in tries if name in able]
 
 
 def _open(

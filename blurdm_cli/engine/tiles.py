@@ -180,7 +180,7 @@ class TileRestorer:
         side = -(-max(longest // 2, SMALLEST_RETREAT) // multiple_of) * multiple_of
         if side >= longest:
             return False
-        self.batch, self.side, self.halo = 1, side, min(self.halo, side // 4)
+        self.batch, self.halo, self.side = 1, min(self.halo, side // 4), side
         return True
 
 

@@ -102,7 +102,8 @@ def plan_tiles(height: int, width: int, *, tile: int, halo: int, multiple_of: in
     """
     if min(height, width) < 1:
         raise ValueError(f"a photo of {width} x {height} pixels has nothing to cut")
-    if multiple_of < 1 or tile % multiple_of or not 0 <= 3 * halo <= tile or tile < 2:
+    smallest = max(3 * halo, _overlap(halo) + 1)
+    if multiple_of < 1 or tile % multiple_of or halo < 0 or tile < smallest:
         raise ValueError(f"tiles of {tile} pixels with {halo=} and {multiple_of=}")
     return Plan(
         _plan_axis(height, tile, halo, multiple_of), _plan_axis(width, tile, halo, multiple_of)
@@ -168,7 +169,7 @@ def _plan_axis(length: int, tile: int, halo: int, multiple_of: int) -> Axis:
     if length <= tile:
         side, starts = _round_up(length, multiple_of), np.zeros(1, dtype=np.int64)
     else:
-        overlap = 2 * halo + max(halo // 4, 1)
+        overlap = _overlap(halo)
         unit = multiple_of if tile - overlap >= multiple_of else 1  # else too little room to align
 
         def gaps_of(side: int) -> int:
@@ -183,6 +184,11 @@ def _plan_axis(length: int, tile: int, halo: int, multiple_of: int) -> Axis:
         starts = np.minimum(starts - starts % unit, length - side)
     weights = _weights(starts, min(side, length), halo)
     return Axis(length, side, tuple(starts.tolist()), weights)
+
+
+def _overlap(halo: int) -> int:
+    """How many pixels two neighbours share at least."""
+    return 2 * halo + max(halo // 4, 1)
 
 
 def _weights(

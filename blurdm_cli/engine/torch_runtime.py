@@ -56,6 +56,7 @@ class TorchRuntime:
     ) -> Float[Tensor, "n *shape"]:
         """Compute something of tiles and their vectors on the device, in fp32 at its end."""
         try:
+            blurred, vectors = (np.require(a, np.float32, ("C", "W")) for a in (blurred, vectors))
             tiles = torch.from_numpy(blurred).to(self._device, memory_format=torch.channels_last)
             latents = torch.from_numpy(vectors).to(self._device)
             mixed = self._dtype != torch.float32

@@ -69,7 +69,8 @@ def atomic_output(path: Path) -> Iterator[Path]:
 
     Yields:
         The path to write to, in the same folder: `.{name}.part`. It is empty. When the
-        block ends it takes the place of `path`; when the block fails it is removed.
+        block ends it takes the place of `path`, with the permissions of the file that is
+        there; when the block fails it is removed.
 
     Raises:
         OutputError: the file cannot be written there.
@@ -80,10 +81,14 @@ def atomic_output(path: Path) -> Iterator[Path]:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         path.parent.mkdir(parents=True, exist_ok=True)
         part.unlink(missing_ok=True)  # a killed run left it
-        part.touch(exist_ok=False)
+        mode = _mode_of(path)
+        part.touch(0o666 if mode is None else 0o600, exist_ok=False)
         yield part
         with part.open("rb+") as file:
             os.fsync(file.fileno())
+        if mode is not None:
+            with suppress(OSError):  # a disk without permissions
+                part.chmod(mode)
         os.replace(part, path)
     except BaseException as error:
         with suppress(OSError):
@@ -92,6 +97,14 @@ def atomic_output(path: Path) -> Iterator[Path]:
             raise output_error(path, error) from error
         raise
     _keep_name(path.parent)
+
+
+def _mode_of(path: Path) -> int | None:
+    """The permission bits of a file that is to be replaced, or None where there is none."""
+    try:
+        return path.stat().st_mode & 0o777
+    except FileNotFoundError:
+        return None
 
 
 def stump(name: str) -> str:

@@ -29,6 +29,10 @@ class Search:
     skip: Path | None = None
     """A folder not to look into: the one that results are written to."""
 
+    def skips(self, folder: Path) -> bool:
+        """Whether a folder is not to be looked into, however it is named."""
+        return self.skip is not None and os.path.realpath(folder) == os.path.realpath(self.skip)
+
     def takes(self, inside: PurePath) -> bool:
         """Whether a file is taken, by its path inside the folder; a name alone may fit too."""
 
@@ -50,14 +54,14 @@ def find_files(folder: Path, search: Search = Search()) -> list[Path]:
     Raises:
         InputError: there is no such folder, or it may not be read.
     """
-    skipped, found = search.skip and os.path.realpath(search.skip), list[Path]()
+    found = list[Path]()
     try:
         os.scandir(folder).close()
     except OSError as error:
         raise no_input(folder, error) from error
     for parent, folders, names in os.walk(folder):
         seen = [name for name in folders if search.recursive and not name.startswith(".")]
-        folders[:] = [n for n in seen if os.path.realpath(os.path.join(parent, n)) != skipped]
+        folders[:] = [n for n in seen if not search.skips(Path(parent, n))]
         shown = [Path(parent, name) for name in names if not name.startswith(".")]
         found += [path for path in shown if search.takes(path.relative_to(folder))]
     return sorted(found)
@@ -74,18 +78,22 @@ def gather(words: Iterable[str | Path], search: Search = Search()) -> Found:
     Raises:
         InputError: a list or a folder may not be read, or nothing fits a pattern.
     """
-    found: dict[Path, Path | None] = {}
+    found: dict[Path, tuple[Path, Path | None]] = {}
     for word in _with_lists(words):
-        path = Path(word)
-        if path.is_dir():
-            for file in find_files(path, search):
-                found.setdefault(file, path)
-        elif has_magic(word) and not path.exists():
-            for file, root in _matching(word, search):
-                found.setdefault(file, root)
-        else:
-            found.setdefault(path, None)
-    return list(found.items())
+        for file, root in _meant(word, search):
+            found.setdefault(file.absolute(), (file, root))
+    return list(found.values())
+
+
+def _meant(word: str, search: Search) -> Iterator[tuple[Path, Path | None]]:
+    """The files that one word names, each with the folder that it was found through."""
+    path = Path(word)
+    if path.is_dir():
+        yield from ((file, path) for file in find_files(path, search))
+    elif has_magic(word) and not path.exists():
+        yield from _matching(word, search)
+    else:
+        yield path, None
 
 
 def _with_lists(words: Iterable[str | Path]) -> Iterator[str]:
@@ -106,7 +114,10 @@ def _with_lists(words: Iterable[str | Path]) -> Iterator[str]:
 
 
 def _matching(pattern: str, search: Search) -> Iterator[tuple[Path, Path]]:
-    """The files that fit a pattern, with its longest folder that is no pattern itself."""
+    """The files that fit a pattern, with its longest folder that is no pattern itself.
+
+    What lies in a folder below that one which is not to be looked into is left out.
+    """
     parts = Path(pattern).parts
     fixed = next(place for place, part in enumerate(parts) if has_magic(part))
     root = Path(*parts[:fixed])
@@ -114,5 +125,7 @@ def _matching(pattern: str, search: Search) -> Iterator[tuple[Path, Path]]:
     if not matches:
         raise InputError(f"Nothing fits {pattern}", hint="Check the pattern and the folder")
     for path in matches:
-        if path.is_file() and search.takes(path.relative_to(root)):
+        inside = path.relative_to(root)
+        below = [root / folder for folder in inside.parents][:-1]
+        if path.is_file() and search.takes(inside) and not any(map(search.skips, below)):
             yield path, root

@@ -9,14 +9,18 @@ from string import Formatter
 from typing import Literal
 
 from blurdm_cli.errors import OutputError, UsageError
-from blurdm_cli.media.files import FORMATS, INSTEAD, VIDEO_SUFFIXES, format_of
+from blurdm_cli.media.files import FORMATS, INSTEAD, PHOTO_SUFFIXES, format_of
 from blurdm_cli.media.inputs import Found
+from blurdm_cli.media.kinds import VIDEO, kind_of_file
 
 OnExists = Literal["skip", "overwrite", "rename", "error"]
 """What to do where the output is there already."""
 
 BESIDE, INSIDE = "{stem}.deblurred{ext}", "{stem}{ext}"
 """The templates of results beside their inputs, and in a folder of their own."""
+
+VIDEO_INSTEAD = ".mkv"
+"""The suffix of results of videos whose own is not written: it takes every codec."""
 
 FIELDS = ("stem", "ext", "parent", "index", "model")
 """What a template may name: stem and suffix, the input's folder, its number, the model."""
@@ -39,7 +43,7 @@ class Naming:
     template: str | None = None
     """Such as "{stem}_sharp{ext}", of `FIELDS`; None: `BESIDE` or `INSIDE`."""
     suffix: str | None = None
-    """".png" and the like: of all results, but not of an output file named in full."""
+    """".png" and the like: of all results but those of videos."""
     model: str = ""
     in_place: bool = False
     """Whether results take their inputs' places."""
@@ -62,7 +66,8 @@ def plan_outputs(
 
     Raises:
         UsageError: a result would take an input's place, or several that of one file; or the
-            template names a field that there is not, or leads out of the folder.
+            template names a field that there is not, or leads out of the folder; or the output
+            file is of no format that is written, or of another one than the suffix.
     """
     if naming.in_place:
         if output is not None or naming.template or naming.suffix:
@@ -80,6 +85,7 @@ def plan_outputs(
             for number, (path, root) in enumerate(kept, start=1)
         ]
     elif _is_file(output, inputs):
+        _check_format(Path(output), naming.suffix)
         wanted = [Job(path, Path(output)) for path, _ in inputs]
     else:
         wanted = _mirrored(inputs, Path(output), naming)
@@ -129,21 +135,36 @@ def _name(template: str, path: Path, number: int, naming: Naming) -> PurePosixPa
 
 def _is_file(output: str | Path, inputs: Found) -> bool:
     """Whether the output names the one result, of a format that can be written."""
+    from blurdm_cli.media.codecs import CONTAINERS  # with FFmpeg, which --help does without
+
     text = os.fspath(output)
     separators = tuple(filter(None, (os.sep, os.altsep)))
     if text.endswith(separators) or Path(text).is_dir() or not Path(text).suffix:
         return False
     suffix = Path(text).suffix.lower()
-    if len(inputs) == 1 and inputs[0][1] is None:
-        if suffix not in VIDEO_SUFFIXES:
-            format_of(suffix)
-        return True
-    if suffix in FORMATS and len(inputs) > 1:
+    written = suffix in FORMATS or suffix in CONTAINERS
+    alone = len(inputs) == 1 and inputs[0][1] is None
+    if alone and not written:
+        photos, videos = (" ".join(known[1:] for known in each) for each in (FORMATS, CONTAINERS))
         raise UsageError(
-            f"{len(inputs)} photos cannot be written to one file, {text}",
-            hint="Name a folder with --output",
+            f"{suffix[1:]} is no format that can be written",
+            hint=f"Known for photos: {photos}; for videos: {videos}",
         )
-    return False
+    if inputs and written and not alone:
+        raise UsageError(
+            f"The results of a folder, a pattern or several files do not go into one file, {text}",
+            hint="Name a folder with --output: one that exists, or ends with /",
+        )
+    return alone
+
+
+def _check_format(output: Path, suffix: str | None) -> None:
+    """Refuse a suffix of another format than the one that an output file's name asks for."""
+    if suffix is not None and FORMATS.get(output.suffix.lower()) != format_of(suffix):
+        raise UsageError(
+            f"--format {suffix[1:]} contradicts the name of the output, {output}",
+            hint=f"Leave out --format, or write to {output.with_suffix(suffix)}",
+        )
 
 
 def _without_results(inputs: Found, template: str) -> Found:
@@ -174,11 +195,18 @@ def _own_stem(template: str) -> re.Pattern[str]:
 
 
 def _suffix(path: Path, suffix: str | None) -> str:
-    """The suffix asked for, or the input's own where its format can be written, or none."""
+    """The suffix asked for, or the input's own where its format can be written, or none.
+
+    What is asked for does not count for a video, unless it has a photo's name.
+    """
+    from blurdm_cli.media.codecs import CONTAINERS  # with FFmpeg, which --help does without
+
+    own = path.suffix.lower()
+    if own not in PHOTO_SUFFIXES and kind_of_file(path) == VIDEO:
+        return path.suffix if own in CONTAINERS else VIDEO_INSTEAD
     if suffix is not None:
         return suffix
-    own = path.suffix.lower()
-    known = not own or own in FORMATS or own in VIDEO_SUFFIXES
+    known = not own or own in FORMATS or own in CONTAINERS
     return path.suffix if known else INSTEAD.get(own, ".png")
 
 

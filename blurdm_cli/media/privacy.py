@@ -13,6 +13,9 @@ Keep = Literal["keep", "strip", "strip-gps"]
 GPS = 34853
 """The EXIF tag that leads to the directory of the place."""
 
+TELLING = re.compile(rb"(?i)exif:GPS|Raw profile type (exif|APP1|xmp)|XML:com\.adobe\.xmp\0")
+"""How the PNG texts begin that tell the place, or hold EXIF or XMP that was not read."""
+
 VALUE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 9: 4, 10: 8}
 """Bytes a value, by the kind of a TIFF field."""
 
@@ -23,15 +26,24 @@ def kept(metadata: Metadata, keep: Keep) -> Metadata:
     Args:
         metadata: all there is.
         keep: "strip" leaves what decides how the pixels look (colour profile, colour chunks,
-            resolution); "strip-gps" takes coordinates out of EXIF and XMP.
+            resolution); "strip-gps" takes coordinates out of EXIF and XMP, and drops PNG texts
+            that may hold some.
     """
     if keep == "keep":
         return metadata
     if keep == "strip":
         chunks = tuple(chunk for chunk in metadata.chunks if chunk[0] in md.COLOUR_CHUNKS)
         return Metadata(icc=metadata.icc, dpi=metadata.dpi, chunks=chunks)
-    exif = metadata.exif and _exif_without_gps(metadata.exif)
-    return replace(metadata, exif=exif, xmp=metadata.xmp and _xmp_without_gps(metadata.xmp))
+    return replace(
+        metadata,
+        exif=metadata.exif and _exif_without_gps(metadata.exif),
+        xmp=metadata.xmp and _xmp_without_gps(metadata.xmp),
+        chunks=tuple(
+            (kind, data)
+            for kind, data in metadata.chunks
+            if kind not in md.TEXT_CHUNKS or not TELLING.match(data)
+        ),
+    )
 
 
 def _exif_without_gps(exif: bytes) -> bytes | None:

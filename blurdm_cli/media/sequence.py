@@ -29,8 +29,8 @@ SRGB = Colour(FULL, RGB, 1, 13)
 
 
 def is_sequence(path: Path) -> bool:
-    """Whether a path is a pattern of numbered files."""
-    return bool(NUMBER.search(path.name))
+    """Whether a path is a pattern of numbered pictures: `50%done.mp4` is the name of a video."""
+    return path.suffix.lower() in PHOTO_SUFFIXES and bool(NUMBER.search(path.name))
 
 
 def find_frames(path: Path) -> list[Path]:

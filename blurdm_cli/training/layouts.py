@@ -17,7 +17,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from blurdm_cli.errors import InputError
-from blurdm_cli.media.files import PHOTO_SUFFIXES
+from blurdm_cli.media.files import PHOTO_SUFFIXES, no_input
 from blurdm_cli.media.image import read_photo
 
 FLAT_LAYOUTS = (("input", "target"), ("blur", "sharp"), ("blurred", "sharp"))
@@ -88,9 +88,12 @@ def photos_of(folder: Path) -> dict[str, Path]:
     """The photos that lie in a folder, by file name, in the order of their names.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or no such folder.
     """
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES)
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES)
+    except OSError as error:
+        raise no_input(folder, error) from error
     if not paths:
         raise InputError(f"There is no photo in {folder}")
     return {path.name: path for path in paths}

@@ -106,6 +106,16 @@ def test_beside_the_photos_results_are_no_inputs_of_the_next_run(
     )
 
 
+def test_in_the_output_folder_results_are_no_inputs_of_a_pattern(
+    blurdm: Blurdm, album: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(album)
+    for _ in range(2):
+        result = blurdm("deblur", "**/*.jpg", "-o", "sharp/", *TINY)
+        assert result.code == 0, result.err
+    assert results(album / "sharp") == ["a.jpg", "b.jpg", "c d.jpg", "sub/a.jpg"]
+
+
 def test_in_place_keeps_the_original_beside_the_result(blurdm: Blurdm, album: Path) -> None:
     before = (album / "a.jpg").read_bytes()
     assert blurdm("deblur", album, "--in-place", *TINY).code == 0
@@ -140,6 +150,22 @@ def test_sharp_photos_are_left_out_if_asked(blurdm: Blurdm, tmp_path: Path) -> N
         "not-blurred",
     ]
     assert blurdm(*words, "--only-blurry=2").code == 2
+
+
+def test_a_threshold_may_stand_behind_a_space_where_no_file_has_its_name(
+    blurdm: Blurdm, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photo.parent)
+
+    def inputs(*words: str) -> dict[str, str]:
+        out = blurdm("deblur", photo.name, *words, "--dry-run", "--json", *TINY).out
+        return {row["input"]: row["status"] for row in map(json.loads, out.splitlines())}
+
+    assert inputs("--only-blurry", "0") == {"photo.jpg": "planned"}
+    assert inputs("--only-blurry", "1.0") == {"photo.jpg": "skipped"}
+    assert inputs("--only-blurry", "--strength", "0.5").keys() == {"photo.jpg"}
+    shutil.copy(photo, "0.5")
+    assert inputs("--only-blurry", "0.5").keys() == {"photo.jpg", "0.5"}
 
 
 def test_a_dry_run_says_what_it_would_do_and_writes_nothing(
@@ -249,6 +275,18 @@ def test_a_photo_goes_from_stdin_to_stdout_and_talk_goes_to_stderr(
     assert b"\x1b" not in done.stderr  # no terminal: no colours, no bars
     blurdm("deblur", photo, "-o", tmp_path / "out.jpg", *TINY)
     assert (tmp_path / "out.jpg").read_bytes() == done.stdout
+
+
+def test_stdout_takes_one_photo_and_no_more(blurdm: Blurdm, album: Path, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text(f"{album / 'a.jpg'}\n{album / 'b.jpg'}\n")
+    one = album / "a.jpg"
+    for words in ([f"{album}/*.jpg"], [f"@{tmp_path / 'list.txt'}"], [one, "--compare"]):
+        result = blurdm("deblur", *words, "-o", "-", *TINY)
+        assert (result.code, result.out) == (2, "")
+        assert "stdout" in result.err
+        assert "fix" in result.err
+    found = call(f"{album}/[a].jpg", "-o", "-")
+    assert Image.open(io.BytesIO(found.stdout)).size == (90, 70)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes and signals of POSIX")

@@ -1,5 +1,29 @@
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "market.jpg"
+MAIN = "from blurdm_cli.commands.app import main; main()"
+
+
+def test_a_name_that_is_no_text_is_data_all_the_same(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.jpg")
+    shutil.copy(EXAMPLE, tmp_path / name)
+    words = [sys.executable, "-c", MAIN, "score", "--json", str(tmp_path)]
+    strict = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(words, capture_output=True, text=True, check=True, env=strict)
+    assert name in done.stdout.encode().decode("unicode_escape")
+
+
+def test_training_without_pytorch_names_the_extra_to_install(tmp_path: Path) -> None:
+    script = f"import sys; sys.modules['torch'] = None; {MAIN}"
+    words = [sys.executable, "-c", script, "eval", "blurdm-tiny", "--data", str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 7
+    assert "blurdm-cli[train]" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_help_and_version_import_neither_torch_nor_numpy_nor_opencv() -> None:

@@ -31,10 +31,31 @@ def test_the_default_model_is_there_and_is_the_only_default(blurdm: Blurdm) -> N
 
 def test_list_names_every_model_and_show_its_card(blurdm: Blurdm) -> None:
     listed = blurdm("models", "list").out
-    assert all(model.spec.name in listed for model in zoo.every())
+    assert all(folder.name in listed for folder in zoo.every())
     shown = blurdm("models", "show", "blurdm-tiny").out
     assert "Apache-2.0" in shown
     assert "stage3" in shown
+
+
+@pytest.fixture
+def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a model whose config.json nobody can read."""
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "config.json").write_text('{"format": 99}')
+    monkeypatch.setenv("BLURDM_MODELS", str(tmp_path))
+    return "broken"
+
+
+def test_a_broken_model_does_not_hide_the_others(blurdm: Blurdm, broken: str) -> None:
+    listed = blurdm("models", "list", "--json")
+    assert listed.code == 0
+    assert zoo.DEFAULT in listed.out
+    assert broken in listed.err
+    looked = blurdm("doctor", "--json")
+    found = {row["what"]: row for row in json.loads(looked.out)}
+    assert looked.code == 6
+    assert found[f"model {broken}"]["fix"]
+    assert not found[f"model {zoo.DEFAULT}"]["fix"]
 
 
 def test_an_unknown_model_is_code_6(blurdm: Blurdm) -> None:

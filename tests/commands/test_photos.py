@@ -46,12 +46,12 @@ def run(
     deblurrer: Any = SimpleNamespace(restore=restore, strength=1.0)
     naming = Naming(in_place=in_place)
     jobs = plan_outputs(gather([folder]), None if in_place else folder.parent / "out", naming)
-    policy = {"on_exists": options.pop("on_exists", "skip"), "in_place": in_place}
+    policy = {name: options.pop(name) for name in ("on_exists", "resume") if name in options}
     outcomes: list[Outcome] = []
     home = jobs[0].home or folder
     with open_journal(home, "settings") as journal:
         journals = {home: journal}
-        places = Places(jobs, journals, **policy)
+        places = Places(jobs, journals, in_place=in_place, **policy)
         PhotoRun(
             deblurrer, PhotoOptions(in_place=in_place, **options), places, journals, outcomes.append
         )(jobs)
@@ -164,10 +164,7 @@ def test_in_place_keeps_the_original_and_is_done_once(album: Path) -> None:
     assert kept.read_bytes() == before
     assert Image.open(album / "a.png").getpixel((0, 0)) == (0 + 7, 107, 207)
     assert statuses(run(album, in_place=True)) == "ssssss"
-    (album / ".blurdm" / "run.ndjson").unlink()
-    assert statuses(run(album, in_place=True)) == "ssssss"
-    assert statuses(run(album, in_place=True, on_exists="error")) == "ffffff"
-    assert statuses(run(album, in_place=True, on_exists="overwrite")) == "dddddd"
+    assert statuses(run(album, in_place=True, resume=False)) == "dddddd"
     assert kept.read_bytes() == before
     assert Image.open(album / "a.png").getpixel((0, 0)) == (7, 107, 207)  # once, not twice
 

@@ -30,6 +30,28 @@ def test_a_video_is_known_by_its_bytes(blurdm: Blurdm, tmp_path: Path) -> None:
     assert len(shown(tmp_path / "out.mkv")) == 12
 
 
+def test_a_video_of_any_suffix_is_done_the_plain_way(blurdm: Blurdm, tmp_path: Path) -> None:
+    stream = make_clip(tmp_path / "a.ts")
+    tape = make_clip(tmp_path / "b.mpg", codec="mpeg2video", audio=("mp2",))
+    for words, made in (
+        ((stream,), "a.deblurred.ts"),
+        ((stream, "--format", "png", "-o", tmp_path / "out"), "out/a.ts"),
+        ((tape,), "b.deblurred.mkv"),
+        ((tape, "-o", tmp_path / "c.ts"), "c.ts"),
+    ):
+        result = blurdm("deblur", *words, *TINY)
+        assert result.code == 0, result.err
+        assert len(shown(tmp_path / made)) == 12
+    assert packets(tmp_path / "b.deblurred.mkv", "audio")
+
+
+def test_a_video_may_have_a_percent_sign_in_its_name(blurdm: Blurdm, tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "50%done.mp4")
+    result = blurdm("deblur", source, *TINY)
+    assert result.code == 0, result.err
+    assert len(shown(tmp_path / "50%done.deblurred.mp4")) == 12
+
+
 def test_a_video_under_a_photo_s_name_is_refused_where_nobody_named_the_result(
     blurdm: Blurdm, tmp_path: Path
 ) -> None:
@@ -112,10 +134,12 @@ def test_numbered_pictures_become_a_video_and_a_video_numbered_pictures(
 
 def test_what_cannot_be_done_is_said_with_a_hint(blurdm: Blurdm, tmp_path: Path) -> None:
     source = make_clip(tmp_path / "clip.mp4")
-    for words in (("--codec", "nonsense"), ("--start", "x"), ("--start", "3", "--end", "2")):
+    photo = ("-o", tmp_path / "clip.jpg")
+    for words in (("--codec", "nonsense"), ("--start", "x"), ("--start", "3", "--end", "2"), photo):
         result = blurdm("deblur", source, *words, *TINY)
         assert result.code == 2
         assert "fix" in result.err
+    assert list(tmp_path.iterdir()) == [source]
 
 
 def test_a_dry_run_says_what_would_be_lost(blurdm: Blurdm, tmp_path: Path) -> None:
@@ -133,6 +157,30 @@ def test_a_video_in_place_keeps_the_original(blurdm: Blurdm, tmp_path: Path) -> 
     assert result.code == 0, result.err
     assert (tmp_path / "clip.mp4.orig").read_bytes() == before
     assert source.read_bytes() != before
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "words"),
+    [("a.mpg", "mpeg2video", ()), ("a.mp4", "libx264", ("--codec", "nonsense"))],
+)
+def test_a_video_that_cannot_be_written_in_place_is_left_alone(
+    blurdm: Blurdm, tmp_path: Path, name: str, codec: str, words: tuple[str, ...]
+) -> None:
+    make_clip(tmp_path / name, codec=codec)
+    result = blurdm("deblur", tmp_path / name, "--in-place", *words, *TINY)
+    assert result.code == 2
+    assert "fix" in result.err
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("rate", ["inf", "1e300", "nan", "0", "1001"])
+def test_a_frame_rate_that_no_clip_has_is_refused(
+    blurdm: Blurdm, tmp_path: Path, photo: Path, rate: str
+) -> None:
+    photo.rename(tmp_path / "f1.jpg")
+    result = blurdm("deblur", tmp_path / "f%d.jpg", "-o", tmp_path / "a.mp4", "--fps", rate, *TINY)
+    assert result.code == 2
+    assert not (tmp_path / "a.mp4").exists()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from blurdm_cli import zoo
-from blurdm_cli.engine import onnx_runtime
+from blurdm_cli.engine import onnx_runtime, runtime
 from blurdm_cli.engine.onnx_runtime import OnnxRuntime
 from blurdm_cli.engine.runtime import (
     PACKAGES,
@@ -61,6 +61,15 @@ def test_batches_side_by_side_give_the_same_bits_as_one_after_another() -> None:
         beside = list(threads.map(lambda shape: runtime.restore_beside(*tiles(*shape)), shapes))
     for shape, found in zip(shapes, beside, strict=True):
         np.testing.assert_array_equal(found, runtime.restore(*tiles(*shape)))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_tiles_may_lie_in_memory_in_any_order_and_be_read_only(name: str) -> None:
+    blurred, noise = tiles()
+    turned = np.ascontiguousarray(blurred[..., ::-1])[..., ::-1]
+    turned.flags.writeable = noise.flags.writeable = False
+    taken = opened(name)
+    np.testing.assert_array_equal(taken.restore(turned, noise), taken.restore(*tiles()))
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -182,6 +191,15 @@ def test_auto_takes_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, missing, None)
     names.append(open_runtime(TINY, device="cpu")[0].name)
     assert names == ["openvino", "torch", "onnx"]
+
+
+def test_a_driver_alone_does_not_make_auto_take_a_slower_runtime(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runtime, "has_gpu_driver", lambda: True)
+    monkeypatch.setattr(onnx_runtime, "has_gpu_driver", lambda: True)
+    taken, _ = open_runtime(TINY)
+    assert (taken.name, taken.device) == ("openvino", "cpu")
 
 
 def test_auto_does_not_hide_that_a_device_is_missing() -> None:

@@ -129,3 +129,10 @@ def test_a_plan_that_makes_no_sense_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=r"nothing to cut|tiles of"):
         plan_tiles(height, width, tile=tile, halo=halo, multiple_of=multiple_of)
+
+
+@pytest.mark.parametrize("tile", [(3, 1, 1), (1, 0, 1), (10, 4, 1), (9, 0, 2), (8, -1, 1)])
+def test_tiles_too_small_for_their_overlap_are_refused(tile: tuple[int, int, int]) -> None:
+    side, halo, multiple_of = tile
+    with pytest.raises(ValueError, match="tiles of"):
+        plan_tiles(10, 10, tile=side, halo=halo, multiple_of=multiple_of)

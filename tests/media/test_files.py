@@ -75,6 +75,18 @@ def test_a_result_has_the_permissions_of_any_new_file(tmp_path):
     assert (tmp_path / "a.png").stat().st_mode & 0o777 == 0o640
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o755, 0o400, 0o666], ids=oct)
+def test_a_file_that_takes_anothers_place_has_its_permissions(tmp_path, mode):
+    (old,) = touch(tmp_path / "old.jpg")
+    old.chmod(mode)
+    with atomic_output(old) as part:
+        assert not part.stat().st_mode & 0o077 & ~mode  # not even for a moment
+        part.write_bytes(b"new")
+    assert old.read_bytes() == b"new"
+    assert old.stat().st_mode & 0o777 == mode
+
+
 @pytest.mark.parametrize(
     ("number", "words"), [(errno.ENOSPC, "space"), (errno.EACCES, "may write"), (errno.EIO, "may")]
 )

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,6 +53,16 @@ def test_gathering_takes_files_and_folders_and_each_photo_once(tmp_path):
     assert found == [(a, None), (b, tmp_path / "in")]
 
 
+def test_one_photo_under_two_names_is_taken_once(tmp_path, monkeypatch):
+    (photo,) = touch(tmp_path / "p" / "a.jpg")
+    monkeypatch.chdir(tmp_path)
+    for words in (["p/a.jpg", photo], ["p/a.jpg", tmp_path / "p"], ["p", f"{tmp_path}/p/*"]):
+        ((path, _),) = gather(words)
+        assert path == Path("p/a.jpg")
+    (tmp_path / "p" / "link.jpg").symlink_to("a.jpg")
+    assert len(gather(["p/a.jpg", "p/link.jpg"])) == 2
+
+
 def test_patterns_take_and_leave_files_by_name_or_by_path(tmp_path):
     touch(*(tmp_path / name for name in ("a.jpg", "b.png", "x/a.JPG", "x/c.jpg", "y/d.jpg")))
 
@@ -70,6 +82,17 @@ def test_a_pattern_that_the_shell_left_finds_files_and_their_folder(tmp_path):
     assert gather([f"{tmp_path}/**/*"]) == [(a, tmp_path), (b, tmp_path)]
     with pytest.raises(InputError, match="Nothing fits"):
         gather([f"{tmp_path}/*.webp"])
+
+
+def test_a_pattern_leaves_out_the_output_folder_but_not_what_is_named(tmp_path):
+    photo, result = touch(tmp_path / "in" / "a.jpg", tmp_path / "out" / "in" / "a.jpg")
+    (tmp_path / "link").symlink_to("out", target_is_directory=True)
+    for skip in (tmp_path / "out", tmp_path / "link"):
+        search = Search(skip=skip)
+        for pattern in ("**/*.jpg", "*/**/a.jpg"):
+            assert gather([tmp_path / pattern], search) == [(photo, tmp_path)]
+        assert gather([result], search) == [(result, None)]
+        assert gather([f"{tmp_path}/out/*/a.jpg"], search) == [(result, tmp_path / "out")]
 
 
 def test_a_name_that_looks_like_a_pattern_is_a_name_where_there_is_such_a_file(tmp_path):

@@ -6,9 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blurdm_cli.errors import OutputError, UsageError
+from blurdm_cli.media.codecs import CONTAINERS
 from blurdm_cli.media.naming import Job, Naming, plan_outputs, settle
 
 from .conftest import touch
+
+TRANSPORT_STREAM = (b"G" + bytes(187)) * 3
+MPEG = b"\0\0\1\xba"
 
 
 def plan(inputs, output=None, **options):
@@ -47,10 +51,45 @@ def test_formats_that_cannot_be_written_become_png(tmp_path):
 def test_one_photo_goes_to_the_file_that_is_named(tmp_path):
     photo = (tmp_path / "a.jpg", None)
     assert plan([photo], tmp_path / "b.png") == [tmp_path / "b.png"]
-    assert plan([photo], tmp_path / "b.png", naming=Naming(suffix=".tif")) == [tmp_path / "b.png"]
     with pytest.raises(UsageError, match="bmp") as caught:
         plan([photo], tmp_path / "b.bmp")
     assert "png" in caught.value.hint
+    assert "ts" in caught.value.hint.split()
+
+
+def test_every_container_that_is_written_may_be_named(tmp_path):
+    for suffix in CONTAINERS:
+        output = tmp_path / f"b{suffix}"
+        assert plan([(tmp_path / "a.mp4", None)], output) == [output]
+
+
+def test_a_format_that_is_not_the_named_file_s_is_refused(tmp_path):
+    photo = (tmp_path / "a.jpg", None)
+    for name in ("b.jpg", "b.mp4"):
+        with pytest.raises(UsageError, match="--format png") as caught:
+            plan([photo], tmp_path / name, naming=Naming(suffix=".png"))
+        assert "b.png" in caught.value.hint
+    same = tmp_path / "b.jpeg"
+    assert plan([photo], same, naming=Naming(suffix=".jpg")) == [same]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "result"),
+    [
+        ("a.ts", TRANSPORT_STREAM, "a.ts"),
+        ("a.MTS", TRANSPORT_STREAM, "a.MTS"),
+        ("a.mpg", MPEG, "a.mkv"),
+        ("a", MPEG, "a.mkv"),
+    ],
+)
+def test_a_video_keeps_its_suffix_or_gets_one_that_takes_every_codec(
+    tmp_path, name, content, result
+):
+    (tmp_path / name).write_bytes(content)
+    for suffix in (None, ".png"):
+        naming = Naming(suffix=suffix)
+        made = plan([(tmp_path / name, None)], tmp_path / "out", naming=naming)
+        assert made == [tmp_path / "out" / result]
 
 
 def test_what_looks_like_a_folder_is_one(tmp_path):
@@ -65,12 +104,22 @@ def test_what_looks_like_a_folder_is_one(tmp_path):
 
 def test_several_photos_into_one_file_are_refused(tmp_path):
     several = [(tmp_path / "a.jpg", None), (tmp_path / "b.jpg", None)]
-    with pytest.raises(UsageError, match="2 photos") as caught:
-        plan(several, tmp_path / "out.jpg")
-    assert "folder" in caught.value.hint
+    for name in ("out.jpg", "out.mp4"):
+        with pytest.raises(UsageError, match="one file") as caught:
+            plan(several, tmp_path / name)
+        assert "folder" in caught.value.hint
     touch(tmp_path / "file")
     with pytest.raises(UsageError, match="is a file"):
         plan(several, tmp_path / "file")
+
+
+def test_what_a_folder_or_a_pattern_gives_is_not_written_to_one_file_even_if_it_is_one(tmp_path):
+    found = [(tmp_path / "in" / "a.jpg", tmp_path / "in")]
+    for name in ("res.jpg", "res.mp4"):
+        with pytest.raises(UsageError, match="one file"):
+            plan(found, tmp_path / name)
+        assert plan(found, f"{tmp_path / name}{os.sep}") == [tmp_path / name / "a.jpg"]
+    assert plan([], tmp_path / "res.jpg") == []
 
 
 def test_a_folder_is_mirrored(tmp_path):

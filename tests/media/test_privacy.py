@@ -37,6 +37,23 @@ def test_the_place_goes_from_xmp_as_well():
     assert b"<dc:title>x</dc:title>" in after
 
 
+@pytest.mark.parametrize("kind", [b"tEXt", b"zTXt", b"iTXt"])
+def test_the_place_goes_from_the_texts_of_a_png_file_that_were_not_read(kind):
+    hide = [
+        b"exif:GPSLatitude",
+        b"EXIF:GPSInfo",
+        b"Raw profile type exif",
+        b"Raw profile type APP1",
+    ]
+    hide += [b"Raw profile type xmp", b"XML:com.adobe.xmp"]
+    stay = tuple(
+        (kind, word + b"\0x") for word in (b"exif:Model", b"Title", b"Raw profile type iptc")
+    )
+    chunks = (*((kind, word + b"\0x") for word in hide), *stay, (b"cHRM", b"c"))
+    assert kept(Metadata(chunks=chunks), "strip-gps").chunks == (*stay, (b"cHRM", b"c"))
+    assert kept(Metadata(chunks=chunks), "keep").chunks == chunks
+
+
 def test_exif_without_a_place_is_left_alone():
     read = Image.Exif()
     read[271] = "Acme"

@@ -26,10 +26,13 @@ def make(folder: Path, *names: str, size: tuple[int, int] = (8, 6)) -> None:
         ("%d.jpg", True),
         ("%3d.tif", True),
         ("50%.png", False),
+        ("50%done.mp4", False),
+        ("50%done", False),
+        ("%d.ts", False),
         ("a.png", False),
     ],
 )
-def test_a_pattern_has_a_number_in_its_name(name: str, expected: bool) -> None:
+def test_a_pattern_has_a_number_in_its_name_and_a_photo_s_suffix(name: str, expected: bool) -> None:
     assert is_sequence(Path(name)) is expected
 
 
