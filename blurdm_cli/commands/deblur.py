@@ -31,7 +31,7 @@ def deblur(
     only_blurry: Annotated[
         str | None,
         typer.Option(
-            metavar="[=T]",
+            metavar="[T]",
             help="Skip photos whose blur score is T or less, of 0 to 1; without a T it is 0.6.",
             show_default="take all",
             rich_help_panel=INPUTS,

@@ -75,7 +75,8 @@ def plan_outputs(
                 "--in-place keeps the place, the name and the format of each file",
                 hint="Leave out --output, --name and --format",
             )
-        return [Job(path, Path(os.path.realpath(path)), root) for path, root in inputs]
+        kept = _without_sheets(inputs)
+        return [Job(path, Path(os.path.realpath(path)), root) for path, root in kept]
     wanted: list[Job]
     if output is None:
         template = BESIDE if naming.template is None else naming.template
@@ -179,6 +180,21 @@ def _without_results(inputs: Found, template: str) -> Found:
     return kept
 
 
+def _without_sheets(inputs: Found) -> Found:
+    """Leave out, in folders, the comparisons that a run in place left beside its photos."""
+    there = {path.with_suffix("") for path, _ in inputs}
+    kept = []
+    for path, root in inputs:
+        match = re.fullmatch(rf"(.+){SHEET}", path.stem)
+        if root is None or not match or path.with_name(match[1]) not in there:
+            kept.append((path, root))
+    return kept
+
+
+SHEET = r"\.compare(-\d+)?"
+"""What a comparison's stem has more than its photo's."""
+
+
 def _own_stem(template: str) -> re.Pattern[str]:
     """What the stems of results look like; the first group is the input's stem."""
     try:
@@ -191,7 +207,7 @@ def _own_stem(template: str) -> re.Pattern[str]:
     pattern = ""
     for literal, field, *_ in parts:
         pattern += re.escape(literal) + {None: "", "stem": "(.+)"}.get(field, ".*")
-    return re.compile(rf"{pattern}(-\d+)?(\.compare)?")
+    return re.compile(rf"{pattern}(-\d+)?({SHEET})?")
 
 
 def _suffix(path: Path, suffix: str | None) -> str:
