@@ -87,10 +87,13 @@ class FrameCrops:
     """Crops of averages of consecutive sharp frames; the middle frame is the sharp one.
 
     Half of the averages are taken in linear light, as a sensor does, and half of the
-    encoded values, as much of GoPro's data was made.
+    encoded values, as much of GoPro's data was made. An average of one frame is that frame: it
+    teaches to leave a sharp one alone.
     """
 
-    def __init__(self, frames: UInt8[Tensor, "n 3 h w"], lengths: Sequence[int] = (7, 9, 11, 13)):
+    def __init__(
+        self, frames: UInt8[Tensor, "n 3 h w"], lengths: Sequence[int] = (1, 7, 9, 11, 13)
+    ) -> None:
         if len(frames) < max(lengths):
             raise TrainingError(
                 f"{len(frames)} frames are too few to average {max(lengths)} of them"

@@ -95,6 +95,15 @@ def test_the_sharp_crop_is_the_middle_one_of_the_frames_that_are_averaged() -> N
         FrameCrops(frames[:4], lengths=(5,))
 
 
+def test_an_average_of_one_frame_is_that_frame() -> None:
+    frames = torch.randint(0, 256, (13, 3, 32, 32), dtype=torch.uint8)
+    batch = FrameCrops(frames, lengths=(1,)).draw(Order(16, 16))
+    torch.testing.assert_close(batch.blurred, batch.sharp, rtol=0, atol=1e-6)
+    mixed = FrameCrops(frames).draw(Order(200, 8))
+    same = ((mixed.blurred - mixed.sharp).abs().amax(dim=(1, 2, 3)) < 1e-6).float().mean()
+    assert 0.1 < same < 0.3
+
+
 def test_a_mixture_has_each_source_in_its_share() -> None:
     dark, bright = (
         PairCrops([(torch.full((3, 40, 40), v, dtype=torch.uint8),) * 2]) for v in (0, 255)
