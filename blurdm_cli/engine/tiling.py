@@ -34,16 +34,15 @@ class Axis:
     length: int
     """Side of the photo."""
     side: int
-    """Side of a tile; longer than the photo only to be a multiple."""
+    """Side of a tile."""
     starts: tuple[int, ...]
-    """Where the tiles begin, rising, the first at 0; they do not leave the photo."""
-    weights: Float32[np.ndarray, "tiles extent"]
+    """Where the tiles begin, rising, the first at 0; the last may end behind the photo."""
+    weights: Float32[np.ndarray, "tiles side"]
     """What each pixel of each tile counts; for each pixel of the photo, the sum is 1."""
 
-    @property
-    def extent(self) -> int:
-        """How much of a tile lies in the photo; the rest is padding."""
-        return min(self.side, self.length)
+    def inside(self, start: int) -> int:
+        """How much of a tile that begins there lies in the photo; the rest is padding."""
+        return min(self.side, self.length - start)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,13 +70,13 @@ class Plan:
         rows, columns = self.rows, self.columns
         tiles = np.empty((len(corners), 3, rows.side, columns.side), dtype=np.float32)
         for tile, (top, left) in zip(tiles, corners, strict=True):
-            window = pixels[top : top + rows.extent, left : left + columns.extent]
-            inside = tile[:, : rows.extent, : columns.extent]
-            np.copyto(inside, window.transpose(2, 0, 1))
+            height, width = rows.inside(top), columns.inside(left)
+            inside = tile[:, :height, :width]
+            np.copyto(inside, pixels[top : top + height, left : left + width].transpose(2, 0, 1))
             if white != 1:
                 inside /= np.float32(white)
-        tiles[..., columns.extent :] = tiles[..., _padding(columns)]
-        tiles[..., rows.extent :, :] = tiles[..., _padding(rows), :]
+            tile[..., width:] = tile[..., _padding(columns.side, width)]
+            tile[:, height:] = tile[:, _padding(rows.side, height)]
         return tiles
 
 
@@ -86,9 +85,9 @@ def plan_tiles(height: int, width: int, *, tile: int, halo: int, multiple_of: in
 
     Neighbours overlap by twice the halo, and by at least a quarter of it (and a pixel)
     more for the cross-fade, and are evenly spread. Tiles start at multiples of
-    `multiple_of`, so that a network that samples down sees the photo as it would in one
-    piece; only the last of a row or column is moved back inside the photo. A photo smaller
-    than a tile becomes one tile, padded to a multiple.
+    `multiple_of`, and the last of a row or column ends where the photo does, padded to a multiple:
+    a network that samples down, or looks at patches, sees the photo as it would in one piece. A
+    photo smaller than a tile becomes one tile.
 
     Args:
         height: of the photo, in pixels, at least 1.
@@ -124,13 +123,14 @@ def blend(
         changed; they are gone when the next rows are asked for.
     """
     rows, columns, tiles = plan.rows, plan.columns, iter(restored)
-    band = np.zeros((3, rows.extent, columns.length), dtype=np.float32)
+    band = np.zeros((3, min(rows.side, rows.length), columns.length), dtype=np.float32)
     ends = [*rows.starts[1:], rows.length]
     for top, end, row_weights in zip(rows.starts, ends, rows.weights, strict=True):
         for left, column_weights in zip(columns.starts, columns.weights, strict=True):
-            inside = next(tiles)[:, : rows.extent, : columns.extent]
-            into = band[:, :, left : left + columns.extent]
-            alone, shared = _parts(row_weights, column_weights)
+            height, width = rows.inside(top), columns.inside(left)
+            inside = next(tiles)[:, :height, :width]
+            into = band[:, :height, left : left + width]
+            alone, shared = _parts(row_weights[:height], column_weights[:width])
             into[:, *alone] = inside[:, *alone]
             for part in shared:
                 weights = np.outer(row_weights[part[0]], column_weights[part[1]])
@@ -139,8 +139,8 @@ def blend(
         finished = end - top
         yield slice(top, end), band[:, :finished]
         if end < rows.length:
-            band[:, : rows.extent - finished] = band[:, finished:]
-            band[:, rows.extent - finished :] = 0
+            band[:, :-finished] = band[:, finished:]
+            band[:, -finished:] = 0
 
 
 Part = tuple[slice, slice]
@@ -171,18 +171,18 @@ def _plan_axis(length: int, tile: int, halo: int, multiple_of: int) -> Axis:
     else:
         overlap = _overlap(halo)
         unit = multiple_of if tile - overlap >= multiple_of else 1  # else too little room to align
+        end = _round_up(length, unit)
 
         def gaps_of(side: int) -> int:
             stride = side - overlap
-            return -(-_round_up(length - side, unit) // (stride - stride % unit))
+            return -(-(end - side) // (stride - stride % unit))
 
         gaps = gaps_of(tile)
         least = _round_up(max(-(-length // (gaps + 1)), overlap + unit, 3 * halo), multiple_of)
         side = next(s for s in range(least, tile + 1, multiple_of) if gaps_of(s) == gaps)
-        last = _round_up(length - side, unit)
-        starts = np.arange(gaps + 1, dtype=np.int64) * last // gaps
-        starts = np.minimum(starts - starts % unit, length - side)
-    weights = _weights(starts, min(side, length), halo)
+        starts = np.arange(gaps + 1, dtype=np.int64) * (end - side) // gaps
+        starts -= starts % unit
+    weights = _weights(starts, side, halo)
     return Axis(length, side, tuple(starts.tolist()), weights)
 
 
@@ -192,15 +192,15 @@ def _overlap(halo: int) -> int:
 
 
 def _weights(
-    starts: Int64[np.ndarray, "tiles"], extent: int, halo: int
-) -> Float32[np.ndarray, "tiles extent"]:
+    starts: Int64[np.ndarray, "tiles"], side: int, halo: int
+) -> Float32[np.ndarray, "tiles side"]:
     """What has faded in of each tile, less what has faded in of the next.
 
     In the sum over all tiles everything cancels but the first tile's 1, even where
     three tiles overlap; and no weight is negative, as later tiles fade in later.
     """
-    begin, end = starts[1:, None] + halo, starts[:-1, None] + extent - halo
-    x = starts[:, None] + np.arange(extent) + 0.5  # where in the photo each pixel's centre is
+    begin, end = starts[1:, None] + halo, starts[:-1, None] + side - halo
+    x = starts[:, None] + np.arange(side) + 0.5  # where in the photo each pixel's centre is
     weights = np.ones(x.shape)
     weights[1:] = _faded_in((x[1:] - begin) / (end - begin))
     weights[:-1] -= _faded_in((x[:-1] - begin) / (end - begin))
@@ -213,12 +213,12 @@ def _faded_in(progress: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*
     return np.round((0.5 - 0.5 * cosine) * WEIGHT_STEPS) / WEIGHT_STEPS
 
 
-def _padding(axis: Axis) -> Int64[np.ndarray, "padding"]:
+def _padding(side: int, inside: int) -> Int64[np.ndarray, "padding"]:
     """Which pixels stand in for those beyond the photo: mirrored ones, else the last one."""
-    padding = np.arange(axis.side - axis.extent, dtype=np.int64)
-    if len(padding) < axis.extent:
-        return axis.extent - 2 - padding
-    return np.full_like(padding, axis.extent - 1)
+    padding = np.arange(side - inside, dtype=np.int64)
+    if len(padding) < inside:
+        return inside - 2 - padding
+    return np.full_like(padding, inside - 1)
 
 
 def _round_up(value: int, multiple_of: int) -> int:

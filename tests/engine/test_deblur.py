@@ -126,6 +126,15 @@ def test_a_local_network_restores_tiles_as_it_restores_the_whole_photo(
     np.testing.assert_allclose(restored, whole(function, pixels), atol=1e-6)
 
 
+@pytest.mark.parametrize("size", [(271, 403), (65, 299), (720, 130)])
+def test_patches_lie_where_they_do_in_one_piece_whatever_the_photos_size(
+    size: tuple[int, int],
+) -> None:
+    pixels = photo(*size, "float32")
+    tiled, untiled = (Deblurrer(FakeRuntime(coarse), spec(), tile=t, halo=8) for t in (64, 768))
+    np.testing.assert_allclose(tiled(pixels), untiled(pixels), atol=1e-6)
+
+
 def test_all_tiles_start_from_the_same_noise_which_the_seed_decides() -> None:
     def noises(seed: int) -> np.ndarray:
         runtime = FakeRuntime()
