@@ -75,8 +75,7 @@ def plan_outputs(
                 "--in-place keeps the place, the name and the format of each file",
                 hint="Leave out --output, --name and --format",
             )
-        kept = _without_sheets(inputs)
-        return [Job(path, Path(os.path.realpath(path)), root) for path, root in kept]
+        return [Job(path, Path(os.path.realpath(path)), root) for path, root in inputs]
     wanted: list[Job]
     if output is None:
         template = BESIDE if naming.template is None else naming.template
@@ -176,17 +175,6 @@ def _without_results(inputs: Found, template: str) -> Found:
     for path, root in inputs:
         match = own.fullmatch(path.stem)
         if not match or (root is None and path.with_name(match[1]) not in named):
-            kept.append((path, root))
-    return kept
-
-
-def _without_sheets(inputs: Found) -> Found:
-    """Leave out, in folders, the comparisons that a run in place left beside its photos."""
-    there = {path.with_suffix("") for path, _ in inputs}
-    kept = []
-    for path, root in inputs:
-        match = re.fullmatch(rf"(.+){SHEET}", path.stem)
-        if root is None or not match or path.with_name(match[1]) not in there:
             kept.append((path, root))
     return kept
 

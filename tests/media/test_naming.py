@@ -229,15 +229,6 @@ def test_in_place_every_result_takes_its_inputs_place_and_nothing_else_is_named(
         plan_outputs(photos, tmp_path / "out", Naming(in_place=True))
 
 
-def test_in_place_the_comparisons_of_an_earlier_run_are_no_photos_of_a_folder(tmp_path):
-    names = ["a.jpg", "a.compare.jpg", "a.compare-2.jpg", "b.compare.jpg"]
-    found = [(tmp_path / name, tmp_path) for name in names]
-    jobs = plan_outputs(found, naming=Naming(in_place=True))
-    assert [job.input.name for job in jobs] == ["a.jpg", "b.compare.jpg"]
-    named = plan_outputs([(path, None) for path, _ in found], naming=Naming(in_place=True))
-    assert len(named) == 4
-
-
 folders = st.sampled_from(["", "x", "x/y", "X", "é"])
 stems = st.sampled_from(["a", "A", "a-2", "a.b", "🌸 1", "a.deblurred"])
 suffixes = st.sampled_from([".jpg", ".JPG", ".png", ".bmp", ".gif", "", ".mp4"])

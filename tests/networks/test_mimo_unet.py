@@ -25,6 +25,7 @@ def test_scales_halve_and_the_first_is_the_answer() -> None:
 
 
 def test_every_scale_hears_the_prior() -> None:
+    torch.manual_seed(0)
     network, blurred = MimoUNet(4, **SIZES["tiny"]), torch.rand(1, 3, 16, 24)
     torch.nn.init.ones_(network.fusion[0].to_scale_shift.weight)
     one, other = (network.forward_scales(blurred, prior) for prior in torch.rand(2, 1, 4))
