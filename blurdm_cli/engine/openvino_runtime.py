@@ -100,7 +100,7 @@ class OpenVinoRuntime:
         except MemoryError as error:
             raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
         except RuntimeError as error:
-            if "alloc" in str(error).lower():
+            if "alloc" in str(error).lower() or "memory" in str(error).lower():
                 raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
             raise ComputeError(f"OpenVINO failed: {' '.join(str(error).split())}") from error
         finally:

@@ -179,10 +179,6 @@ def _without_results(inputs: Found, template: str) -> Found:
     return kept
 
 
-SHEET = r"\.compare(-\d+)?"
-"""What a comparison's stem has more than its photo's."""
-
-
 def _own_stem(template: str) -> re.Pattern[str]:
     """What the stems of results look like; the first group is the input's stem."""
     try:
@@ -195,7 +191,7 @@ def _own_stem(template: str) -> re.Pattern[str]:
     pattern = ""
     for literal, field, *_ in parts:
         pattern += re.escape(literal) + {None: "", "stem": "(.+)"}.get(field, ".*")
-    return re.compile(rf"{pattern}(-\d+)?({SHEET})?")
+    return re.compile(rf"{pattern}(-\d+)?(\.compare(-\d+)?)?")
 
 
 def _suffix(path: Path, suffix: str | None) -> str:
