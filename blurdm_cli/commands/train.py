@@ -116,6 +116,10 @@ def train(
     evaluate_every: Annotated[int, typer.Option(min=1, help="Steps.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    compiled: Annotated[
+        bool,
+        typer.Option("--compile", help="Compile the networks: faster steps after a minute."),
+    ] = False,
     time_limit: Annotated[
         float, typer.Option(min=0, help="Seconds after which to stop, to be resumed.")
     ] = 0,
@@ -142,7 +146,7 @@ def train(
         encoder = encoder or (Encoder.paper if recipe is RecipeOf.paper else Encoder.spectral)
         spec = _new_spec(backbone, size, prior, prior_channels, encoder, schedule)
     limit = time.monotonic() + time_limit if time_limit else math.inf
-    machine = _machine(device, limit, resume)
+    machine = _machine(device, compiled, limit, resume)
     source, validation, described = _read_data(data, frames, frames_share, val, machine.device)
     history = {"data": described} | ({"from": found.spec.training} if found else {})
     spec = replace(spec, name=name, training=history)
@@ -166,7 +170,7 @@ def train(
                 say(f"{stage_name} step {progress.step}: PSNR {before:.2f} -> {after:.2f} dB")
             else:
                 note = f"{stage_name} step {progress.step} loss {progress.loss:.4f}"
-                advance(progress.fraction, note)
+                advance(progress.fraction, f"{note}, {progress.rate:.3g} crops/s")
 
         done = stages.train(
             recipes, spec, source, validation, output, machine, start=found, report=show
@@ -215,7 +219,7 @@ def _published(spec: ModelSpec) -> dict[str, dict[str, Any]]:
     return PUBLISHED[spec.backbone.kind]
 
 
-def _machine(device: str, deadline: float, resume: bool) -> Machine:
+def _machine(device: str, compiled: bool, deadline: float, resume: bool) -> Machine:
     import torch
 
     from blurdm_cli.engine.runtime import available_cores
@@ -224,7 +228,8 @@ def _machine(device: str, deadline: float, resume: bool) -> Machine:
 
     where = choose_device(device)
     torch.set_num_threads(available_cores())
-    return Machine(where, has_fast_bf16(where), deadline, resume)
+    torch.backends.cudnn.benchmark = True  # all crops are of one size
+    return Machine(where, has_fast_bf16(where), compiled, deadline, resume)
 
 
 def _recipes(

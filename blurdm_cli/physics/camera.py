@@ -5,6 +5,7 @@ linear light ── clip ── shot and read noise ── sRGB, 8 bits ── J
 
 import math
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -25,7 +26,9 @@ def linear_to_srgb(linear: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
 
 def lift_highlights(
-    linear: Float[Tensor, "*shape"], threshold: float, gain: float
+    linear: Float[Tensor, "*shape"],
+    threshold: float | Float[Tensor, "#*shape"],
+    gain: float | Float[Tensor, "#*shape"],
 ) -> Float[Tensor, "*shape"]:
     """Give lamps and reflections the light that the photo clipped.
 
@@ -96,7 +99,8 @@ def jpeg(
     if subsample:
         chroma = interpolate(chroma, scale_factor=2, mode="bilinear")
     ycc = torch.cat([luma, chroma], dim=1)
-    rgb = torch.einsum("ij,njhw->nihw", torch.linalg.inv(to_ycc), ycc)
+    to_rgb = encoded.new_tensor(np.linalg.inv(_TO_YCC))
+    rgb = torch.einsum("ij,njhw->nihw", to_rgb, ycc)
     return quantise(rgb[..., :height, :width] / 255)
 
 

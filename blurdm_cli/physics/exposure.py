@@ -9,6 +9,7 @@ blurred image, and the light between I_{t-1} and I_t is the blur residual of ste
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,69 +18,79 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import grid_sample, interpolate
 
-from blurdm_cli.physics.trajectory import Trajectory
+from blurdm_cli.physics.trajectory import Trajectory, instants
 
 SAMPLE_SPACING = 1.25
 """Pixels that the image moves, at most, between two instants that are added up."""
 
-CHUNK = 8
-"""Instants that are looked at together: few enough for a processor's cache."""
+CHUNK = {"cpu": 8, "cuda": 512}
+"""Instants that are looked at together: few enough for a processor's cache, many for a GPU."""
 
 
 @dataclass(frozen=True)
-class MovingObject:
-    """A thing with soft edges that moves on its own in front of the scene."""
+class MovingObjects:
+    """A thing with soft edges before each scene, which moves on its own."""
 
-    light: Float[Tensor, "3 h w"]
-    """What it looks like, in linear light; as large as the scene."""
-    mask: Float[Tensor, "1 h w"]
-    """How opaque it is at each pixel, in [0, 1]."""
-    path: Trajectory
+    light: Float[Tensor, "n 3 h w"]
+    """What they look like, in linear light; as large as the scenes."""
+    mask: Float[Tensor, "n 1 h w"]
+    """How opaque they are at each pixel, in [0, 1]."""
+    paths: Sequence[Trajectory]
 
 
 def expose(
-    scene_linear: Float[Tensor, "3 h w"],
-    path: Trajectory,
+    scenes_linear: Float[Tensor, "n 3 h w"],
+    paths: Sequence[Trajectory],
     size: tuple[int, int],
     *,
-    thing: MovingObject | None = None,
+    things: MovingObjects | None = None,
     steps: int = 1,
-) -> Float[Tensor, "steps_and_one 3 rows columns"]:
-    """Take a picture of a scene with a moving camera, and keep each partial exposure.
+    most: Sequence[int | None] | None = None,
+) -> Float[Tensor, "steps_and_one n 3 rows columns"]:
+    """Take pictures of scenes with a moving camera, and keep each partial exposure.
 
     Args:
-        scene_linear: the sharp scene, with a margin around what the picture shows; what
+        scenes_linear: the sharp scenes, with a margin around what the pictures show; what
             lies beyond the margin is taken from its edge.
-        path: the camera's.
-        size: height and width of the picture, in pixels, taken from the scene's middle.
-        thing: an object in front of the scene, if any.
-        steps: T, how many parts the exposure is cut into.
+        paths: the camera's, one a scene.
+        size: height and width of the pictures, in pixels, taken from the scenes' middle.
+        things: an object in front of each scene, if any.
+        steps: T, how many parts the exposures are cut into.
+        most: instants that are added up for each scene at most; None for as many as it takes
+            to see no gap between them.
 
     Returns:
         I_0 … I_T in linear light; the first is sharp, the last is blurred.
 
     Raises:
-        ValueError: the scene's margins are not whole pixels (a still camera would
-            resample it), or negative.
+        ValueError: the scenes' margins are not whole pixels (a still camera would
+            resample them), or negative.
     """
-    margins = [extent - side for extent, side in zip(scene_linear.shape[1:], size, strict=True)]
+    margins = [extent - side for extent, side in zip(scenes_linear.shape[2:], size, strict=True)]
     if min(margins) < 0 or any(margin % 2 for margin in margins):
-        raise ValueError(f"a picture of {size} pixels from a scene of {scene_linear.shape}")
+        raise ValueError(f"pictures of {size} pixels from scenes of {scenes_linear.shape}")
+    moving = [scenes_linear]
+    whose = [paths]
+    if things:
+        # light is multiplied by opacity before it moves, so that soft edges stay true
+        moving.append(torch.cat([things.light * things.mask, things.mask], dim=1))
+        whose.append(things.paths)
     radius = max(size) / 2
-    length = max(path.length(radius), thing.path.length(radius) if thing else 0.0)
-    shell = max(1, math.ceil(length / SAMPLE_SPACING / (2 * steps)))
-    count = 2 * steps * shell
-    times = (np.arange(count) + 0.5) / count - 0.5
-    blurred = scene_linear.new_zeros(steps, 3, *size)
-    for first in range(0, count, CHUNK):
-        chunk = times[first : first + CHUNK]
-        seen = _composite(scene_linear, path, thing, chunk, size)
-        # row t holds 1/n for the n instants in the middle t/T of the exposure, 0 for the others
-        inside = np.abs(chunk) < np.arange(1, steps + 1)[:, None] / (2 * steps)
-        share = inside / (np.arange(1, steps + 1)[:, None] * 2 * shell)
-        weights = torch.from_numpy(share).to(seen)
-        blurred += (weights @ seen.flatten(1)).view_as(blurred)
-    return torch.cat([_composite(scene_linear, None, thing, None, size), blurred])
+    lengths = [max(path.length(radius) for path in both) for both in zip(*whose, strict=True)]
+    counts = [
+        _count(length, steps, limit)
+        for length, limit in zip(lengths, most or [None] * len(lengths), strict=True)
+    ]
+    # the longest exposures stand first, so that those not yet over are always a slice
+    order = sorted(range(len(counts)), key=lambda which: -counts[which])
+    layers = [
+        _Layer(images[order], [own[which] for which in order])
+        for images, own in zip(moving, whose, strict=True)
+    ]
+    blurred = _add_up(layers, [counts[which] for which in order], size, steps)
+    back = sorted(range(len(order)), key=order.__getitem__)
+    sharp = _composite([_middle(images, size) for images in moving])
+    return torch.cat([sharp[None], blurred[:, back]])
 
 
 def average(frames_linear: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "3 h w"]:
@@ -90,53 +101,131 @@ def average(frames_linear: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "3 h w"]:
     return frames_linear.mean(dim=0)
 
 
-def random_mask(
-    rng: np.random.Generator, height: int, width: int
-) -> Float[Tensor, "1 {height} {width}"]:
-    """Draw the outline of an object near the middle: a blob with soft edges."""
-    lumps = torch.from_numpy(rng.standard_normal((1, 1, 5, 5)).astype(np.float32))
-    field = interpolate(lumps, size=(height, width), mode="bicubic")[0]
-    down = torch.linspace(-1, 1, height)[:, None] - rng.uniform(-0.4, 0.4)
-    right = torch.linspace(-1, 1, width)[None] - rng.uniform(-0.4, 0.4)
-    radius = rng.uniform(0.25, 0.7)
-    sharpness = rng.uniform(8, 40)
-    return torch.sigmoid(sharpness * (radius - torch.hypot(down, right) + 0.15 * field))
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """The outline of an object near the middle of a picture: a blob with soft edges."""
+
+    lumps: Float[np.ndarray, "5 5"]
+    place: Float[np.ndarray, "4"]
+    """How far down and to the right its middle lies, its radius (the picture reaches from -1
+    to 1), and how sharp its edges are."""
+
+
+def random_outline(rng: np.random.Generator) -> Outline:
+    """Draw an outline."""
+    lumps = rng.standard_normal((5, 5))
+    return Outline(lumps, rng.uniform([-0.4, -0.4, 0.25, 8], [0.4, 0.4, 0.7, 40]))
+
+
+def masks(outlines: Sequence[Outline], like: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 1 h w"]:
+    """How opaque things of these outlines are at each pixel of as many images."""
+    height, width = like.shape[2:]
+    lumps = torch.from_numpy(np.stack([outline.lumps for outline in outlines])[:, None]).to(like)
+    field = interpolate(lumps, size=(height, width), mode="bicubic")
+    places = torch.from_numpy(np.stack([outline.place for outline in outlines])).to(like)
+    down, right, radius, sharpness = places.T[..., None, None, None]
+    rows = torch.linspace(-1, 1, height, device=like.device)[:, None] - down
+    columns = torch.linspace(-1, 1, width, device=like.device) - right
+    return torch.sigmoid(sharpness * (radius - torch.hypot(rows, columns) + 0.15 * field))
+
+
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    """Images that move before the sensor: the scenes, or the things in front of them."""
+
+    images: Float[Tensor, "n c h w"]
+    paths: Sequence[Trajectory]
+
+
+def _count(length: float, steps: int, most: int | None) -> int:
+    """How many instants to add up, a multiple of twice the steps."""
+    wanted = length / SAMPLE_SPACING if most is None else min(length / SAMPLE_SPACING, most)
+    return 2 * steps * max(1, math.ceil(wanted / (2 * steps)))
+
+
+def _add_up(
+    layers: Sequence[_Layer], counts: Sequence[int], size: tuple[int, int], steps: int
+) -> Float[Tensor, "steps n 3 rows columns"]:
+    """Gather the light of the middle t/T of each exposure, for each t.
+
+    Args:
+        layers: scenes, and what is in front of them.
+        counts: instants of each exposure, the most first.
+        size: of the pictures.
+        steps: T.
+    """
+    first = layers[0].images
+    moves = [_moves(layer, counts).to(first.device) for layer in layers]
+    shares = _shares(counts, steps).to(first.device)
+    blurred = first.new_zeros(len(counts), 3, steps, *size)
+    begin = 0
+    while begin < counts[0]:
+        active = sum(count > begin for count in counts)
+        end = begin + max(CHUNK.get(first.device.type, 8) // active, 1)
+        seen = _composite(
+            [
+                _look(layer.images[:active], move[:active, :, begin:end], size)
+                for layer, move in zip(layers, moves, strict=True)
+            ]
+        )
+        light = shares[:active, None, :, begin:end] @ seen.flatten(3)
+        blurred[:active] += light.unflatten(3, size)
+        begin = end
+    return blurred.permute(2, 0, 1, 3, 4)
+
+
+def _moves(layer: _Layer, counts: Sequence[int]) -> Float[Tensor, "n 2 instants 3"]:
+    """Where the middle of a picture looks at each instant, and the steps to its neighbours.
+
+    In units of `grid_sample`; zeros where an exposure is over.
+    """
+    height, width = layer.images.shape[2:]
+    moves = np.zeros((len(counts), 2, counts[0], 3), np.float32)
+    for move, path, count in zip(moves, layer.paths, counts, strict=True):
+        move[:, :count] = path.affine(instants(count)).swapaxes(0, 1)
+    return torch.from_numpy(moves * np.array([2 / width, 2 / height], np.float32)[:, None, None])
+
+
+def _shares(counts: Sequence[int], steps: int) -> Float[Tensor, "n steps instants"]:
+    """1/m for the m instants in the middle t/T of each exposure, for each t; 0 for the others."""
+    shares = np.zeros((len(counts), steps, counts[0]), np.float32)
+    parts = np.arange(1, steps + 1)[:, None] / steps
+    for share, count in zip(shares, counts, strict=True):
+        share[:, :count] = (np.abs(instants(count)) < parts / 2) / (parts * count)
+    return torch.from_numpy(shares)
 
 
 def _composite(
-    scene: Float[Tensor, "3 h w"],
-    path: Trajectory | None,
-    thing: MovingObject | None,
-    times: np.ndarray | None,
-    size: tuple[int, int],
-) -> Float[Tensor, "n 3 {size[0]} {size[1]}"]:
-    """What the sensor sees at each time; no time is the instant in the exposure's middle."""
-    seen = _look(scene, path, times, size)
-    if thing is None:
-        return seen
-    # light is multiplied by opacity before it moves, so that soft edges stay true
-    layer = _look(torch.cat([thing.light * thing.mask, thing.mask]), thing.path, times, size)
-    return layer[:, :3] + (1 - layer[:, 3:]) * seen
+    seen: Sequence[Float[Tensor, "n _ *instants rows columns"]],
+) -> Float[Tensor, "n 3 *instants rows columns"]:
+    """What the sensor sees of scenes, and of things in front of them if there are any."""
+    scenes, *things = seen
+    for thing in things:
+        scenes = thing[:, :3] + (1 - thing[:, 3:]) * scenes
+    return scenes
+
+
+def _middle(
+    images: Float[Tensor, "n c h w"], size: tuple[int, int]
+) -> Float[Tensor, "n c {size[0]} {size[1]}"]:
+    """What pictures of this size show at the instant in the exposure's middle."""
+    top, left = ((extent - side) // 2 for extent, side in zip(images.shape[2:], size, strict=True))
+    return images[:, :, top : top + size[0], left : left + size[1]]
 
 
 def _look(
-    layer: Float[Tensor, "c h w"],
-    path: Trajectory | None,
-    times: np.ndarray | None,
+    images: Float[Tensor, "n c h w"],
+    moves: Float[Tensor, "n 2 instants 3"],
     size: tuple[int, int],
-) -> Float[Tensor, "n c {size[0]} {size[1]}"]:
-    """What a picture of this size shows of a layer at each time, where nothing hides it."""
-    height, width = layer.shape[1:]
-    if path is None or times is None:
-        top, left = (height - size[0]) // 2, (width - size[1]) // 2
-        return layer[None, :, top : top + size[0], left : left + size[1]]
-    matrices = path.affine(times) * np.array([2 / width, 2 / height])[:, None]
-    across = torch.from_numpy(matrices).to(layer.device, torch.float32)[..., None, None]
-    down, right = (torch.arange(side, device=layer.device) - (side - 1) / 2 for side in size)
-    grid = across[:, :, 0] * right + (across[:, :, 1] * down[:, None] + across[:, :, 2])
-    return grid_sample(
-        layer.expand(len(times), -1, -1, -1),
-        grid.movedim(1, -1),
+) -> Float[Tensor, "n c instants {size[0]} {size[1]}"]:
+    """What pictures of this size show of images at each instant, where nothing hides them."""
+    down, right = (torch.arange(side, device=images.device) - (side - 1) / 2 for side in size)
+    across, along, shift = moves[..., None, None].unbind(dim=3)
+    grid = across * right + (along * down[:, None] + shift)  # n, 2, instants, rows, columns
+    seen = grid_sample(
+        images,
+        grid.flatten(2, 3).permute(0, 2, 3, 1),
         padding_mode="border",
         align_corners=False,
     )
+    return seen.unflatten(2, (-1, size[0]))

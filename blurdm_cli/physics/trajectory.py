@@ -10,6 +10,7 @@ tremor, whose amplitude falls with its frequency.
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
@@ -36,10 +37,9 @@ class Trajectory:
 
     def at(self, times: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 4"]:
         """Displacement along each of `AXES` at each time, against time 0."""
-        phase = np.pi * np.outer(times, np.arange(1, self.tremor.shape[1] + 1))
-        sines, cosines = np.sin(phase), np.cos(phase) - 1.0
-        line = np.outer(times, self.sweep) + np.outer(times**2, self.bend)
-        return line + sines @ self.tremor[0] + cosines @ self.tremor[1]
+        return _basis(times.tobytes(), self.tremor.shape[1]) @ np.concatenate(
+            [self.sweep[None], self.bend[None], *self.tremor]
+        )
 
     def affine(self, times: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 2 3"]:
         """Matrices that take a point of the image, from its centre in pixels, to what it sees."""
@@ -69,15 +69,16 @@ class Trajectory:
         Returns:
             Rows from `reach` pixels up to `reach` down, columns from left to right; the sum is 1.
         """
-        times = (np.arange(INSTANTS) + 0.5) / INSTANTS - 0.5
-        seen = np.clip(self.at(times)[:, 1::-1], -reach, reach) + reach  # down, right
-        density = np.zeros((2 * reach + 2, 2 * reach + 2), np.float32)
+        seen = np.clip(self.at(instants(INSTANTS))[:, 1::-1], -reach, reach) + reach
+        side = 2 * reach + 2
         whole = np.floor(seen).astype(int)
-        share = seen - whole
-        for down, right in ((0, 0), (0, 1), (1, 0), (1, 1)):
-            weights = np.abs(share - (1 - np.array([down, right]))).prod(axis=1) / INSTANTS
-            np.add.at(density, (whole[:, 0] + down, whole[:, 1] + right), weights)
-        return density[:-1, :-1]
+        down, right = (seen - whole).T
+        first = whole @ np.array([side, 1])
+        places = np.concatenate([first, first + 1, first + side, first + side + 1])
+        shares = [(1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right]
+        weights = np.concatenate(shares) / INSTANTS
+        density = np.bincount(places, weights, side**2).astype(np.float32)
+        return density.reshape(side, side)[:-1, :-1]
 
     def scaled(self, factor: float) -> "Trajectory":
         """The same path, `factor` times as large."""
@@ -87,6 +88,19 @@ class Trajectory:
             bend=self.bend * factor,
             tremor=self.tremor * factor,
         )
+
+
+@lru_cache(64)
+def _basis(times: bytes, harmonics: int) -> Float[np.ndarray, "n terms"]:
+    """What a path's sweep, bend, and each sine and cosine of its tremor are at float64 times."""
+    t = np.frombuffer(times)[:, None]
+    phase = np.pi * t * np.arange(1, harmonics + 1)
+    return np.concatenate([t, t**2, np.sin(phase), np.cos(phase) - 1.0], axis=1)
+
+
+def instants(count: int) -> Float[np.ndarray, "{count}"]:
+    """The middles of as many equal parts of an exposure."""
+    return (np.arange(count) + 0.5) / count - 0.5
 
 
 def random_trajectory(rng: np.random.Generator, length: float, radius: float) -> Trajectory:

@@ -1,15 +1,21 @@
-"""The training loop that all three stages share."""
+"""The training loop that all three stages share.
+
+Nothing in a step waits for the device: losses are looked at every `LOG_EVERY` steps. For a GPU,
+crops are drawn ahead in a thread and a stream of their own; a processor has no time to spare.
+"""
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 
-import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
+from blurdm_cli.engine.ahead import Ahead
 from blurdm_cli.engine.torch_runtime import move
 from blurdm_cli.errors import TrainingError
 from blurdm_cli.training.metrics import psnr
@@ -24,6 +30,9 @@ LOG_EVERY = 50
 PATIENCE = 100
 """Steps in a row that may be skipped because they are not finite."""
 
+DRAWN_AHEAD = 3
+"""Batches that wait to be learnt from."""
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -32,6 +41,8 @@ class Machine:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     bf16: bool = False
     """Compute in bfloat16 what autocast takes as safe."""
+    compiled: bool = False
+    """Let PyTorch compile the loss: half a minute to begin with, faster steps then."""
     deadline: float = math.inf
     """When `time.monotonic()` reaches this, write a checkpoint and stop, to be resumed."""
     resume: bool = False
@@ -62,63 +73,150 @@ def fit(
     state = State.start(objective, parameters, recipe)
     if machine.resume and (saved := run.load(machine.device)):
         state.load(saved)
-    in_a_row, losses = 0, [0.0]
-    drawing, since = 0.0, time.monotonic()
+    loss_of = torch.compile(objective.loss) if machine.compiled else objective.loss
+    meter = Meter(state, recipe)
+
+    def evaluate() -> Progress:
+        found = _evaluate(objective, validation, state, recipe, machine, run, report)
+        meter.start()
+        return found
+
     try:
-        while state.fraction(recipe) < 1 and time.monotonic() < machine.deadline:
-            begin = time.monotonic()
-            batch = source.draw(state.order(objective, recipe))
-            drawing += time.monotonic() - begin
-            loss = _step(objective, parameters, state, batch, recipe, machine)
-            in_a_row = 0 if math.isfinite(loss) else in_a_row + 1
-            if in_a_row == PATIENCE:
-                raise TrainingError(
-                    f"{PATIENCE} steps in a row gave no finite loss",
-                    hint="Try a lower --learning-rate",
-                )
-            state.seconds += time.monotonic() - begin
-            losses.append(loss)
-            if state.step % LOG_EVERY == 0:
-                mean = float(np.nanmean(losses[-LOG_EVERY:]))
-                row = state.row(recipe) | {"loss": mean}
-                row["drawing_share"] = drawing / (time.monotonic() - since)
-                drawing, since, losses = 0.0, time.monotonic(), [mean]
-                run.log(row)
-                report(state.progress(recipe, mean))
-            if state.step % recipe.evaluate_every == 0:
-                _evaluate(objective, validation, state, recipe, machine, run, report)
-                run.save(state.save())
-                since = time.monotonic()
+        with _batches(source, state, recipe, machine.device) as found:
+            batches = iter(found)
+            while state.fraction(recipe) < 1 and time.monotonic() < machine.deadline:
+                batch = next(batches)
+                meter.waited()
+                meter.add(_step(loss_of, parameters, state, batch, recipe, machine))
+                if state.step % LOG_EVERY == 0:
+                    run.log(state.row(recipe) | meter.look())
+                    report(state.progress(recipe, meter.loss, rate=meter.rate))
+                if state.step % recipe.evaluate_every == 0:
+                    meter.look()
+                    evaluate()
+                    run.save(state.save())
+        meter.look()
     finally:
         run.save(state.save())
-    last = _evaluate(objective, validation, state, recipe, machine, run, report)
+    last = evaluate()
     with torch.no_grad():
         torch._foreach_copy_(parameters, state.ema)
     return last
 
 
+class Meter:
+    """Time and losses of the steps since they were last looked at."""
+
+    def __init__(self, state: State, recipe: Recipe) -> None:
+        self.loss = 0.0
+        """Mean of the finite losses at the last look."""
+        self.rate = math.nan
+        """Crops per second at the last look."""
+        self._state, self._batch = state, recipe.batch
+        self._losses: list[Tensor] = []
+        self._in_a_row = 0
+        self.start()
+
+    def start(self) -> None:
+        """Begin to count time, or go on after something that is no training."""
+        self._mark = self._since = time.monotonic()
+        self._waiting = 0.0
+
+    def waited(self) -> None:
+        """The time since the last step was spent in waiting for crops."""
+        self._waiting += self._tick()
+
+    def add(self, loss: Float[Tensor, ""]) -> None:
+        """A step was taken, or will have been when the device comes to it."""
+        self._losses.append(loss)
+        self._tick()
+
+    def look(self) -> dict[str, float]:
+        """Wait for the device, and give what losses.csv keeps of the steps.
+
+        Raises:
+            TrainingError: `PATIENCE` steps in a row gave nothing finite.
+        """
+        if not self._losses:
+            return {}
+        losses = torch.stack(self._losses).tolist()
+        self._tick()
+        for loss in losses:
+            self._in_a_row = 0 if math.isfinite(loss) else self._in_a_row + 1
+            self._state.skipped += self._in_a_row > 0
+        if self._in_a_row >= PATIENCE:
+            raise TrainingError(
+                f"{self._in_a_row} steps in a row gave no finite loss",
+                hint="Try a lower --learning-rate",
+            )
+        elapsed = max(self._mark - self._since, 1e-9)
+        finite = [loss for loss in losses if math.isfinite(loss)]
+        self.loss = sum(finite) / len(finite) if finite else math.nan
+        self.rate = len(losses) * self._batch / elapsed
+        row = {
+            "loss": self.loss,
+            "drawing_share": self._waiting / elapsed,
+            "crops_per_second": self.rate,
+        }
+        self._losses.clear()
+        self.start()
+        return row
+
+    def _tick(self) -> float:
+        """Count the time since the last call as training, and return it."""
+        now = time.monotonic()
+        passed, self._mark = now - self._mark, now
+        self._state.seconds += passed
+        return passed
+
+
+def _batches(
+    source: Source, state: State, recipe: Recipe, device: torch.device
+) -> AbstractContextManager[Iterable[Batch]]:
+    """The batches that follow."""
+    draws = _draws(source, state, recipe, device)
+    return Ahead(draws, DRAWN_AHEAD) if device.type == "cuda" else closing(draws)
+
+
+def _draws(source: Source, state: State, recipe: Recipe, device: torch.device) -> Generator[Batch]:
+    """The batches that follow, on the device and ready to be used there."""
+    stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+    training = torch.cuda.current_stream(device) if stream else None
+    for step in count(state.step):
+        with torch.cuda.stream(stream):
+            batch = source.draw(state.order(recipe, step))
+        if stream and training:
+            stream.synchronize()
+            for tensor in (batch.blurred, batch.sharp, batch.partial, batch.motion):
+                if tensor is not None:  # its memory is not free before training is done with it
+                    tensor.record_stream(training)
+        yield batch
+
+
 def _step(
-    objective: Objective,
+    loss_of: Callable[[Batch], Float[Tensor, ""]],
     parameters: list[Tensor],
     state: State,
     batch: Batch,
     recipe: Recipe,
     machine: Machine,
-) -> float:
-    """Take one optimiser step, unless something is not finite, and return the loss."""
+) -> Float[Tensor, ""]:
+    """Take one optimiser step, unless something is not finite, and return the loss.
+
+    Without waiting for the device: whether the step is taken is decided there.
+    """
     for group in state.optimizer.param_groups:
         group["lr"] = state.learning_rate(recipe) * group["share"]
     with torch.autocast(machine.device.type, torch.bfloat16, enabled=machine.bf16):
-        loss = objective.loss(batch)
+        loss = loss_of(batch)
     state.optimizer.zero_grad()
     loss.backward()
     norm = nn.utils.clip_grad_norm_(parameters, recipe.gradient_clip)
-    state.step += 1
-    value = loss.item() + 0 * norm.item()
-    if not math.isfinite(value):
-        state.skipped += 1
-        return math.nan
+    value = loss.detach() + 0 * norm
+    # as torch.amp.GradScaler tells a fused optimiser to leave a step out
+    state.optimizer.found_inf = (~value.isfinite()).float()  # type: ignore[attr-defined]
     state.optimizer.step()
+    state.step += 1
     decay = min(recipe.ema_decay, (1 + state.step) / (10 + state.step))
     torch._foreach_lerp_(state.ema, [p.detach() for p in parameters], 1 - decay)
     return value

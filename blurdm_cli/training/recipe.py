@@ -1,5 +1,6 @@
 """What a stage and the loop tell each other: the recipe, the objective, and how it goes."""
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
@@ -68,6 +69,8 @@ class Progress:
     skipped: int
     psnr: tuple[float, float] | None = None
     """Of the blurred and of the restored validation crops in dB, at an evaluation."""
+    rate: float = math.nan
+    """Crops per second of late."""
 
     def outcome(self) -> dict[str, float]:
         """What the model's spec keeps of a finished stage."""

@@ -26,6 +26,7 @@ COLUMNS = (
     "loss",
     "learning_rate",
     "drawing_share",
+    "crops_per_second",
     "skipped",
     "psnr_blurred",
     "psnr_restored",

@@ -39,10 +39,11 @@ class State:
             ),
         )
 
-    def fraction(self, recipe: Recipe) -> float:
+    def fraction(self, recipe: Recipe, step: int | None = None) -> float:
+        """Of the whole run that is done, now or (unless the clock decides) before a step."""
         if recipe.duration:
             return min(self.seconds / recipe.duration, 1.0)
-        return min(self.step / recipe.steps, 1.0)
+        return min((self.step if step is None else step) / recipe.steps, 1.0)
 
     def learning_rate(self, recipe: Recipe) -> float:
         fraction = self.fraction(recipe)
@@ -51,15 +52,15 @@ class State:
             recipe.learning_rate * warm_up * (0.01 + 0.99 * math.cos(math.pi / 2 * fraction) ** 2)
         )
 
-    def order(self, objective: Objective, recipe: Recipe) -> Order:
-        first = self.step * recipe.batch
-        grown = min(self.fraction(recipe) / recipe.growth, 1.0) if recipe.growth else 1.0
+    def order(self, recipe: Recipe, step: int) -> Order:
+        """The crops of a step."""
+        grown = min(self.fraction(recipe, step) / recipe.growth, 1.0) if recipe.growth else 1.0
         return Order(
             count=recipe.batch,
             side=recipe.crop,
             seed=recipe.seed,
-            first=first,
-            partial_steps=objective.partial_steps,
+            first=step * recipe.batch,
+            partial_steps=self.objective.partial_steps,
             reach=max(math.ceil(grown * 16), 1) / 16,
         )
 
@@ -72,10 +73,14 @@ class State:
         }
 
     def progress(
-        self, recipe: Recipe, loss: float, scores: tuple[float, float] | None = None
+        self,
+        recipe: Recipe,
+        loss: float,
+        scores: tuple[float, float] | None = None,
+        rate: float = math.nan,
     ) -> Progress:
         fraction = self.fraction(recipe)
-        return Progress(self.step, fraction, self.seconds, loss, self.skipped, scores)
+        return Progress(self.step, fraction, self.seconds, loss, self.skipped, scores, rate)
 
     def save(self) -> dict[str, Any]:
         state = {

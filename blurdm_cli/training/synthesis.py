@@ -9,13 +9,12 @@ The second line costs most, so that each exposure is photographed several times.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
+from torch.nn.functional import avg_pool2d, interpolate, pad
 
 from blurdm_cli.errors import TrainingError
 from blurdm_cli.physics.camera import (
@@ -26,8 +25,8 @@ from blurdm_cli.physics.camera import (
     quantise,
     srgb_to_linear,
 )
-from blurdm_cli.physics.exposure import MovingObject, expose, random_mask
-from blurdm_cli.physics.trajectory import random_trajectory
+from blurdm_cli.physics.exposure import MovingObjects, Outline, expose, masks, random_outline
+from blurdm_cli.physics.trajectory import Trajectory, random_trajectory
 from blurdm_cli.training.layouts import Pair
 from blurdm_cli.training.pairs import REACH, Batch, Order, random_turn
 
@@ -38,10 +37,10 @@ MARGIN = 32
 """Pixels around a crop that the blur can move in from each side."""
 
 
-ROUND = 64
+ROUND = 256
 """Exposures that are kept to be photographed again."""
 
-REUSE = 2
+REUSE = 4
 """Times that each exposure is photographed, turned and developed anew each time."""
 
 
@@ -61,6 +60,9 @@ class Synthesis:
     """Crops whose lamps and reflections get back the light that the photo clipped."""
     shrink_share: float = 0.5
     """Crops taken from a photo made smaller, by up to half."""
+    frames_share: float = 0.2
+    """Crops that are averages of encoded values and not of light, at few instants: how public
+    data is made from the frames of a high-speed camera."""
 
 
 class PhotoCrops:
@@ -88,28 +90,29 @@ class PhotoCrops:
         self._shapes = [weight.shape for weight in weights]
         self._cumulated = np.cumsum(np.concatenate([weight.ravel() for weight in weights]))
         self._first = np.cumsum([0] + [weight.size for weight in weights])
-        self._round: tuple[object, ...] = ()
-        self._exposures: dict[int, Exposure] = {}
+        self._exposures: dict[tuple[float, ...], Exposure] = {}
 
     def draw(self, order: Order) -> Batch:
-        numbers = range(order.first, order.first + order.count)
-        exposures = [self._exposure(order, number) for number in numbers]
-        return self._photograph(exposures, order)
+        return self._photograph(self._exposed(order), order)
 
-    def _exposure(self, order: Order, number: int) -> "Exposure":
-        """What training's n-th crop is photographed from.
+    def _exposed(self, order: Order) -> list["Exposure"]:
+        """What an order's crops are photographed from.
 
         A round of `ROUND` exposures is gone through `REUSE` times before the next.
         """
-        which, place = divmod(number, ROUND * REUSE)
         kind = (order.side, max(order.partial_steps, 1), order.reach)
-        if (order.seed, which, kind) != self._round:
-            self._round = (order.seed, which, kind)
-            self._exposures.clear()
-        if place % ROUND not in self._exposures:
-            rng = np.random.default_rng([order.seed, which, place % ROUND])
-            self._exposures[place % ROUND] = self._expose(rng, *kind)
-        return self._exposures[place % ROUND]
+        numbers = range(order.first, order.first + order.count)
+        places = [
+            (order.seed, number // (ROUND * REUSE), number % ROUND, *kind) for number in numbers
+        ]
+        missing = list(dict.fromkeys(p for p in places if p not in self._exposures))
+        if missing:
+            rounds = {place[:2] for place in places}
+            self._exposures = {p: e for p, e in self._exposures.items() if p[:2] in rounds}
+            rngs = [np.random.default_rng(place[:3]) for place in missing]
+            made = self._expose(rngs, *kind)
+            self._exposures.update(zip(missing, made, strict=True))
+        return [self._exposures[place] for place in places]
 
     def _scene(self, rng: np.random.Generator, side: int) -> Float[Tensor, "3 {side} {side}"]:
         """Cut a square with detail out of a photo, sRGB-encoded."""
@@ -132,12 +135,16 @@ class PhotoCrops:
             ).squeeze(0)
         return scene
 
-    def _expose(self, rng: np.random.Generator, side: int, steps: int, reach: float) -> "Exposure":
-        """Blur one scene; a piece of another one is the object that moves before it."""
+    def _expose(
+        self, rngs: Sequence[np.random.Generator], side: int, steps: int, reach: float
+    ) -> list["Exposure"]:
+        """Blur a scene for each; a piece of another one is the object that moves before it."""
         extent = side + 2 * MARGIN
-        scene = self._scene(rng, extent)
-        blur = partial(_blur, steps=steps, reach=reach)
-        return blur(scene, lambda: self._scene(rng, extent), self.recipe, rng)
+
+        def shot(rng: np.random.Generator) -> Shot:
+            return random_shot(rng, self.recipe, lambda: self._scene(rng, extent), reach)
+
+        return _blur([shot(rng) for rng in rngs], steps)
 
     def _photograph(self, exposures: Sequence["Exposure"], order: Order) -> Batch:
         """Turn the exposures, and develop them."""
@@ -147,7 +154,7 @@ class PhotoCrops:
         motion = [turn(exposure.motion) for turn, exposure in zip(turns, exposures, strict=True)]
         light = torch.stack(turned, dim=1)
         batch = _develop(light, self.recipe, rng, keep_partial=order.partial_steps > 0)
-        return replace(batch, motion=torch.stack(motion).to(light))
+        return replace(batch, motion=torch.stack(motion))
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +165,59 @@ class Exposure:
     """I_0 … I_T, linear."""
     motion: Float[Tensor, "side side"]
     """See `Batch.motion`; of scene and object, each in its share of the picture."""
+
+
+@dataclass(frozen=True, eq=False)
+class Moving:
+    """A scene, or a thing before it, and how it moves."""
+
+    image: Float[Tensor, "3 h w"]
+    """sRGB-encoded."""
+    path: Trajectory
+    lamps: tuple[float, float] = (0.5, 1.0)
+    """From which light on it shines more than its photo tells, and up to how many times."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """What happens while the shutter is open."""
+
+    scene: Moving
+    thing: Moving | None
+    """What moves before the scene, if anything does."""
+    outline: Outline
+    """The thing's."""
+    frames: int | None
+    """Of how many encoded frames it is the average; None for light that is added up."""
+
+
+def random_shot(
+    rng: np.random.Generator,
+    recipe: Synthesis,
+    image: Callable[[], Float[Tensor, "3 h w"]],
+    reach: float = 1.0,
+) -> Shot:
+    """Draw what happens while the shutter is open.
+
+    Args:
+        rng: where the randomness comes from.
+        recipe: what the photos are like.
+        image: called for the scene, and again for a thing that moves before it.
+        reach: share of the longest blur that there may be.
+    """
+    frames = int(rng.integers(7, 14)) if rng.random() < recipe.frames_share else None
+
+    def moving() -> Moving:
+        seen = image()
+        path = random_trajectory(rng, _length(recipe, rng, reach), _radius(seen))
+        if frames is None and rng.random() < recipe.highlight_share:
+            return Moving(seen, path, (rng.uniform(0.6, 0.9), rng.uniform(2, 12)))
+        return Moving(seen, path)
+
+    scene, thing = moving(), moving() if rng.random() < recipe.object_share else None
+    if thing and rng.random() < 0.4:  # a tripod
+        scene = replace(scene, path=scene.path.scaled(0.0))
+    return Shot(scene, thing, random_outline(rng), frames)
 
 
 def synthesise(
@@ -178,27 +238,17 @@ def synthesise(
     height, width = (extent - extent % 2 for extent in photo.shape[1:])
     if min(height, width) <= 2 * MARGIN:
         raise TrainingError(f"A photo of {width} x {height} pixels is too small to blur")
-    scene = photo[:, :height, :width] / 255
-
-    def thing() -> Tensor:
-        return interpolate(
-            other[None] / 255, size=(height, width), mode="bilinear", antialias=True
-        )[0]
-
-    exposure = _blur(scene, thing, recipe, rng)
+    size = (height, width)
+    images = iter(
+        [
+            photo[:, :height, :width] / 255,
+            interpolate(other[None] / 255, size=size, mode="bilinear", antialias=True)[0],
+        ]
+    )
+    [exposure] = _blur([random_shot(rng, recipe, lambda: next(images))])
     batch = _develop(exposure.light[:, None], recipe, rng)
     blurred, sharp = ((image[0] * 255).round().byte() for image in (batch.blurred, batch.sharp))
     return blurred, sharp
-
-
-def _light(
-    scene: Float[Tensor, "3 h w"], recipe: Synthesis, rng: np.random.Generator
-) -> Float[Tensor, "3 h w"]:
-    """Turn a scene into light, now and then with bright lamps."""
-    linear = srgb_to_linear(scene)
-    if rng.random() < recipe.highlight_share:
-        linear = lift_highlights(linear, rng.uniform(0.6, 0.9), rng.uniform(2, 12))
-    return linear
 
 
 def _length(recipe: Synthesis, rng: np.random.Generator, reach: float) -> float:
@@ -208,31 +258,56 @@ def _length(recipe: Synthesis, rng: np.random.Generator, reach: float) -> float:
     return 1 + max(recipe.max_length * reach - 1, 0) * rng.random()
 
 
-def _blur(
-    scene: Float[Tensor, "3 h w"],
-    thing: Callable[[], Float[Tensor, "3 h w"]],
-    recipe: Synthesis,
-    rng: np.random.Generator,
-    steps: int = 1,
-    reach: float = 1.0,
-) -> Exposure:
-    """Blur a scene, all but its margin."""
-    linear = _light(scene, recipe, rng)
-    size = (linear.shape[1] - 2 * MARGIN, linear.shape[2] - 2 * MARGIN)
-    radius = max(size) / 2
-    path = random_trajectory(rng, _length(recipe, rng, reach), radius)
-    moving = None
-    if rng.random() < recipe.object_share:
-        mask = random_mask(rng, *linear.shape[1:]).to(linear)
-        own = random_trajectory(rng, _length(recipe, rng, reach), radius)
-        moving = MovingObject(_light(thing(), recipe, rng), mask, own)
-        if rng.random() < 0.4:  # a tripod
-            path = path.scaled(0.0)
-    motion = torch.from_numpy(path.density(REACH))
+def _radius(image: Float[Tensor, "3 h w"]) -> float:
+    """Half of the longer side of what a picture shows of an image, in pixels."""
+    return max(image.shape[1:]) / 2 - MARGIN
+
+
+def _blur(shots: Sequence[Shot], steps: int = 1) -> list[Exposure]:
+    """Blur scenes, all but their margins; those with a thing before them together."""
+    made: dict[int, Exposure] = {}
+    for with_thing in (False, True):
+        alike = [n for n, shot in enumerate(shots) if (shot.thing is not None) is with_thing]
+        if alike:
+            made |= zip(alike, _blur_alike([shots[n] for n in alike], steps), strict=True)
+    return [made[n] for n in range(len(shots))]
+
+
+def _blur_alike(shots: Sequence[Shot], steps: int) -> list[Exposure]:
+    """Blur scenes, each with something before it or each without."""
+    encoded = torch.tensor([shot.frames is not None for shot in shots])[:, None, None, None]
+    light = _light([shot.scene for shot in shots], encoded)
+    motion = _density([shot.scene for shot in shots]).to(light)
+    moving = [shot.thing for shot in shots if shot.thing]
+    things = None
     if moving:
-        share = float(moving.mask[0, MARGIN:-MARGIN, MARGIN:-MARGIN].mean())
-        motion = motion * (1 - share) + share * torch.from_numpy(moving.path.density(REACH))
-    return Exposure(expose(linear, path, size, thing=moving, steps=steps), motion)
+        mask = masks([shot.outline for shot in shots], light)
+        things = MovingObjects(_light(moving, encoded), mask, [thing.path for thing in moving])
+        share = mask[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN].mean(dim=(2, 3))[..., None]
+        motion = motion + share * (_density(moving).to(light) - motion)
+    exposures = expose(
+        light,
+        [shot.scene.path for shot in shots],
+        (light.shape[2] - 2 * MARGIN, light.shape[3] - 2 * MARGIN),
+        things=things,
+        steps=steps,
+        most=[shot.frames for shot in shots],
+    )
+    exposures = torch.where(encoded.to(light.device), srgb_to_linear(exposures), exposures)
+    return [Exposure(exposures[:, n], motion[n]) for n in range(len(shots))]
+
+
+def _light(moving: Sequence[Moving], encoded: Bool[Tensor, "n 1 1 1"]) -> Float[Tensor, "n 3 h w"]:
+    """Turn images into light, now and then with bright lamps, but for those to stay encoded."""
+    images = torch.stack([each.image for each in moving])
+    lamps = torch.tensor([each.lamps for each in moving]).to(images)[..., None, None, None]
+    light = lift_highlights(srgb_to_linear(images), lamps[:, 0], lamps[:, 1])
+    return torch.where(encoded.to(images.device), images, light)
+
+
+def _density(moving: Sequence[Moving]) -> Float[Tensor, "n side side"]:
+    """How long each shows each displacement; see `Batch.motion`."""
+    return torch.from_numpy(np.stack([each.path.density(REACH) for each in moving]))
 
 
 def _develop(
@@ -265,9 +340,10 @@ def _develop(
 
 def _detail(photo: UInt8[Tensor, "3 h w"]) -> np.ndarray:
     """Mean absolute Laplacian of each whole cell of a photo, in steps of 8 bits."""
-    gray = photo.float().mean(dim=0)[None, None]
-    kernel = gray.new_tensor([[0, 1, 0], [1, -4, 1], [0, 1, 0]])[None, None]
-    edges = conv2d(pad(gray, (1, 1, 1, 1), mode="replicate"), kernel).abs()
+    gray = pad(photo.float().mean(dim=0)[None, None], (1, 1, 1, 1), mode="replicate")
+    across = gray[:, :, 1:-1, :-2] + gray[:, :, 1:-1, 2:]
+    along = gray[:, :, :-2, 1:-1] + gray[:, :, 2:, 1:-1]
+    edges = (across + along - 4 * gray[:, :, 1:-1, 1:-1]).abs()
     return avg_pool2d(edges, CELL)[0, 0].cpu().numpy()
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d
 
-from blurdm_cli.physics.exposure import MovingObject, average, expose, random_mask
+from blurdm_cli.physics.exposure import MovingObjects, average, expose, masks, random_outline
 from blurdm_cli.physics.trajectory import Trajectory, random_trajectory
 
 STILL = np.zeros(4)
@@ -13,19 +13,30 @@ def sweep(right: float = 0.0, down: float = 0.0) -> Trajectory:
     return Trajectory(np.array([right, down, 0.0, 0.0]), STILL, np.zeros((2, 4, 4)))
 
 
+def picture(
+    image: torch.Tensor,
+    path: Trajectory,
+    size: tuple[int, int],
+    thing: MovingObjects | None = None,
+    **options: int,
+) -> torch.Tensor:
+    """I_0 … I_T of one scene."""
+    return expose(image[None], [path], size, things=thing, **options)[:, 0]
+
+
 def scene(side: int = 96) -> torch.Tensor:
     return torch.rand(3, side, side, generator=torch.Generator().manual_seed(0))
 
 
 def test_a_still_scene_stays_sharp() -> None:
-    exposures = expose(scene(), sweep(), (64, 64), steps=5)
+    exposures = picture(scene(), sweep(), (64, 64), steps=5)
     assert (exposures[0] == scene()[:, 16:80, 16:80]).all()
     torch.testing.assert_close(exposures, exposures[:1].expand(6, -1, -1, -1), atol=1e-5, rtol=0)
 
 
 def test_a_straight_sweep_is_a_box_blur() -> None:
     image = avg_pool2d(scene(96)[None], 3, stride=1, padding=1)[0]  # less to interpolate
-    blurred = expose(image, sweep(right=9.0), (64, 64))[-1]
+    blurred = picture(image, sweep(right=9.0), (64, 64))[-1]
     box = avg_pool2d(image[None], (1, 9), stride=1)[0][:, 16:80, 12:76]
     assert (blurred - box).abs().mean() < 0.01
     assert (blurred - image[:, 16:80, 16:80]).abs().mean() > 0.05
@@ -34,7 +45,7 @@ def test_a_straight_sweep_is_a_box_blur() -> None:
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_no_interval_of_the_exposure_gathers_less_than_no_light(steps: int) -> None:
     path = random_trajectory(np.random.default_rng(1), 24.0, 32.0)
-    exposures = expose(scene(), path, (64, 64), steps=steps)
+    exposures = picture(scene(), path, (64, 64), steps=steps)
     light = exposures[1:] * torch.arange(1, steps + 1)[:, None, None, None]
     intervals = torch.diff(light, dim=0, prepend=torch.zeros_like(light[:1]))
     assert intervals.min() > -1e-5
@@ -43,13 +54,13 @@ def test_no_interval_of_the_exposure_gathers_less_than_no_light(steps: int) -> N
 
 def test_the_blurred_image_does_not_depend_on_the_number_of_partial_exposures() -> None:
     path = random_trajectory(np.random.default_rng(1), 24.0, 32.0)
-    once, parts = (expose(scene(), path, (64, 64), steps=steps)[-1] for steps in (1, 5))
+    once, parts = (picture(scene(), path, (64, 64), steps=steps)[-1] for steps in (1, 5))
     assert (once - parts).abs().mean() < 0.005
 
 
 def test_longer_exposures_are_blurrier() -> None:
     path = random_trajectory(np.random.default_rng(1), 24.0, 32.0)
-    exposures = expose(scene(), path, (64, 64), steps=5)
+    exposures = picture(scene(), path, (64, 64), steps=5)
     detail = exposures.diff(dim=-1).abs().mean(dim=(1, 2, 3))
     assert (detail.diff() < 0).all()
 
@@ -58,16 +69,16 @@ def test_flat_light_stays_flat() -> None:
     flat = torch.full((3, 96, 96), 0.3)
     path = random_trajectory(np.random.default_rng(2), 40.0, 32.0)
     torch.testing.assert_close(
-        expose(flat, path, (64, 64), steps=3), torch.full((4, 3, 64, 64), 0.3)
+        picture(flat, path, (64, 64), steps=3), torch.full((4, 3, 64, 64), 0.3)
     )
 
 
 def test_with_a_camera_that_stands_only_the_object_is_blurred() -> None:
     mask = torch.zeros(1, 96, 96)
     mask[:, 40:56, 40:56] = 1
-    thing = MovingObject(1 - scene(), mask, sweep(right=12.0))
+    thing = MovingObjects(1 - scene()[None], mask[None], [sweep(right=12.0)])
 
-    first, last = expose(scene(), sweep(), (64, 64), thing=thing)[[0, -1]]
+    first, last = picture(scene(), sweep(), (64, 64), thing=thing)[[0, -1]]
 
     changed = (first - last).abs().amax(dim=0) > 1e-4
     assert changed[24:40, 17:47].float().mean() > 0.9
@@ -78,7 +89,7 @@ def test_with_a_camera_that_stands_only_the_object_is_blurred() -> None:
 def test_masks_are_soft_and_cover_part_of_the_picture() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
-        mask = random_mask(rng, 64, 64)
+        [mask] = masks([random_outline(rng)], torch.zeros(1, 3, 64, 64))
         assert 0 <= mask.min() < 0.1
         assert 0.9 < mask.max() <= 1
         assert ((mask > 0.1) & (mask < 0.9)).float().mean() > 0.01
@@ -92,14 +103,14 @@ def test_the_average_of_frames_is_their_mean() -> None:
 
 @pytest.mark.parametrize("side", [95, 98])
 def test_margins_that_are_no_whole_pixels_are_refused(side: int) -> None:
-    with pytest.raises(ValueError, match="from a scene of"):
-        expose(scene(96), sweep(), (side, side))
+    with pytest.raises(ValueError, match="from scenes of"):
+        picture(scene(96), sweep(), (side, side))
 
 
 def test_a_wide_picture_holds_the_square_one_in_its_middle() -> None:
     """For shifts alone; what turns, turns about the middle of the picture."""
     image = torch.rand(3, 96, 160, generator=torch.Generator().manual_seed(0))
-    wide = expose(image, sweep(right=7.0, down=3.0), (64, 128), steps=2)
-    square = expose(image, sweep(right=7.0, down=3.0), (64, 64), steps=2)
+    wide = picture(image, sweep(right=7.0, down=3.0), (64, 128), steps=2)
+    square = picture(image, sweep(right=7.0, down=3.0), (64, 64), steps=2)
     assert wide.shape == (3, 3, 64, 128)
     torch.testing.assert_close(wide[..., 32:96], square, atol=1e-4, rtol=0)

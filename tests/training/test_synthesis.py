@@ -36,13 +36,17 @@ def test_an_order_decides_its_crops_whatever_was_drawn_before(photos: list[torch
 def test_each_exposure_is_photographed_several_times_and_never_twice_alike(
     photos: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = []
+    made: list[int] = []
     expose = synthesis.expose
-    monkeypatch.setattr(synthesis, "expose", lambda *a, **k: made.append(1) or expose(*a, **k))
+    monkeypatch.setattr(
+        synthesis,
+        "expose",
+        lambda scenes, *a, **k: made.append(len(scenes)) or expose(scenes, *a, **k),
+    )
     source, crops = PhotoCrops(photos, CLEAN), set()
     for first in range(0, synthesis.ROUND * synthesis.REUSE, 16):
         crops |= {crop.numpy().tobytes() for crop in source.draw(Order(16, 16, first=first)).sharp}
-    assert len(made) == synthesis.ROUND
+    assert sum(made) == synthesis.ROUND
     assert len(crops) == synthesis.ROUND * synthesis.REUSE
 
 
