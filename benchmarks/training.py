@@ -2,9 +2,9 @@
 
     python benchmarks/training.py PHOTOS [--model blurdm-fast] [--batch 32] [--crop 256] [--compile]
 
-Drawing alone (photos are blurred on the device), then stage 3 as `blurdm train` runs it, drawing and
-logging included: crops per second, the median of the rates that losses.csv keeps. The ceiling is
-what a 3x3 convolution of 256 channels reaches in the same precision, channels last.
+Drawing alone (photos are blurred on the device), then stage 3 as `blurdm train` runs it, with
+drawing and logging: crops per second, the median of the rates that losses.csv keeps. The ceiling
+is what a 3x3 convolution of 256 channels reaches in the same precision, channels last.
 """
 
 import argparse
