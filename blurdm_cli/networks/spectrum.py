@@ -57,7 +57,9 @@ class Spectrum(nn.Module):
         twice[0] = twice[-1] = 1  # the others stand for their mirrored twins too
         lags = torch.arange(-LAGS, LAGS, dtype=torch.float64)
         down, right = turn * torch.outer(lags, place), turn * torch.outer(place[:half], lags)
+        laplacian = torch.tensor([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
         for name, matrix in {
+            "laplacian": laplacian[None, None],
             "rows": rows[:, None, None],
             "columns": columns,
             "whitening": _whitening(place, half),
@@ -80,8 +82,7 @@ class Spectrum(nn.Module):
             return logarithm, both.sum(dim=1)
 
     def _logarithm(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 128 65"]:
-        kernel = images.new_tensor([[0, 1, 0], [1, -4, 1], [0, 1, 0]])[None, None]
-        edges = conv2d(images.mean(dim=1, keepdim=True), kernel)
+        edges = conv2d(images.mean(dim=1, keepdim=True), self.get_buffer("laplacian"))
         missing = [torch.sym_max(WINDOW - side, 0) for side in edges.shape[2:]]
         edges = pad(edges, (0, missing[1], 0, missing[0]))
         rows = conv2d(edges, self.get_buffer("rows"), stride=(1, STRIDE))

@@ -30,7 +30,10 @@ LOG_EVERY = 50
 PATIENCE = 100
 """Steps in a row that may be skipped because they are not finite."""
 
-DRAWN_AHEAD = 3
+DRAWN_AT_ONCE = {"cuda": 8}
+"""Steps whose crops are drawn together: a GPU is slow to start, whatever there is to do."""
+
+DRAWN_AHEAD = 16
 """Batches that wait to be learnt from."""
 
 
@@ -73,7 +76,9 @@ def fit(
     state = State.start(objective, parameters, recipe)
     if machine.resume and (saved := run.load(machine.device)):
         state.load(saved)
-    loss_of = torch.compile(objective.loss) if machine.compiled else objective.loss
+    loss_of = objective.loss
+    if machine.compiled:
+        loss_of = torch.compile(loss_of, mode="reduce-overhead")
     meter = Meter(state, recipe)
 
     def evaluate() -> Progress:
@@ -182,15 +187,16 @@ def _draws(source: Source, state: State, recipe: Recipe, device: torch.device) -
     """The batches that follow, on the device and ready to be used there."""
     stream = torch.cuda.Stream(device) if device.type == "cuda" else None
     training = torch.cuda.current_stream(device) if stream else None
-    for step in count(state.step):
+    together = DRAWN_AT_ONCE.get(device.type, 1)
+    begin = state.step
+    for first in count(begin // together * together, together):
         with torch.cuda.stream(stream):
-            batch = source.draw(state.order(recipe, step))
+            drawn = source.draw(state.order(recipe, first, together))
         if stream and training:
             stream.synchronize()
-            for tensor in (batch.blurred, batch.sharp, batch.partial, batch.motion):
-                if tensor is not None:  # its memory is not free before training is done with it
-                    tensor.record_stream(training)
-        yield batch
+            for tensor in drawn.tensors():  # it is not free before training is done with it
+                tensor.record_stream(training)
+        yield from drawn.split(recipe.batch)[max(begin - first, 0) :]
 
 
 def _step(
@@ -209,13 +215,13 @@ def _step(
         group["lr"] = state.learning_rate(recipe) * group["share"]
     with torch.autocast(machine.device.type, torch.bfloat16, enabled=machine.bf16):
         loss = loss_of(batch)
-    state.optimizer.zero_grad()
     loss.backward()
     norm = nn.utils.clip_grad_norm_(parameters, recipe.gradient_clip)
     value = loss.detach() + 0 * norm
     # as torch.amp.GradScaler tells a fused optimiser to leave a step out
     state.optimizer.found_inf = (~value.isfinite()).float()  # type: ignore[attr-defined]
     state.optimizer.step()
+    state.optimizer.zero_grad()
     state.step += 1
     decay = min(recipe.ema_decay, (1 + state.step) / (10 + state.step))
     torch._foreach_lerp_(state.ema, [p.detach() for p in parameters], 1 - decay)

@@ -29,6 +29,24 @@ class Batch:
     """How long each crop saw each displacement (`Trajectory.density`), up to `REACH` pixels;
     zeros where nobody knows. None: of none is it known."""
 
+    def split(self, size: int) -> "list[Batch]":
+        """The same crops, so many at a time."""
+        firsts = range(0, len(self.sharp), size)
+        return [
+            Batch(
+                self.blurred[first : first + size],
+                self.sharp[first : first + size],
+                None if self.partial is None else self.partial[:, first : first + size],
+                None if self.motion is None else self.motion[first : first + size],
+            )
+            for first in firsts
+        ]
+
+    def tensors(self) -> list[Tensor]:
+        """All that there is."""
+        found = (self.blurred, self.sharp, self.partial, self.motion)
+        return [tensor for tensor in found if tensor is not None]
+
 
 REACH = 20
 """Pixels that the displacements of `Batch.motion` go to, on each side."""

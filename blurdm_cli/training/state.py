@@ -52,11 +52,11 @@ class State:
             recipe.learning_rate * warm_up * (0.01 + 0.99 * math.cos(math.pi / 2 * fraction) ** 2)
         )
 
-    def order(self, recipe: Recipe, step: int) -> Order:
-        """The crops of a step."""
+    def order(self, recipe: Recipe, step: int, steps: int = 1) -> Order:
+        """The crops of a step, and of some that follow it."""
         grown = min(self.fraction(recipe, step) / recipe.growth, 1.0) if recipe.growth else 1.0
         return Order(
-            count=recipe.batch,
+            count=recipe.batch * steps,
             side=recipe.crop,
             seed=recipe.seed,
             first=step * recipe.batch,
