@@ -43,6 +43,19 @@ class ChannelNorm(nn.LayerNorm):
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
+def keep_variance(convolution: nn.Conv2d | nn.ConvTranspose2d, gain: float = 1.0) -> None:
+    """Draw weights that give outputs `gain` times the variation of the inputs; biases are 0.
+
+    PyTorch's own weights shrink features at each layer without a norm. Where they are small against
+    a learning step, the first steps leave most ReLUs dead for good.
+    Source: He et al., "Delving deep into rectifiers", ICCV 2015.
+    """
+    weight, bias = convolution.weight, convolution.get_parameter("bias")
+    inputs = weight.shape[0] if isinstance(convolution, nn.ConvTranspose2d) else weight[0].numel()
+    nn.init.normal_(weight, std=gain * inputs**-0.5)
+    nn.init.zeros_(bias)
+
+
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut; no norm.
 

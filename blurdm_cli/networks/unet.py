@@ -10,13 +10,14 @@ plain convolutions in bfloat16 keep a processor's matrix units busy, and a local
 network gives the same answer on a tile with a halo as on the whole photo.
 """
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from blurdm_cli.networks.blocks import PriorFusion, ResidualBlock
+from blurdm_cli.networks.blocks import PriorFusion, ResidualBlock, keep_variance
 
 SIZES: dict[str, dict[str, list[int]]] = {
     "tiny": {"widths": [16, 24, 32], "encoder_blocks": [1, 1], "decoder_blocks": [2, 1, 1]},
@@ -63,7 +64,8 @@ class UNet(nn.Module):
         if not len(widths) == len(decoder_blocks) == len(encoder_blocks) + 1:
             raise ValueError(f"{widths=} with {encoder_blocks=} and {decoder_blocks=}")
         finest, rising = widths[0], widths[::-1]
-        self.stem = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(12, finest, 3, padding=1))
+        stem = nn.Conv2d(12, finest, 3, padding=1)
+        self.stem = nn.Sequential(nn.PixelUnshuffle(2), stem)
         self.encoder = nn.ModuleList(
             _blocks(width, count) for width, count in zip(widths[:-1], encoder_blocks, strict=True)
         )
@@ -81,8 +83,10 @@ class UNet(nn.Module):
         )
         self.head = nn.Conv2d(finest, 12, 3, padding=1)
         self.unfold = nn.PixelShuffle(2)
-        for parameter in self.head.parameters():
-            nn.init.zeros_(parameter)
+        keep_variance(stem, gain=4.0)  # photos vary by a quarter of black to white
+        for resampling in (*self.down, *self.up):
+            keep_variance(resampling)
+        keep_variance(self.head, gain=0.0)
 
     def forward(
         self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n d"] | None
@@ -103,4 +107,8 @@ class UNet(nn.Module):
 
 
 def _blocks(width: int, count: int) -> nn.Sequential:
-    return nn.Sequential(*(ResidualBlock(width) for _ in range(count)))
+    blocks = [ResidualBlock(width) for _ in range(count)]
+    for block in blocks:
+        keep_variance(block.first, gain=math.sqrt(2))
+        keep_variance(block.second, gain=0.1)
+    return nn.Sequential(*blocks)

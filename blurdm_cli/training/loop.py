@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from blurdm_cli.engine.ahead import Ahead
 from blurdm_cli.engine.torch_runtime import move
-from blurdm_cli.errors import TrainingError
+from blurdm_cli.training.meter import Meter
 from blurdm_cli.training.metrics import psnr
+from blurdm_cli.training.networks import Sleepers
 from blurdm_cli.training.pairs import Batch, Source
 from blurdm_cli.training.recipe import Objective, Progress, Recipe
 from blurdm_cli.training.run import RunFolder
@@ -26,9 +27,6 @@ from blurdm_cli.training.state import State
 
 LOG_EVERY = 50
 """Steps between two rows of losses.csv."""
-
-PATIENCE = 100
-"""Steps in a row that may be skipped because they are not finite."""
 
 DRAWN_AT_ONCE = {"cuda": 8}
 """Steps whose crops are drawn together: a GPU is slow to start, whatever there is to do."""
@@ -72,13 +70,15 @@ def fit(
         TrainingError: the run cannot start here, or goes on giving nothing finite.
     """
     move(objective, machine.device)
+    sleepers = Sleepers(objective)
+    with sleepers.watch():
+        _restore(objective, validation, machine)
+    sleepers.wake()
     parameters: list[Tensor] = [p for p in objective.parameters() if p.requires_grad]
     state = State.start(objective, parameters, recipe)
     if machine.resume and (saved := run.load(machine.device)):
         state.load(saved)
-    loss_of = objective.loss
-    if machine.compiled:
-        loss_of = torch.compile(loss_of, mode="reduce-overhead")
+    loss_of = torch.compile(objective.loss) if machine.compiled else objective.loss
     meter = Meter(state, recipe)
 
     def evaluate() -> Progress:
@@ -107,72 +107,6 @@ def fit(
     with torch.no_grad():
         torch._foreach_copy_(parameters, state.ema)
     return last
-
-
-class Meter:
-    """Time and losses of the steps since they were last looked at."""
-
-    def __init__(self, state: State, recipe: Recipe) -> None:
-        self.loss = 0.0
-        """Mean of the finite losses at the last look."""
-        self.rate = math.nan
-        """Crops per second at the last look."""
-        self._state, self._batch = state, recipe.batch
-        self._losses: list[Tensor] = []
-        self._in_a_row = 0
-        self.start()
-
-    def start(self) -> None:
-        """Begin to count time, or go on after something that is no training."""
-        self._mark = self._since = time.monotonic()
-        self._waiting = 0.0
-
-    def waited(self) -> None:
-        """The time since the last step was spent in waiting for crops."""
-        self._waiting += self._tick()
-
-    def add(self, loss: Float[Tensor, ""]) -> None:
-        """A step was taken, or will have been when the device comes to it."""
-        self._losses.append(loss)
-        self._tick()
-
-    def look(self) -> dict[str, float]:
-        """Wait for the device, and give what losses.csv keeps of the steps.
-
-        Raises:
-            TrainingError: `PATIENCE` steps in a row gave nothing finite.
-        """
-        if not self._losses:
-            return {}
-        losses = torch.stack(self._losses).tolist()
-        self._tick()
-        for loss in losses:
-            self._in_a_row = 0 if math.isfinite(loss) else self._in_a_row + 1
-            self._state.skipped += self._in_a_row > 0
-        if self._in_a_row >= PATIENCE:
-            raise TrainingError(
-                f"{self._in_a_row} steps in a row gave no finite loss",
-                hint="Try a lower --learning-rate",
-            )
-        elapsed = max(self._mark - self._since, 1e-9)
-        finite = [loss for loss in losses if math.isfinite(loss)]
-        self.loss = sum(finite) / len(finite) if finite else math.nan
-        self.rate = len(losses) * self._batch / elapsed
-        row = {
-            "loss": self.loss,
-            "drawing_share": self._waiting / elapsed,
-            "crops_per_second": self.rate,
-        }
-        self._losses.clear()
-        self.start()
-        return row
-
-    def _tick(self) -> float:
-        """Count the time since the last call as training, and return it."""
-        now = time.monotonic()
-        passed, self._mark = now - self._mark, now
-        self._state.seconds += passed
-        return passed
 
 
 def _batches(
@@ -240,6 +174,16 @@ def _averaged(parameters: list[Tensor], ema: list[Tensor]) -> Iterator[None]:
             torch._foreach_copy_(parameters, kept)
 
 
+def _restore(objective: Objective, crops: Batch, machine: Machine) -> Float[Tensor, "n 3 h w"]:
+    """Restore crops as an evaluation does; training's random state is kept."""
+    with (
+        torch.random.fork_rng(),
+        torch.autocast(machine.device.type, torch.bfloat16, enabled=machine.bf16),
+    ):
+        torch.manual_seed(0)
+        return torch.cat([objective.restore(few).float().clamp(0, 1) for few in crops.split(8)])
+
+
 def _evaluate(
     objective: Objective,
     validation: Batch,
@@ -249,21 +193,14 @@ def _evaluate(
     run: RunFolder,
     report: Callable[[Progress], None],
 ) -> Progress:
-    """Measure the EMA's weights on the validation crops; training's random state is kept."""
-    restored = []
-    with (
-        torch.random.fork_rng(),
-        _averaged(state.parameters, state.ema),
-        torch.autocast(machine.device.type, torch.bfloat16, enabled=machine.bf16),
-    ):
-        torch.manual_seed(0)
-        for blurred, sharp in zip(
-            validation.blurred.split(8), validation.sharp.split(8), strict=True
-        ):
-            restored.append(objective.restore(Batch(blurred, sharp)).float().clamp(0, 1))
-    blurred, sharp, found = validation.blurred, validation.sharp, torch.cat(restored)
+    """Measure the EMA's weights on the validation crops."""
+    sleepers = Sleepers(objective)
+    with _averaged(state.parameters, state.ema), sleepers.watch():
+        found = _restore(objective, validation, machine)
+    blurred, sharp = validation.blurred, validation.sharp
     scores = (psnr(blurred, sharp).mean().item(), psnr(found, sharp).mean().item())
-    run.log(state.row(recipe) | {"psnr_blurred": scores[0], "psnr_restored": scores[1]})
+    row = {"psnr_blurred": scores[0], "psnr_restored": scores[1], "dead_share": sleepers.share()}
+    run.log(state.row(recipe) | row)
     run.picture(state.step, torch.stack([blurred, found, sharp], dim=1)[:6])
     progress = state.progress(recipe, math.nan, scores)
     report(progress)

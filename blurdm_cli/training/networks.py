@@ -1,5 +1,7 @@
 """The networks of a training run: those of the model, and what stands beside them to teach."""
 
+import copy
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from blurdm_cli.networks.blocks import ResidualBlock, keep_variance
 from blurdm_cli.networks.build import DeblurNetwork
 from blurdm_cli.networks.encoder import SLOPE, LatentEncoder
 from blurdm_cli.spec import ModelSpec
@@ -87,6 +90,53 @@ class Networks(nn.Module):
         """The model's parameters by name in fp16, as the zoo stores them; no sharp encoder."""
         state = self.network.state_dict()
         return {name: value.detach().cpu().half().numpy() for name, value in state.items()}
+
+
+class Sleepers:
+    """Finds the units of residual blocks that are 0 whatever the networks look at.
+
+    Such a dead ReLU has no gradient, and never learns again.
+    """
+
+    def __init__(self, networks: nn.Module) -> None:
+        found = (block for block in networks.modules() if isinstance(block, ResidualBlock))
+        self.blocks = [block for block in found if isinstance(block.activation, nn.ReLU)]
+        self._awake: dict[nn.Module, Tensor] = {}
+
+    @contextmanager
+    def watch(self) -> Iterator[None]:
+        """Look at what the networks do in a block of code."""
+        self._awake.clear()
+        hooks = [block.first.register_forward_hook(self._see) for block in self.blocks]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def share(self) -> float:
+        """Of all units, those that slept while they were watched."""
+        asleep = [~awake for awake in self._awake.values()]
+        return torch.cat(asleep).float().mean().item() if asleep else 0.0
+
+    @torch.no_grad()
+    def wake(self) -> None:
+        """Give them new weights, without a change to what the networks compute.
+
+        Their inputs are weighed anew, and what they pass on is weighed with 0: from there
+        they can learn.
+        """
+        for block in self.blocks:
+            asleep = ~self._awake[block.first]
+            fresh = copy.deepcopy(block.first)
+            keep_variance(fresh, gain=math.sqrt(2))
+            block.first.weight[asleep] = fresh.weight[asleep]
+            block.first.get_parameter("bias")[asleep] = 0
+            block.second.weight[:, asleep] = 0
+
+    def _see(self, first: nn.Module, inputs: object, outputs: Tensor) -> None:
+        now = (outputs > 0).any(dim=3).any(dim=2).any(dim=0)
+        self._awake[first] = self._awake.get(first, torch.zeros_like(now)) | now
 
 
 def _motion_encoder(spec: ModelSpec) -> nn.Sequential:

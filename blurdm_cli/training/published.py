@@ -16,9 +16,10 @@ LEFT_ALONE: dict[str, Any] = {
     "ema_decay": 0.0,
     "gradient_clip": 1e6,
     "motion_weight": 0.0,
+    "full_rate_inputs": 0,
 }
-"""No curriculum of blurs, no average of weights, no clipping that would ever be felt, and no
-motion to tell of."""
+"""No curriculum of blurs, no average of weights, no clipping that would ever be felt, no
+motion to tell of, and one rate for all layers."""
 
 PARTS_OF_MODULUS = 2 / pi
 """Mean size of a coefficient's real and imaginary parts, as a share of its modulus's."""
@@ -42,6 +43,7 @@ def _stages(image: dict[str, Any], last: dict[str, Any] | None = None) -> dict[s
             "weight_decay": image["weight_decay"],
             "ema_decay": image["ema_decay"],
             "motion_weight": image["motion_weight"],
+            "full_rate_inputs": image["full_rate_inputs"],
         },
         "stage3": image | (last or {}),
     }

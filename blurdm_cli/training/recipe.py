@@ -31,6 +31,10 @@ class Recipe:
     A fusion sums as many products as the latent has channels, and multiplies all features
     of a level by the sum: at the backbone's rate it blows up.
     """
+    full_rate_inputs: int = 288
+    """Weights of units with more inputs than this learn slower, in inverse proportion: a step moves
+    all inputs of a unit together, and wide layers without a norm lose their ReLUs to it. 0: none
+    does. Source: μP's rule for Adam (Yang et al., "Tensor Programs V", 2022)."""
     motion_weight: float = 0.05
     """Of what the prior must tell about the motion (`Networks.motion_loss`), where it is known."""
     weight_decay: float = 1e-4

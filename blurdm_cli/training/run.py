@@ -30,6 +30,7 @@ COLUMNS = (
     "skipped",
     "psnr_blurred",
     "psnr_restored",
+    "dead_share",
 )
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -82,8 +83,10 @@ def train(
         TrainingError: a stage before the first one has not been trained, or a run is in
             the way.
     """
+    first = next(iter(recipes))
+    torch.manual_seed(recipes[first].seed)
     networks = Networks(spec)
-    history = spec.training | _begin(networks, spec, output, next(iter(recipes)), start)
+    history = spec.training | _begin(networks, spec, output, first, start)
     for name, recipe in recipes.items():
         run = RunFolder(output / name)
         run.start({"stage": name, "model": spec.to_json(), **asdict(recipe)}, resume=machine.resume)

@@ -112,12 +112,13 @@ OF_PRIOR = {"sharp_encoder", "motion_encoder", "motion_head", "prior", "fusion"}
 
 
 def _groups(objective: Objective, recipe: Recipe) -> list[dict[str, Any]]:
-    """The backbone's parameters, and those of the prior, each with its share of the rate."""
-    backbone: list[nn.Parameter] = []
-    prior: list[nn.Parameter] = []
+    """Parameters by their share of the learning rate: the prior's, and that of wide layers."""
+    groups: dict[float, list[nn.Parameter]] = {}
     for name, parameter in objective.named_parameters():
         if parameter.requires_grad:
-            of_prior = OF_PRIOR & set(name.split("."))
-            (prior if of_prior else backbone).append(parameter)
-    groups = [(backbone, 1.0), (prior, recipe.prior_rate)]
-    return [{"params": found, "share": share} for found, share in groups if found]
+            share = recipe.prior_rate if OF_PRIOR & set(name.split(".")) else 1.0
+            inputs = parameter[0].numel() if parameter.dim() > 1 else 1
+            if recipe.full_rate_inputs:
+                share *= min(recipe.full_rate_inputs / inputs, 1.0)
+            groups.setdefault(share, []).append(parameter)
+    return [{"params": found, "share": share} for share, found in groups.items()]

@@ -77,3 +77,14 @@ def test_sizes_cost_what_they_promise(size: str, low: float, high: float) -> Non
 def test_sizes_that_do_not_fit_each_other_are_refused() -> None:
     with pytest.raises(ValueError, match="widths"):
         UNet(16, widths=[8, 16], encoder_blocks=[1, 1], decoder_blocks=[1, 1])
+
+
+def test_features_neither_fade_nor_grow_on_their_way_through_an_untrained_network() -> None:
+    torch.manual_seed(0)
+    network = UNet(0, **SIZES["fast"])
+    sizes: list[float] = []
+    for module in (network.stem, *network.encoder, *network.down, *network.decoder):
+        module.register_forward_hook(lambda *seen: sizes.append(seen[2].square().mean().item()))
+    with torch.no_grad():
+        network(torch.rand(2, 3, 64, 64) - 0.5, None)
+    assert 0.3 < min(sizes) < max(sizes) < 6

@@ -114,3 +114,24 @@ def test_a_wide_picture_holds_the_square_one_in_its_middle() -> None:
     square = picture(image, sweep(right=7.0, down=3.0), (64, 64), steps=2)
     assert wide.shape == (3, 3, 64, 128)
     torch.testing.assert_close(wide[..., 32:96], square, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_scenes_are_exposed_together_as_each_alone(steps: int) -> None:
+    rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
+    paths = [random_trajectory(rng, length, 32.0) for length in (4.0, 30.0, 0.0, 12.0)]
+    own = [random_trajectory(rng, length, 32.0) for length in (20.0, 1.0, 9.0, 0.0)]
+    scenes, light = torch.rand(2, 4, 3, 96, 96, generator=generator)
+    mask = masks([random_outline(rng) for _ in paths], scenes)
+    together = expose(scenes, paths, (64, 64), things=MovingObjects(light, mask, own), steps=steps)
+    for n in range(4):
+        thing = MovingObjects(light[n : n + 1], mask[n : n + 1], own[n : n + 1])
+        alone = picture(scenes[n], paths[n], (64, 64), thing, steps=steps)
+        torch.testing.assert_close(together[:, n], alone, atol=1e-5, rtol=0)
+
+
+def test_few_instants_are_as_many_pictures_on_top_of_each_other() -> None:
+    image, path = scene(), sweep(right=8.0)  # at the instants: 2 pixels to the left and right
+    blurred = expose(image[None], [path], (64, 64), most=[2])[-1, 0]
+    twice = (image[:, 16:80, 14:78] + image[:, 16:80, 18:82]) / 2
+    torch.testing.assert_close(blurred, twice, atol=1e-4, rtol=0)

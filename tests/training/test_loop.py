@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from blurdm_cli.errors import TrainingError
-from blurdm_cli.training import loop
+from blurdm_cli.training import meter
 from blurdm_cli.training.loop import Machine, fit
 from blurdm_cli.training.pairs import Batch, Order
 from blurdm_cli.training.recipe import Objective, Progress, Recipe
@@ -102,7 +102,7 @@ def test_steps_that_are_not_finite_are_skipped_and_counted(tmp_path: Path) -> No
 
 
 def test_a_run_with_nothing_finite_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "PATIENCE", 3)
+    monkeypatch.setattr(meter, "PATIENCE", 3)
     with pytest.raises(TrainingError, match="4 steps in a row") as caught:
         train(tmp_path, Crops(lambda order: math.nan))
     assert "--learning-rate" in str(caught.value.hint)
@@ -170,3 +170,21 @@ def test_a_run_is_not_overwritten_nor_resumed_with_another_recipe(tmp_path: Path
         train(tmp_path)
     with pytest.raises(TrainingError, match="another recipe: steps"):
         train(tmp_path, recipe=replace(RECIPE, steps=9), resume=True)
+
+
+def test_wide_layers_learn_slower(tmp_path: Path) -> None:
+    objective = Line()
+    slow = replace(RECIPE, full_rate_inputs=2)  # of three
+    state = State.start(objective, list(objective.parameters()), slow)
+    shares = {group["share"]: len(group["params"]) for group in state.optimizer.param_groups}
+    assert shares == {2 / 3: 1, 1.0: 1, 0.1: 2}
+
+
+def test_losses_csv_tells_how_fast_it_goes(tmp_path: Path) -> None:
+    _last, _ = train(tmp_path, recipe=replace(RECIPE, steps=50, evaluate_every=50))
+    row = next(row for row in rows(tmp_path) if row["loss"])
+    assert float(row["crops_per_second"]) > 0
+    assert float(row["crops_per_second"]) == pytest.approx(
+        50 * RECIPE.batch / float(row["seconds"]), rel=0.2
+    )
+    assert 0 <= float(row["drawing_share"]) <= 1

@@ -8,7 +8,7 @@ from PIL import Image
 
 from blurdm_cli.errors import InputError, TrainingError
 from blurdm_cli.training import layouts, pairs
-from blurdm_cli.training.pairs import FrameCrops, Mixture, Order, PairCrops
+from blurdm_cli.training.pairs import Batch, FrameCrops, Mixture, Order, PairCrops
 from blurdm_cli.training.synthesis import PhotoCrops, Synthesis
 
 
@@ -132,3 +132,17 @@ def test_crops_of_unknown_motion_tell_of_none_in_a_mixture(photos: list[torch.Te
     sums = batch.motion.sum(dim=(1, 2))
     assert 0 < sums.sum() < 12
     assert all(s == 0 or s == pytest.approx(1, abs=1e-4) for s in sums.tolist())
+
+
+def test_a_batch_is_split_with_all_that_belongs_to_its_crops() -> None:
+    images = torch.arange(5.0)[:, None, None, None].expand(5, 3, 2, 2)
+    batch = Batch(images, images + 10, images.expand(4, -1, -1, -1, -1), images[:, 0])
+    parts = batch.split(2)
+    assert [len(part.sharp) for part in parts] == [2, 2, 1]
+    for name in ("blurred", "sharp", "motion"):
+        whole = torch.cat([getattr(part, name) for part in parts])
+        assert torch.equal(whole, getattr(batch, name))
+    assert parts[1].partial is not None
+    assert parts[1].partial.shape == (4, 2, 3, 2, 2)
+    assert parts[2].partial is not None
+    assert (parts[2].partial == 4).all()

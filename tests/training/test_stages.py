@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
+from torch import nn
 
 from blurdm_cli import zoo
 from blurdm_cli.errors import TrainingError
@@ -12,7 +14,7 @@ from blurdm_cli.networks.build import build
 from blurdm_cli.spec import ModelSpec, PriorSpec
 from blurdm_cli.training import stages
 from blurdm_cli.training.loop import Machine
-from blurdm_cli.training.networks import Networks
+from blurdm_cli.training.networks import Networks, Sleepers
 from blurdm_cli.training.pairs import Batch, Order
 from blurdm_cli.training.recipe import Objective, Recipe
 from blurdm_cli.training.stage1 import OraclePrior, Stage1
@@ -89,6 +91,40 @@ def test_all_stages_make_a_model_that_the_zoo_knows(
     assert [model.spec.training[name]["steps_done"] for name in stages.RECIPES] == [3, 3, 3]
     assert build(model.spec, model.weights())(batch.blurred, torch.randn(2, 16)).shape[1] == 3
     assert "| stage3 | 3 |" in model.card()
+
+
+def test_a_seed_decides_what_is_learnt(spec: ModelSpec, batch: Batch, tmp_path: Path) -> None:
+    found = []
+    for number, seed in enumerate((3, 3, 4)):
+        recipe = Stage1(steps=2, seed=seed, **SMALL)
+        output = tmp_path / str(number)
+        stages.train(
+            {"stage1": recipe}, spec, Same(batch), replace(batch, partial=None), output, Machine()
+        )
+        found.append(load_file(output / "stage1" / stages.RESULT)["network.backbone.head.weight"])
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
+
+
+def test_dead_units_are_woken_without_a_change(spec: ModelSpec, batch: Batch) -> None:
+    torch.manual_seed(0)
+    networks = Networks(spec)
+    nn.init.normal_(networks.network.backbone.head.weight, std=0.1)
+    block = networks.network.backbone.decoder[0][0]
+    nn.init.constant_(block.first.bias[:8], -1e3)
+    sleepers, noise = Sleepers(networks), torch.randn(2, 16)
+
+    def look() -> torch.Tensor:
+        with torch.no_grad(), sleepers.watch():
+            return networks.network(batch.blurred, noise)
+
+    before = look()
+    units = sum(block.first.out_channels for block in sleepers.blocks)
+    assert sleepers.share() == pytest.approx(8 / units)
+    sleepers.wake()
+    after = look()
+    torch.testing.assert_close(after, before, atol=1e-5, rtol=0)
+    assert sleepers.share() == 0
 
 
 def test_a_later_stage_begins_with_what_the_one_before_has_learnt(

@@ -154,3 +154,14 @@ def test_the_motion_of_a_crop_turns_with_it(photos: list[torch.Tensor]) -> None:
     )
     assert error < 0.7 * (linear_to_srgb(upside_down) - batch.blurred)[inside].abs().mean()
     assert error < 0.5 * (batch.sharp - batch.blurred)[inside].abs().mean()
+
+
+def test_frames_are_averaged_as_they_are_encoded() -> None:
+    """Light that is added up looks brighter than the average of what is encoded."""
+    photo = torch.randint(2, (3, 1, 192), dtype=torch.uint8).mul(255).expand(3, 192, 192)
+    means = {}
+    for share in (0.0, 1.0):
+        recipe = replace(CLEAN, sharp_share=0.0, object_share=0.0, frames_share=share)
+        pairs = [synthesise(photo, photo, recipe, np.random.default_rng(n)) for n in range(12)]
+        means[share] = np.mean([(b.float().mean() - s.float().mean()).item() for b, s in pairs])
+    assert abs(means[1.0]) < 5 < 20 < means[0.0]
