@@ -67,7 +67,13 @@ def synth(
     if not photos:
         raise InputError(f"There is no photo in {', '.join(map(str, inputs))}")
     recipe = Synthesis(
-        max_length, sharp_share, object_share, noise_share, jpeg_share, shrink_share=0.0
+        max_length,
+        sharp_share,
+        object_share,
+        noise_share,
+        jpeg_share,
+        shrink_share=0.0,
+        frames_share=0.0,
     )
     if average:
         number = len(photos) // average
