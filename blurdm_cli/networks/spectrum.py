@@ -20,7 +20,7 @@ from itertools import pairwise
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import conv1d, conv2d, pad
+from torch.nn.functional import conv1d, conv2d
 
 WINDOW = 128
 """Pixels a side of the windows that are transformed."""
@@ -59,7 +59,7 @@ class Spectrum(nn.Module):
         down, right = turn * torch.outer(lags, place), turn * torch.outer(place[:half], lags)
         laplacian = torch.tensor([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
         for name, matrix in {
-            "laplacian": laplacian[None, None],
+            "laplacian": laplacian.expand(1, 3, 3, 3) / 3,
             "rows": rows[:, None, None],
             "columns": columns,
             "whitening": _whitening(place, half),
@@ -82,9 +82,11 @@ class Spectrum(nn.Module):
             return logarithm, both.sum(dim=1)
 
     def _logarithm(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 128 65"]:
-        edges = conv2d(images.mean(dim=1, keepdim=True), self.get_buffer("laplacian"))
-        missing = [torch.sym_max(WINDOW - side, 0) for side in edges.shape[2:]]
-        edges = pad(edges, (0, missing[1], 0, missing[0]))
+        edges = conv2d(images, self.get_buffer("laplacian"))  # of the mean of the colours
+        for axis in (2, 3):  # a runtime joins what is there faster than it pads by nothing
+            shape = list(edges.shape)
+            shape[axis] = torch.sym_max(WINDOW - shape[axis], 0)
+            edges = torch.cat([edges, edges.new_zeros(shape)], dim=axis)
         rows = conv2d(edges, self.get_buffer("rows"), stride=(1, STRIDE))
         n, _, height, windows = rows.shape
         rows = rows.unflatten(1, (2, -1)).permute(0, 2, 4, 1, 3)  # n, half, windows, 2, h
