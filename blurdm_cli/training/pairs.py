@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from blurdm_cli.errors import InputError, TrainingError
@@ -29,18 +29,18 @@ class Batch:
     """How long each crop saw each displacement (`Trajectory.density`), up to `REACH` pixels;
     zeros where nobody knows. None: of none is it known."""
 
+    def pick(self, which: slice | Int64[np.ndarray, "m"]) -> "Batch":
+        """Some of the crops, with all that belongs to them."""
+        return Batch(
+            self.blurred[which],
+            self.sharp[which],
+            None if self.partial is None else self.partial[:, which],
+            None if self.motion is None else self.motion[which],
+        )
+
     def split(self, size: int) -> "list[Batch]":
         """The same crops, so many at a time."""
-        firsts = range(0, len(self.sharp), size)
-        return [
-            Batch(
-                self.blurred[first : first + size],
-                self.sharp[first : first + size],
-                None if self.partial is None else self.partial[:, first : first + size],
-                None if self.motion is None else self.motion[first : first + size],
-            )
-            for first in firsts
-        ]
+        return [self.pick(slice(first, first + size)) for first in range(0, len(self.sharp), size)]
 
     def tensors(self) -> list[Tensor]:
         """All that there is."""
@@ -134,7 +134,7 @@ class FrameCrops:
 
 
 class Mixture:
-    """Crops of several sources, each in its share of every batch, drawn by chance."""
+    """Crops of several sources, each in its share, drawn by chance and shuffled."""
 
     def __init__(self, sources: Sequence[tuple[float, Source]]) -> None:
         self.sources = [source for _, source in sources]
@@ -144,17 +144,19 @@ class Mixture:
     def draw(self, order: Order) -> Batch:
         if order.partial_steps:  # only crops that have partial exposures stand in such a batch
             return self.sources[0].draw(order)
-        counts = order.rng().multinomial(order.count, self.shares)
+        rng = order.rng()
+        counts = rng.multinomial(order.count, self.shares)
         batches = [
             source.draw(replace(order, count=int(count)))
             for source, count in zip(self.sources, counts, strict=True)
             if count
         ]
-        return Batch(
+        drawn = Batch(
             torch.cat([batch.blurred for batch in batches]),
             torch.cat([batch.sharp for batch in batches]),
             motion=_known_motion(batches),
         )
+        return drawn.pick(rng.permutation(order.count))
 
 
 def _known_motion(batches: Sequence[Batch]) -> Float[Tensor, "n side side"] | None:

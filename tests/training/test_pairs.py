@@ -117,6 +117,15 @@ def test_a_mixture_has_each_source_in_its_share() -> None:
     assert all(round(8 * s) == pytest.approx(8 * s, abs=1e-4) for s in share)
 
 
+def test_crops_that_are_drawn_for_several_steps_are_mixed_in_each() -> None:
+    dark, bright = (
+        PairCrops([(torch.full((3, 40, 40), v, dtype=torch.uint8),) * 2]) for v in (0, 255)
+    )
+    drawn = Mixture([(1.0, dark), (1.0, bright)]).draw(Order(128, 16))
+    means = [part.sharp.mean().item() for part in drawn.split(32)]
+    assert 0.2 < min(means) < max(means) < 0.8
+
+
 def test_turning_moves_pixels_and_does_nothing_else() -> None:
     image, rng = torch.arange(3 * 16).view(3, 4, 4), np.random.default_rng(0)
     turned = {pairs.random_turn(rng)(image).numpy().tobytes() for _ in range(100)}
