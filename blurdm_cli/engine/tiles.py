@@ -149,7 +149,7 @@ class TileRestorer:
                 return restored
         raise ComputeError(
             f"The model's answer for a tile is not a picture (computed in {precision})",
-            hint="Check the model: blurdm models verify"
+            hint="The model is damaged, or not fit for this photo: try another --model"
             if precision == "fp32"
             else "Try --precision fp32",
         )
