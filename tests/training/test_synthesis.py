@@ -37,6 +37,7 @@ def test_each_exposure_is_photographed_several_times_and_never_twice_alike(
     photos: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[int] = []
+    monkeypatch.setattr(synthesis, "ROUND", 32)
     expose = synthesis.expose
     monkeypatch.setattr(
         synthesis,
