@@ -70,13 +70,15 @@ def fit(
         TrainingError: the run cannot start here, or goes on giving nothing finite.
     """
     move(objective, machine.device)
-    sleepers = Sleepers(objective)
-    with sleepers.watch():
-        _restore(objective, validation, machine)
-    sleepers.wake()
+    saved = run.load(machine.device) if machine.resume else None
+    if saved is None:
+        sleepers = Sleepers(objective)
+        with sleepers.watch():
+            _restore(objective, validation, machine)
+        sleepers.wake()
     parameters: list[Tensor] = [p for p in objective.parameters() if p.requires_grad]
     state = State.start(objective, parameters, recipe)
-    if machine.resume and (saved := run.load(machine.device)):
+    if saved is not None:
         state.load(saved)
     loss_of = torch.compile(objective.loss) if machine.compiled else objective.loss
     meter = Meter(state, recipe)

@@ -55,11 +55,11 @@ class Meter:
         for loss in losses:
             self._in_a_row = 0 if math.isfinite(loss) else self._in_a_row + 1
             self._state.skipped += self._in_a_row > 0
-        if self._in_a_row >= PATIENCE:
-            raise TrainingError(
-                f"{self._in_a_row} steps in a row gave no finite loss",
-                hint="Try a lower --learning-rate",
-            )
+            if self._in_a_row == PATIENCE:
+                raise TrainingError(
+                    f"{PATIENCE} steps in a row gave no finite loss",
+                    hint="Try a lower --learning-rate",
+                )
         elapsed = max(self._mark - self._since, 1e-9)
         finite = [loss for loss in losses if math.isfinite(loss)]
         self.loss = sum(finite) / len(finite) if finite else math.nan

@@ -275,7 +275,9 @@ def _blur(shots: Sequence[Shot], steps: int = 1) -> list[Exposure]:
 
 def _blur_alike(shots: Sequence[Shot], steps: int) -> list[Exposure]:
     """Blur scenes, each with something before it or each without."""
-    encoded = torch.tensor([shot.frames is not None for shot in shots])[:, None, None, None]
+    device = shots[0].scene.image.device
+    encoded = torch.tensor([shot.frames is not None for shot in shots], device=device)
+    encoded = encoded[:, None, None, None]
     light = _light([shot.scene for shot in shots], encoded)
     motion = _density([shot.scene for shot in shots]).to(light)
     moving = [shot.thing for shot in shots if shot.thing]
@@ -293,7 +295,7 @@ def _blur_alike(shots: Sequence[Shot], steps: int) -> list[Exposure]:
         steps=steps,
         most=[shot.frames for shot in shots],
     )
-    exposures = torch.where(encoded.to(light.device), srgb_to_linear(exposures), exposures)
+    exposures = torch.where(encoded, srgb_to_linear(exposures), exposures)
     return [Exposure(exposures[:, n], motion[n]) for n in range(len(shots))]
 
 
@@ -302,7 +304,7 @@ def _light(moving: Sequence[Moving], encoded: Bool[Tensor, "n 1 1 1"]) -> Float[
     images = torch.stack([each.image for each in moving])
     lamps = torch.tensor([each.lamps for each in moving]).to(images)[..., None, None, None]
     light = lift_highlights(srgb_to_linear(images), lamps[:, 0], lamps[:, 1])
-    return torch.where(encoded.to(images.device), images, light)
+    return torch.where(encoded, images, light)
 
 
 def _density(moving: Sequence[Moving]) -> Float[Tensor, "n side side"]:

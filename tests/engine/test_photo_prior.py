@@ -24,7 +24,7 @@ def model(tmp_path: Path) -> zoo.Model:
     spec = family.spec("whole", BackboneSpec("unet", family.size("tiny")), prior)
     torch.manual_seed(0)
     state = build(spec).state_dict()
-    weights = {k: (v + 0.05 * torch.randn_like(v)).numpy() for k, v in state.items()}
+    weights = {k: (0.7 * v + 0.05 * torch.randn_like(v)).numpy() for k, v in state.items()}
     return zoo.write(tmp_path / "whole", spec, weights, "a card")
 
 
@@ -40,14 +40,14 @@ def test_every_tile_gets_the_prior_of_the_whole_photo(model: zoo.Model) -> None:
     """With it, tiles agree with the photo in one piece; with their own they do not."""
     whole = deblurrer(model, tile=256)(photo())
     tiled = deblurrer(model, tile=96, halo=32)(photo())
-    assert np.abs(whole - tiled).max() < 1e-3
+    assert np.abs(whole - tiled).max() < 1e-4
     network = build(model.spec, model.weights()).eval()
     pixels = torch.from_numpy(np.ascontiguousarray(photo().transpose(2, 0, 1)[None]))
     noise = torch.from_numpy(np.random.default_rng(0).standard_normal(16).astype(np.float32)[None])
     with torch.inference_mode():
         expected = network(pixels, noise)[0].permute(1, 2, 0).clamp(0, 1)
     found = deblurrer(model, tile=96, halo=32)(photo())
-    np.testing.assert_allclose(found, expected.numpy(), atol=1e-3)
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-4)
 
 
 def test_the_next_photo_has_its_own_prior(model: zoo.Model) -> None:

@@ -103,7 +103,7 @@ def test_steps_that_are_not_finite_are_skipped_and_counted(tmp_path: Path) -> No
 
 def test_a_run_with_nothing_finite_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(meter, "PATIENCE", 3)
-    with pytest.raises(TrainingError, match="4 steps in a row") as caught:
+    with pytest.raises(TrainingError, match="3 steps in a row") as caught:
         train(tmp_path, Crops(lambda order: math.nan))
     assert "--learning-rate" in str(caught.value.hint)
 
