@@ -26,7 +26,8 @@ from blurdm_cli.training.layouts import find_pairs
 from blurdm_cli.training.metrics import psnr
 from blurdm_cli.training.networks import Networks
 from blurdm_cli.training.pairs import Batch, Order
-from blurdm_cli.training.synthesis import PhotoCrops, Synthesis
+from blurdm_cli.training.photo_crops import PhotoCrops
+from blurdm_cli.training.synthesis import Synthesis
 from blurdm_cli.zoo import find
 
 PRIORS = ("none", "mlp", "noise", "blur", "blurdm")

@@ -25,9 +25,10 @@ from blurdm_cli.networks.build import build
 from blurdm_cli.training.loop import LOG_EVERY, Machine, fit
 from blurdm_cli.training.networks import Networks
 from blurdm_cli.training.pairs import Order, read_photos
+from blurdm_cli.training.photo_crops import PhotoCrops
 from blurdm_cli.training.run import RunFolder
 from blurdm_cli.training.stage3 import Stage3, WholeModel
-from blurdm_cli.training.synthesis import PhotoCrops, Synthesis
+from blurdm_cli.training.synthesis import Synthesis
 
 
 def main() -> None:

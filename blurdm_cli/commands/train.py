@@ -268,8 +268,10 @@ def _read_data(
     device: torch.device,
 ) -> tuple[Source, Batch, list[str]]:
     """Read all training photos, and the crops to evaluate on; say what they are."""
-    from blurdm_cli.training import pairs, synthesis
+    from blurdm_cli.training import pairs
     from blurdm_cli.training.layouts import flat_layout
+    from blurdm_cli.training.photo_crops import PhotoCrops
+    from blurdm_cli.training.synthesis import Synthesis
 
     photos, pair_crops, described = [], [], []
     for folder in folders:
@@ -285,7 +287,7 @@ def _read_data(
             described.append(f"{folder.name}: {len(read)} sharp photos, blurred by synthesis")
     sources: list[tuple[float, Source]] = []
     if photos:
-        sources.append((len(photos), synthesis.PhotoCrops(photos, synthesis.Synthesis(), device)))
+        sources.append((len(photos), PhotoCrops(photos, Synthesis(), device)))
     if pair_crops:
         sources.append((len(pair_crops), pairs.PairCrops(pair_crops)))
     if frames:

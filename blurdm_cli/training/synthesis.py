@@ -1,10 +1,10 @@
 """Training pairs that are made: sharp photos, blurred as a camera would have blurred them.
 
-    sharp photo ── crop where there is detail ── linear light ── highlights
+    sharp photo ── linear light ── highlights
       ── exposure along a random path, with a moving object now and then
       ── brightness, white balance ── noise ── sRGB ── JPEG now and then ── blurred
 
-The second line costs most, so that each exposure is photographed several times.
+The last line can be gone through again with one exposure, and differs each time.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, interpolate, pad
+from torch.nn.functional import interpolate
 
 from blurdm_cli.errors import TrainingError
 from blurdm_cli.physics.camera import (
@@ -28,20 +28,10 @@ from blurdm_cli.physics.camera import (
 from blurdm_cli.physics.exposure import MovingObjects, Outline, expose, masks, random_outline
 from blurdm_cli.physics.trajectory import Trajectory, random_trajectory
 from blurdm_cli.training.layouts import Pair
-from blurdm_cli.training.pairs import REACH, Batch, Order, random_turn
-
-CELL = 32
-"""Side, in pixels, of the squares whose sharpness is measured."""
+from blurdm_cli.training.pairs import REACH, Batch
 
 MARGIN = 32
 """Pixels around a crop that the blur can move in from each side."""
-
-
-ROUND = 256
-"""Exposures that are kept to be photographed again."""
-
-REUSE = 4
-"""Times that each exposure is photographed, turned and developed anew each time."""
 
 
 @dataclass(frozen=True)
@@ -63,98 +53,6 @@ class Synthesis:
     frames_share: float = 0.2
     """Crops that are averages of encoded values and not of light, at few instants: how public
     data is made from the frames of a high-speed camera."""
-
-
-class PhotoCrops:
-    """Crops of sharp photos, blurred anew each time."""
-
-    def __init__(
-        self,
-        photos: Sequence[UInt8[Tensor, "3 h w"]],
-        recipe: Synthesis,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        """Keep the photos on the device.
-
-        Raises:
-            TrainingError: no photo has anything sharp in it.
-        """
-        self.photos = [photo.to(device) for photo in photos]
-        self.recipe = recipe
-        cells = [_detail(photo) for photo in self.photos]
-        threshold = np.quantile(np.concatenate([cell.ravel() for cell in cells]), 0.75)
-        if threshold == 0:
-            raise TrainingError("The photos have no detail to learn from")
-        # a cell with half of the threshold's detail is drawn a quarter as often
-        weights = [np.minimum(cell / threshold, 1) ** 2 + 0.01 for cell in cells]
-        self._shapes = [weight.shape for weight in weights]
-        self._cumulated = np.cumsum(np.concatenate([weight.ravel() for weight in weights]))
-        self._first = np.cumsum([0] + [weight.size for weight in weights])
-        self._exposures: dict[tuple[float, ...], Exposure] = {}
-
-    def draw(self, order: Order) -> Batch:
-        return self._photograph(self._exposed(order), order)
-
-    def _exposed(self, order: Order) -> list["Exposure"]:
-        """What an order's crops are photographed from.
-
-        A round of `ROUND` exposures is gone through `REUSE` times before the next.
-        """
-        kind = (order.side, max(order.partial_steps, 1), order.reach)
-        numbers = range(order.first, order.first + order.count)
-        places = [
-            (order.seed, number // (ROUND * REUSE), number % ROUND, *kind) for number in numbers
-        ]
-        missing = list(dict.fromkeys(p for p in places if p not in self._exposures))
-        if missing:
-            rounds = {place[:2] for place in places}
-            self._exposures = {p: e for p, e in self._exposures.items() if p[:2] in rounds}
-            rngs = [np.random.default_rng(place[:3]) for place in missing]
-            made = self._expose(rngs, *kind)
-            self._exposures.update(zip(missing, made, strict=True))
-        return [self._exposures[place] for place in places]
-
-    def _scene(self, rng: np.random.Generator, side: int) -> Float[Tensor, "3 {side} {side}"]:
-        """Cut a square with detail out of a photo, sRGB-encoded."""
-        cell = int(np.searchsorted(self._cumulated, rng.random() * self._cumulated[-1]))
-        index = int(np.searchsorted(self._first, cell, side="right")) - 1
-        row, column = divmod(cell - int(self._first[index]), self._shapes[index][1])
-        photo = self.photos[index]
-        height, width = photo.shape[1:]
-        extent = side
-        if rng.random() < self.recipe.shrink_share:
-            extent = min(int(side * rng.uniform(1, 2)), height, width)
-        extent = min(extent, height, width)
-        centre = np.array([row, column]) * CELL + rng.integers(CELL, size=2)
-        top = int(np.clip(centre[0] - extent // 2, 0, height - extent))
-        left = int(np.clip(centre[1] - extent // 2, 0, width - extent))
-        scene = photo[:, top : top + extent, left : left + extent] / 255
-        if extent != side:
-            scene = interpolate(
-                scene[None], size=(side, side), mode="bilinear", antialias=True
-            ).squeeze(0)
-        return scene
-
-    def _expose(
-        self, rngs: Sequence[np.random.Generator], side: int, steps: int, reach: float
-    ) -> list["Exposure"]:
-        """Blur a scene for each; a piece of another one is the object that moves before it."""
-        extent = side + 2 * MARGIN
-
-        def shot(rng: np.random.Generator) -> Shot:
-            return random_shot(rng, self.recipe, lambda: self._scene(rng, extent), reach)
-
-        return _blur([shot(rng) for rng in rngs], steps)
-
-    def _photograph(self, exposures: Sequence["Exposure"], order: Order) -> Batch:
-        """Turn the exposures, and develop them."""
-        rng = order.rng()
-        turns = [random_turn(rng) for _ in exposures]
-        turned = [turn(exposure.light) for turn, exposure in zip(turns, exposures, strict=True)]
-        motion = [turn(exposure.motion) for turn, exposure in zip(turns, exposures, strict=True)]
-        light = torch.stack(turned, dim=1)
-        batch = _develop(light, self.recipe, rng, keep_partial=order.partial_steps > 0)
-        return replace(batch, motion=torch.stack(motion))
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,8 +143,8 @@ def synthesise(
             interpolate(other[None] / 255, size=size, mode="bilinear", antialias=True)[0],
         ]
     )
-    [exposure] = _blur([random_shot(rng, recipe, lambda: next(images))])
-    batch = _develop(exposure.light[:, None], recipe, rng)
+    [exposure] = blur([random_shot(rng, recipe, lambda: next(images))])
+    batch = develop(exposure.light[:, None], recipe, rng)
     blurred, sharp = ((image[0] * 255).round().byte() for image in (batch.blurred, batch.sharp))
     return blurred, sharp
 
@@ -263,7 +161,7 @@ def _radius(image: Float[Tensor, "3 h w"]) -> float:
     return max(image.shape[1:]) / 2 - MARGIN
 
 
-def _blur(shots: Sequence[Shot], steps: int = 1) -> list[Exposure]:
+def blur(shots: Sequence[Shot], steps: int = 1) -> list[Exposure]:
     """Blur scenes, all but their margins; those with a thing before them together."""
     made: dict[int, Exposure] = {}
     for with_thing in (False, True):
@@ -312,7 +210,7 @@ def _density(moving: Sequence[Moving]) -> Float[Tensor, "n side side"]:
     return torch.from_numpy(np.stack([each.path.density(REACH) for each in moving]))
 
 
-def _develop(
+def develop(
     exposures: Float[Tensor, "steps_and_one n 3 h w"],
     recipe: Synthesis,
     rng: np.random.Generator,
@@ -338,15 +236,6 @@ def _develop(
         encoded = linear_to_srgb(linear)
         return Batch(blurred, encoded[0], encoded)
     return Batch(blurred, linear_to_srgb(linear[0]))
-
-
-def _detail(photo: UInt8[Tensor, "3 h w"]) -> np.ndarray:
-    """Mean absolute Laplacian of each whole cell of a photo, in steps of 8 bits."""
-    gray = pad(photo.float().mean(dim=0)[None, None], (1, 1, 1, 1), mode="replicate")
-    across = gray[:, :, 1:-1, :-2] + gray[:, :, 1:-1, 2:]
-    along = gray[:, :, :-2, 1:-1] + gray[:, :, 2:, 1:-1]
-    edges = (across + along - 4 * gray[:, :, 1:-1, 1:-1]).abs()
-    return avg_pool2d(edges, CELL)[0, 0].cpu().numpy()
 
 
 def _to(values: np.ndarray, like: Tensor) -> Tensor:

@@ -9,7 +9,8 @@ from PIL import Image
 from blurdm_cli.errors import InputError, TrainingError
 from blurdm_cli.training import layouts, pairs
 from blurdm_cli.training.pairs import Batch, FrameCrops, Mixture, Order, PairCrops
-from blurdm_cli.training.synthesis import PhotoCrops, Synthesis
+from blurdm_cli.training.photo_crops import PhotoCrops
+from blurdm_cli.training.synthesis import Synthesis
 
 
 def write(path: Path, height: int = 40, width: int = 50, seed: int = 0) -> np.ndarray:

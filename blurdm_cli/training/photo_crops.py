@@ -1,0 +1,135 @@
+"""Crops of sharp photos where there is detail, blurred anew each time; see `synthesis`.
+
+An exposure costs most of the time that a crop takes, so that each is photographed several times.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate, pad
+
+from blurdm_cli.errors import TrainingError
+from blurdm_cli.training.pairs import Batch, Order, random_turn
+from blurdm_cli.training.synthesis import (
+    MARGIN,
+    Exposure,
+    Shot,
+    Synthesis,
+    blur,
+    develop,
+    random_shot,
+)
+
+CELL = 32
+"""Side, in pixels, of the squares whose sharpness is measured."""
+
+ROUND = 256
+"""Exposures that are kept to be photographed again."""
+
+REUSE = 4
+"""Times that each exposure is photographed, turned and developed anew each time."""
+
+
+class PhotoCrops:
+    """Crops of sharp photos, blurred anew each time."""
+
+    def __init__(
+        self,
+        photos: Sequence[UInt8[Tensor, "3 h w"]],
+        recipe: Synthesis,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Keep the photos on the device.
+
+        Raises:
+            TrainingError: no photo has anything sharp in it.
+        """
+        self.photos = [photo.to(device) for photo in photos]
+        self.recipe = recipe
+        cells = [_detail(photo) for photo in self.photos]
+        threshold = np.quantile(np.concatenate([cell.ravel() for cell in cells]), 0.75)
+        if threshold == 0:
+            raise TrainingError("The photos have no detail to learn from")
+        # a cell with half of the threshold's detail is drawn a quarter as often
+        weights = [np.minimum(cell / threshold, 1) ** 2 + 0.01 for cell in cells]
+        self._shapes = [weight.shape for weight in weights]
+        self._cumulated = np.cumsum(np.concatenate([weight.ravel() for weight in weights]))
+        self._first = np.cumsum([0] + [weight.size for weight in weights])
+        self._exposures: dict[tuple[float, ...], Exposure] = {}
+
+    def draw(self, order: Order) -> Batch:
+        return self._photograph(self._exposed(order), order)
+
+    def _exposed(self, order: Order) -> list[Exposure]:
+        """What an order's crops are photographed from.
+
+        A round of `ROUND` exposures is gone through `REUSE` times before the next.
+        """
+        kind = (order.side, max(order.partial_steps, 1), order.reach)
+        numbers = range(order.first, order.first + order.count)
+        places = [
+            (order.seed, number // (ROUND * REUSE), number % ROUND, *kind) for number in numbers
+        ]
+        missing = list(dict.fromkeys(p for p in places if p not in self._exposures))
+        if missing:
+            rounds = {place[:2] for place in places}
+            self._exposures = {p: e for p, e in self._exposures.items() if p[:2] in rounds}
+            rngs = [np.random.default_rng(place[:3]) for place in missing]
+            made = self._expose(rngs, *kind)
+            self._exposures.update(zip(missing, made, strict=True))
+        return [self._exposures[place] for place in places]
+
+    def _scene(self, rng: np.random.Generator, side: int) -> Float[Tensor, "3 {side} {side}"]:
+        """Cut a square with detail out of a photo, sRGB-encoded."""
+        cell = int(np.searchsorted(self._cumulated, rng.random() * self._cumulated[-1]))
+        index = int(np.searchsorted(self._first, cell, side="right")) - 1
+        row, column = divmod(cell - int(self._first[index]), self._shapes[index][1])
+        photo = self.photos[index]
+        height, width = photo.shape[1:]
+        extent = side
+        if rng.random() < self.recipe.shrink_share:
+            extent = min(int(side * rng.uniform(1, 2)), height, width)
+        extent = min(extent, height, width)
+        centre = np.array([row, column]) * CELL + rng.integers(CELL, size=2)
+        top = int(np.clip(centre[0] - extent // 2, 0, height - extent))
+        left = int(np.clip(centre[1] - extent // 2, 0, width - extent))
+        scene = photo[:, top : top + extent, left : left + extent] / 255
+        if extent != side:
+            scene = interpolate(
+                scene[None], size=(side, side), mode="bilinear", antialias=True
+            ).squeeze(0)
+        return scene
+
+    def _expose(
+        self, rngs: Sequence[np.random.Generator], side: int, steps: int, reach: float
+    ) -> list[Exposure]:
+        """Blur a scene for each; a piece of another one is the object that moves before it."""
+        extent = side + 2 * MARGIN
+
+        def shot(rng: np.random.Generator) -> Shot:
+            return random_shot(rng, self.recipe, lambda: self._scene(rng, extent), reach)
+
+        return blur([shot(rng) for rng in rngs], steps)
+
+    def _photograph(self, exposures: Sequence[Exposure], order: Order) -> Batch:
+        """Turn the exposures, and develop them."""
+        rng = order.rng()
+        turns = [random_turn(rng) for _ in exposures]
+        turned = [turn(exposure.light) for turn, exposure in zip(turns, exposures, strict=True)]
+        motion = [turn(exposure.motion) for turn, exposure in zip(turns, exposures, strict=True)]
+        light = torch.stack(turned, dim=1)
+        batch = develop(light, self.recipe, rng, keep_partial=order.partial_steps > 0)
+        return replace(batch, motion=torch.stack(motion))
+
+
+def _detail(photo: UInt8[Tensor, "3 h w"]) -> np.ndarray:
+    """Mean absolute Laplacian of each whole cell of a photo, in steps of 8 bits."""
+    gray = pad(photo.float().mean(dim=0)[None, None], (1, 1, 1, 1), mode="replicate")
+    across = gray[:, :, 1:-1, :-2] + gray[:, :, 1:-1, 2:]
+    along = gray[:, :, :-2, 1:-1] + gray[:, :, 2:, 1:-1]
+    edges = (across + along - 4 * gray[:, :, 1:-1, 1:-1]).abs()
+    return avg_pool2d(edges, CELL)[0, 0].cpu().numpy()
