@@ -7,7 +7,7 @@ becomes an error of ours here, and nowhere else.
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -26,6 +26,7 @@ from blurdm_cli.media.encode import LARGEST_SIDE, Coding, Quality, encode, read_
 from blurdm_cli.media.files import FORMATS, INSTEAD, atomic_output, format_of, no_input
 from blurdm_cli.media.kinds import HEAD, PHOTOS, RAW, kind_of
 from blurdm_cli.media.metadata import Metadata
+from blurdm_cli.media.photoshop import THUMBNAILS, without
 from blurdm_cli.media.pixels import Planes
 
 RGB = UInt8[np.ndarray, "height width 3"] | UInt16[np.ndarray, "height width 3"]
@@ -218,7 +219,7 @@ def _left_out(image: Image.Image, data: bytes) -> list[str]:
 
 
 def _settled(metadata: Metadata) -> tuple[Metadata, int, list[str]]:
-    """Make EXIF and XMP fit the upright photo; return the orientation that it had."""
+    """Make metadata fit the upright, restored photo; return the orientation that it had."""
     orientation, notes, exif = 1, list[str](), metadata.exif
     if exif is not None:
         try:
@@ -226,7 +227,10 @@ def _settled(metadata: Metadata) -> tuple[Metadata, int, list[str]]:
         except (ValueError, struct.error):
             exif, notes = None, ["EXIF is damaged and is dropped"]
     xmp = None if metadata.xmp is None else md.settle_xmp(metadata.xmp)
-    return replace(metadata, exif=exif, xmp=xmp), orientation, notes
+    segments = metadata.segments
+    with suppress(ValueError):  # what is not understood is kept as it is
+        segments = without(segments, THUMBNAILS)
+    return replace(metadata, exif=exif, xmp=xmp, segments=segments), orientation, notes
 
 
 def write_photo(

@@ -115,11 +115,17 @@ class Journal:
 
     def is_own(self, source: Path, output: Path) -> bool:
         """Whether what stands at the output was made of this input, and may be made anew."""
+        return self._maker(output) == self._name(source)
+
+    def is_of_another(self, source: Path, output: Path) -> bool:
+        """Whether what stands at the output was made of another input than this one."""
+        return self._maker(output) not in (None, self._name(source))
+
+    def _maker(self, output: Path) -> str | None:
+        """The input that what stands at the output was made of; None where that is not known."""
         told = self._last.get(self._name(output), {})
-        return told.get("input") == self._name(source) and (
-            told.get("status") == "writing"
-            or (told.get("status") == "done" and _fits(told.get("result"), output))
-        )
+        done = told.get("status") == "done" and _fits(told.get("result"), output)
+        return told.get("input") if done or told.get("status") == "writing" else None
 
     def begin(self, source: Path, output: Path) -> None:
         """Note that the output is about to be written."""

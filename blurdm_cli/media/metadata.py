@@ -16,6 +16,7 @@ from typing import Literal
 from PIL import Image
 
 from blurdm_cli import __version__
+from blurdm_cli.media.photoshop import write_segments
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 XMP_KEYWORD = b"XML:com.adobe.xmp"
@@ -51,7 +52,7 @@ class Metadata:
     chunks: tuple[tuple[bytes, bytes], ...] = ()
     """PNG chunks of colour and text by type, for PNG files only."""
     segments: bytes = b""
-    """JPEG segments with captions (IPTC), for JPEG files only."""
+    """JPEG segments with captions (IPTC) and Photoshop's other resources, for JPEG files only."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ def pillow_metadata(image: Image.Image) -> Metadata:
         exif=exif.removeprefix(b"Exif\0\0") if exif else None,
         xmp=info.get("xmp") or None,
         dpi=_dpi(*info.get("dpi", (0, 0))),
-        segments=b"".join(struct.pack(">HH", 0xFFED, len(s) + 2) + s for s in captions),
+        segments=write_segments(captions),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from blurdm_cli.media import metadata as md
 from blurdm_cli.media.metadata import Metadata
+from blurdm_cli.media.photoshop import COPIES, without
 
 Keep = Literal["keep", "strip", "strip-gps"]
 
@@ -27,7 +28,7 @@ def kept(metadata: Metadata, keep: Keep) -> Metadata:
         metadata: all there is.
         keep: "strip" leaves what decides how the pixels look (colour profile, colour chunks,
             resolution); "strip-gps" takes coordinates out of EXIF and XMP, and drops PNG texts
-            that may hold some.
+            and copies in JPEG segments that may hold some.
     """
     if keep == "keep":
         return metadata
@@ -38,6 +39,7 @@ def kept(metadata: Metadata, keep: Keep) -> Metadata:
         metadata,
         exif=metadata.exif and _exif_without_gps(metadata.exif),
         xmp=metadata.xmp and _xmp_without_gps(metadata.xmp),
+        segments=_segments_without_gps(metadata.segments),
         chunks=tuple(
             (kind, data)
             for kind, data in metadata.chunks
@@ -78,3 +80,11 @@ def _xmp_without_gps(xmp: bytes) -> bytes:
     """Take out `exif:GPS…`, as attributes and as elements."""
     xmp = re.sub(rb"(?s)<(exif:GPS\w+)\b[^>]*?(?:/>|>.*?</\1>)", b"", xmp)
     return re.sub(rb"\sexif:GPS\w+\s*=\s*(\"[^\"]*\"|'[^']*')", b"", xmp)
+
+
+def _segments_without_gps(segments: bytes) -> bytes:
+    """Take out the copies of EXIF and XMP; all of what is not understood."""
+    try:
+        return without(segments, COPIES)
+    except ValueError:
+        return b""

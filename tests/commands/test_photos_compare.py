@@ -55,6 +55,20 @@ def test_a_comparison_never_takes_the_place_of_an_input_or_a_result(
         assert size(out / "a.compare.png.orig") == (8, 6)
 
 
+def test_a_comparison_is_no_photo_of_the_next_run_in_place(folder: Path) -> None:
+    assert statuses(compared(folder, in_place=True)) == "d"
+    assert statuses(compared(folder, in_place=True)) == "ss"
+    assert statuses(compared(folder, in_place=True, resume=False)) == "sd"
+    assert {path.name for path in folder.iterdir()} == {
+        ".blurdm",
+        "a.png",
+        "a.png.orig",
+        "a.compare.png",
+    }
+    add(folder / "a.compare.png")  # the user's own in its place
+    assert statuses(run(folder, in_place=True)) == "ds"
+
+
 def test_an_input_that_a_link_stands_for_keeps_its_place(folder: Path) -> None:
     photo = add(folder.parent / "b.png")
     out = folder.parent / "out"

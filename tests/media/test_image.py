@@ -16,6 +16,9 @@ from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 from blurdm_cli import __version__
 from blurdm_cli.errors import DecodeError, InputError, OutputError, UsageError
 from blurdm_cli.media.image import Photo, encode_photo, losses, read_photo, write_photo
+from blurdm_cli.media.photoshop import BEGIN, write_segments
+
+from .test_photoshop import resource
 
 FORMATS = ("jpeg", "png", "webp", "tiff")
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes() + b"\0not only sRGB\0"
@@ -283,11 +286,19 @@ def test_png_texts_and_colour_chunks_are_kept_in_png_and_named_elsewhere():
 
 
 def test_jpeg_captions_are_kept_in_jpeg_and_named_elsewhere():
-    iptc = b"Photoshop 3.0\0caption"
-    segment = struct.pack(">HH", 0xFFED, len(iptc) + 2) + iptc
+    segment = write_segments([BEGIN + b"caption"])
     photo = read_photo(photo_file("jpeg", smooth(), extra=segment))
     assert segment in encode_photo(photo)
     assert any("IPTC" in loss for loss in losses(photo, "png"))
+
+
+def test_photoshops_picture_of_the_blurred_photo_is_dropped():
+    caption, thumbnail = resource(0x0404, b"day"), resource(0x040C, b"picture")
+    file = photo_file("jpeg", smooth(), extra=write_segments([BEGIN + caption + thumbnail]))
+    result = encode_photo(read_photo(file))
+    assert caption in result
+    assert thumbnail in file
+    assert thumbnail not in result
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])

@@ -7,6 +7,7 @@ from blurdm_cli.media.metadata import Metadata
 from blurdm_cli.media.privacy import kept
 
 from .test_image import MAKER_NOTE, exif
+from .test_photoshop import resource, segment
 
 XMP = (
     b'<rdf:Description exif:GPSLatitude=\'48,8.2N\' xmp:Rating="4" exif:GPSLongitude="1,2E">'
@@ -73,3 +74,16 @@ def test_what_decides_the_look_stays_when_all_else_goes():
     bare = Metadata(b"icc", dpi=(300.0, 300.0), chunks=((b"cHRM", b"c"),))
     assert kept(full, "strip") == bare
     assert kept(full, "keep") is full
+
+
+def test_copies_of_exif_and_xmp_go_from_jpeg_segments_and_captions_stay():
+    caption = resource(0x0404, b"\x1c\x02\x78\0\3day")
+    full = segment(caption, resource(0x0422, exif()), resource(0x0424, XMP))
+    assert kept(Metadata(segments=full), "strip-gps").segments == segment(caption)
+    assert kept(Metadata(segments=full), "keep").segments == full
+
+
+def test_jpeg_segments_that_are_not_understood_go_rather_than_stay_with_a_place():
+    cut = segment(resource(0x0422, exif()))[:-20]
+    cut = cut[:2] + (len(cut) - 2).to_bytes(2) + cut[4:]
+    assert kept(Metadata(segments=cut), "strip-gps").segments == b""
