@@ -157,6 +157,7 @@ def _places(batch: Batch, jobs: Sequence[Job], journals: Mapping[Path | None, Jo
 def _plan(batch: Batch) -> list[Job]:
     """Which files are deblurred, and where each result goes."""
     from blurdm_cli.media.inputs import gather
+    from blurdm_cli.media.journal import without_results
     from blurdm_cli.media.naming import plan_outputs
 
     output = batch.output
@@ -164,7 +165,7 @@ def _plan(batch: Batch) -> list[Job]:
         return [pictures]
     skip = Path(output) if output and Path(output).is_dir() else None
     found = gather(named_one_by_one(batch.inputs), replace(batch.search, skip=skip))
-    jobs = plan_outputs(found, output, batch.naming)
+    jobs = plan_outputs(without_results(found), output, batch.naming)
     if not jobs:
         names = ", ".join(map(str, batch.inputs))
         raise InputError(

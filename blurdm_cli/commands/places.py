@@ -61,7 +61,7 @@ class Places:
         self._on_exists = on_exists
         self._in_place = in_place
         self._resume = resume
-        jobs = tuple(job for job in jobs if not self._is_sheet(job))
+        jobs = tuple(jobs)
         self._planned = {plain(job.output) for job in jobs}
         self._real = {_real(path) for job in jobs for path in (job.input, job.output)}
 
@@ -127,10 +127,11 @@ class Places:
                 f"{job.input} is of a format that is not written, so not in place",
                 hint="Leave out --in-place, and choose a --format",
             )
-        if self._is_sheet(job):
-            why = f"{job.input} is a comparison that an earlier run wrote"
-            return Place(job.output, None, kept, "done-before", why)
+        journal = self._journals.get(job.home)
         if not kept.exists():
+            if journal and journal.is_result(job.output) and journal.is_own(kept, job.output):
+                why = f"{job.input} was restored before, and its original, {kept.name}, is gone"
+                return Place(job.output, None, kept, "exists", why)
             return Place(job.output, job.output, kept)
         if self._is_done(job, kept, job.output):
             return _done(job, kept)
@@ -145,11 +146,6 @@ class Places:
         if self._on_exists in ("error", "overwrite"):
             raise OutputError(why, hint=hint)
         return Place(kept, None, kept, "exists", f"{why}. {hint}")
-
-    def _is_sheet(self, job: Job) -> bool:
-        """Whether the input is a comparison that an earlier run in place wrote beside a photo."""
-        journal = self._journals.get(job.home) if self._in_place else None
-        return bool(journal and journal.is_of_another(original_of(job.output), job.output))
 
     def _is_done(self, job: Job, original: Path, target: Path) -> bool:
         journal = self._journals.get(job.home)

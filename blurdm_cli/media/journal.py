@@ -24,7 +24,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from blurdm_cli.errors import InputError, OutputError
-from blurdm_cli.media.files import no_input, output_error
+from blurdm_cli.media.files import no_input, original_of, output_error
+from blurdm_cli.media.inputs import Found
 
 FOLDER = ".blurdm"
 
@@ -104,28 +105,29 @@ class Journal:
 
     def is_done(self, source: Path, output: Path) -> bool:
         """Whether this output was made of this input with these settings, and is still so."""
-        told = self._last.get(self._name(output), {})
+        told = self._told(output)
         return (
-            told.get("status") == "done"
-            and told.get("settings") == self.settings
+            told.get("settings") == self.settings
             and told.get("input") == self._name(source)
             and _fits(told.get("source"), source)
-            and _fits(told.get("result"), output)
+            and self.is_result(output)
         )
 
     def is_own(self, source: Path, output: Path) -> bool:
         """Whether what stands at the output was made of this input, and may be made anew."""
-        return self._maker(output) == self._name(source)
+        told = self._told(output)
+        begun = told.get("status") == "writing"
+        return told.get("input") == self._name(source) and (begun or self.is_result(output))
 
-    def is_of_another(self, source: Path, output: Path) -> bool:
-        """Whether what stands at the output was made of another input than this one."""
-        return self._maker(output) not in (None, self._name(source))
+    def is_result(self, output: Path) -> bool:
+        """Whether what stands at the output was written by an earlier run, and is still so."""
+        told = self._told(output)
+        return told.get("status") == "done" and _fits(told.get("result"), output)
 
-    def _maker(self, output: Path) -> str | None:
-        """The input that what stands at the output was made of; None where that is not known."""
-        told = self._last.get(self._name(output), {})
-        done = told.get("status") == "done" and _fits(told.get("result"), output)
-        return told.get("input") if done or told.get("status") == "writing" else None
+    def source_of(self, output: Path) -> Path:
+        """The input that this output was made of, or would be if it is not known: itself."""
+        told = self._told(output).get("input", self._name(output))
+        return Path(os.path.abspath(self.home / told))
 
     def begin(self, source: Path, output: Path) -> None:
         """Note that the output is about to be written."""
@@ -136,6 +138,9 @@ class Journal:
         result = asdict(Stamp.of(output))
         told = {"status": "done", "source": asdict(stamp), "result": result}
         self._note(source, output, told)
+
+    def _told(self, output: Path) -> dict[str, Any]:
+        return self._last.get(self._name(output), {})
 
     def _note(self, source: Path, output: Path, told: dict[str, Any]) -> None:
         names = {"input": self._name(source), "output": self._name(output)}
@@ -166,6 +171,28 @@ def _fits(stamp: Any, path: Path) -> bool:
         return Stamp(**stamp).fits(path)
     except (TypeError, OSError, InputError):
         return False
+
+
+def without_results(found: Found) -> Found:
+    """Leave out what earlier runs made of other files in the folders that these were found through.
+
+    What was restored in place stays.
+    """
+    journals: dict[Path, Journal] = {}
+
+    def is_result(path: Path, root: Path) -> bool:
+        for home in path.parents:
+            if home not in journals:
+                journals[home] = Journal(home, "")
+            if journals[home].is_result(path):
+                source = journals[home].source_of(path)
+                in_place = source == Path(os.path.abspath(original_of(path)))
+                return not in_place and source.is_relative_to(os.path.abspath(root))
+            if home == root:
+                break
+        return False
+
+    return [(path, root) for path, root in found if root is None or not is_result(path, root)]
 
 
 @contextmanager

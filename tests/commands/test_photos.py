@@ -17,7 +17,7 @@ from blurdm_cli.commands.photos import PhotoOptions, PhotoRun
 from blurdm_cli.commands.places import Places
 from blurdm_cli.engine.deblur import Restored
 from blurdm_cli.media.inputs import gather
-from blurdm_cli.media.journal import open_journal
+from blurdm_cli.media.journal import open_journal, without_results
 from blurdm_cli.media.naming import Naming, plan_outputs
 
 World = Callable[[int], object]
@@ -45,7 +45,8 @@ def run(
 
     deblurrer: Any = SimpleNamespace(restore=restore, strength=1.0)
     naming = Naming(in_place=in_place)
-    jobs = plan_outputs(gather([folder]), None if in_place else folder.parent / "out", naming)
+    found = without_results(gather([folder]))
+    jobs = plan_outputs(found, None if in_place else folder.parent / "out", naming)
     policy = {name: options.pop(name) for name in ("on_exists", "resume") if name in options}
     outcomes: list[Outcome] = []
     home = jobs[0].home or folder
@@ -167,6 +168,20 @@ def test_in_place_keeps_the_original_and_is_done_once(album: Path) -> None:
     assert statuses(run(album, in_place=True, resume=False)) == "dddddd"
     assert kept.read_bytes() == before
     assert Image.open(album / "a.png").getpixel((0, 0)) == (7, 107, 207)  # once, not twice
+
+
+def test_in_place_a_photo_whose_original_is_gone_is_not_restored_twice(album: Path) -> None:
+    run(album, in_place=True)
+    once = (album / "a.png").read_bytes()
+    (album / "a.png.orig").unlink()
+    Image.new("RGB", (8, 6), (0, 50, 200)).save(album / "g.png")
+    outcomes = run(album, in_place=True)
+    assert statuses(outcomes) == "ssssssd"
+    assert "original, a.png.orig, is gone" in outcomes[0].message
+    assert statuses(run(album, in_place=True, resume=False)) == "sdddddd"
+    assert (album / "a.png").read_bytes() == once
+    Image.new("RGB", (8, 6), (0, 50, 200)).save(album / "a.png")  # another photo in its place
+    assert statuses(run(album, in_place=True)) == "dssssss"
 
 
 def test_in_place_a_run_that_was_killed_between_keeping_and_writing_goes_on(album: Path) -> None:

@@ -57,8 +57,8 @@ def test_a_comparison_never_takes_the_place_of_an_input_or_a_result(
 
 def test_a_comparison_is_no_photo_of_the_next_run_in_place(folder: Path) -> None:
     assert statuses(compared(folder, in_place=True)) == "d"
-    assert statuses(compared(folder, in_place=True)) == "ss"
-    assert statuses(compared(folder, in_place=True, resume=False)) == "sd"
+    assert statuses(compared(folder, in_place=True)) == "s"
+    assert statuses(compared(folder, in_place=True, resume=False)) == "d"
     assert {path.name for path in folder.iterdir()} == {
         ".blurdm",
         "a.png",
