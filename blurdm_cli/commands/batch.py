@@ -157,15 +157,19 @@ def _places(batch: Batch, jobs: Sequence[Job], journals: Mapping[Path | None, Jo
 def _plan(batch: Batch) -> list[Job]:
     """Which files are deblurred, and where each result goes."""
     from blurdm_cli.media.inputs import gather
-    from blurdm_cli.media.journal import without_results
+    from blurdm_cli.media.journal import Past
     from blurdm_cli.media.naming import plan_outputs
 
     output = batch.output
     if pictures := pictures_job(batch.inputs, output):
         return [pictures]
     skip = Path(output) if output and Path(output).is_dir() else None
+    past = Past()
     found = gather(named_one_by_one(batch.inputs), replace(batch.search, skip=skip))
-    jobs = plan_outputs(without_results(found), output, batch.naming)
+    found = past.without_results(found)
+    if batch.naming.in_place:
+        found = past.at_home(found)
+    jobs = plan_outputs(found, output, batch.naming)
     if not jobs:
         names = ", ".join(map(str, batch.inputs))
         raise InputError(

@@ -27,7 +27,7 @@ from blurdm_cli.errors import InputError, OutputError
 from blurdm_cli.media.files import no_input, original_of, output_error
 from blurdm_cli.media.inputs import Found
 
-FOLDER = ".blurdm"
+FOLDER, JOURNAL = ".blurdm", "run.ndjson"
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Journal:
         """
         self.home = home
         self.settings = settings
-        self._path = home / FOLDER / "run.ndjson"
+        self._path = home / FOLDER / JOURNAL
         self._last: dict[str, dict[str, Any]] = {}
         self._torn = False
         with suppress(FileNotFoundError):
@@ -113,6 +113,10 @@ class Journal:
             and self.is_result(output)
         )
 
+    def tells_of(self, output: Path) -> bool:
+        """Whether a run wrote or began to write this output."""
+        return self._name(output) in self._last
+
     def is_own(self, source: Path, output: Path) -> bool:
         """Whether what stands at the output was made of this input, and may be made anew."""
         told = self._told(output)
@@ -125,9 +129,8 @@ class Journal:
         return told.get("status") == "done" and _fits(told.get("result"), output)
 
     def source_of(self, output: Path) -> Path:
-        """The input that this output was made of, or would be if it is not known: itself."""
-        told = self._told(output).get("input", self._name(output))
-        return Path(os.path.abspath(self.home / told))
+        """The input that an output was made of which this journal tells of."""
+        return Path(os.path.abspath(self.home / self._last[self._name(output)]["input"]))
 
     def begin(self, source: Path, output: Path) -> None:
         """Note that the output is about to be written."""
@@ -173,26 +176,48 @@ def _fits(stamp: Any, path: Path) -> bool:
         return False
 
 
-def without_results(found: Found) -> Found:
-    """Leave out what earlier runs made of other files in the folders that these were found through.
+class Past:
+    """What the journals of folders tell of earlier runs; each is read once."""
 
-    What was restored in place stays.
-    """
-    journals: dict[Path, Journal] = {}
+    def __init__(self) -> None:
+        self._journals: dict[Path, Journal] = {}
 
-    def is_result(path: Path, root: Path) -> bool:
-        for home in path.parents:
-            if home not in journals:
-                journals[home] = Journal(home, "")
-            if journals[home].is_result(path):
-                source = journals[home].source_of(path)
-                in_place = source == Path(os.path.abspath(original_of(path)))
-                return not in_place and source.is_relative_to(os.path.abspath(root))
+    def journal_of(self, output: Path, root: Path | None = None) -> Journal | None:
+        """The nearest journal that tells of an output, in its folder or above, up to the root."""
+        for home in output.parents:
+            if home not in self._journals:
+                self._journals[home] = Journal(home, "")
+            if self._journals[home].tells_of(output):
+                return self._journals[home]
             if home == root:
                 break
-        return False
+        return None
 
-    return [(path, root) for path, root in found if root is None or not is_result(path, root)]
+    def without_results(self, found: Found) -> Found:
+        """Leave out what was made of other files in the folders that these were found through.
+
+        What was restored in place stays.
+        """
+
+        def is_result(path: Path, root: Path) -> bool:
+            journal = self.journal_of(path, root)
+            if journal is None or not journal.is_result(path):
+                return False
+            source = journal.source_of(path)
+            in_place = source == Path(os.path.abspath(original_of(path)))
+            return not in_place and source.is_relative_to(os.path.abspath(root))
+
+        return [(path, root) for path, root in found if root is None or not is_result(path, root)]
+
+    def at_home(self, found: Found) -> Found:
+        """Name the folder whose journal is to tell of each file once it is restored in place."""
+
+        def home(path: Path, root: Path | None) -> Path:
+            real = Path(os.path.realpath(path))
+            journal = self.journal_of(real)
+            return journal.home if journal else Path(os.path.realpath(root or real.parent))
+
+        return [(path, home(path, root)) for path, root in found]
 
 
 @contextmanager

@@ -33,7 +33,8 @@ class Job:
     input: Path
     output: Path
     home: Path | None = None
-    """The folder whose journal tells of it: the results' one, else the one it was found through."""
+    """The folder whose journal tells of it: the results' one, else the one it was found through,
+    else, in place, its own. None: of a file that was named itself no journal tells."""
 
 
 @dataclass(frozen=True)

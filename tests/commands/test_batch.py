@@ -131,6 +131,37 @@ def test_in_place_keeps_the_original_beside_the_result(blurdm: Blurdm, album: Pa
     assert "--format" in result.err
 
 
+def test_in_place_it_is_the_same_whether_a_file_or_its_folder_is_named(
+    blurdm: Blurdm, album: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(*words: object) -> str:
+        return blurdm("deblur", *words, "--in-place", *TINY).err
+
+    assert "a.jpg -> " in told(album / "a.jpg")
+    monkeypatch.chdir(album)
+    assert "1 done before" in told("a.jpg")
+    assert "1 done before" in told(".")
+    assert "1 done before" in told(album / "sub" / "a.jpg")
+    later = told(album / "a.jpg", album / "sub")
+    assert "2 done before" in later
+    assert "not known" not in later
+
+
+def test_results_of_earlier_runs_are_no_inputs_whatever_they_are_called(
+    blurdm: Blurdm, album: Path
+) -> None:
+    def count(*words: object) -> str:
+        return blurdm("deblur", *words, *TINY, "--dry-run").err.splitlines()[-1][:9]
+
+    assert count(album, "-o", album.parent / "new") == "4 files: "
+    blurdm("deblur", album, *TINY, "--compare")
+    blurdm("deblur", album, *TINY, "--name", "{stem}_sharp{ext}")
+    blurdm("deblur", album, "-o", album / "sharp", *TINY)
+    assert count(album, "-o", album.parent / "new") == "4 files: "
+    assert count(album, "--in-place") == "4 files: "
+    assert count(album / "sharp", "-o", album.parent / "new") == "4 files: "
+
+
 def test_sharp_photos_are_left_out_if_asked(blurdm: Blurdm, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
     folder = tmp_path / "mixed"

@@ -17,7 +17,7 @@ from blurdm_cli.commands.photos import PhotoOptions, PhotoRun
 from blurdm_cli.commands.places import Places
 from blurdm_cli.engine.deblur import Restored
 from blurdm_cli.media.inputs import gather
-from blurdm_cli.media.journal import open_journal, without_results
+from blurdm_cli.media.journal import Past, open_journal
 from blurdm_cli.media.naming import Naming, plan_outputs
 
 World = Callable[[int], object]
@@ -45,7 +45,7 @@ def run(
 
     deblurrer: Any = SimpleNamespace(restore=restore, strength=1.0)
     naming = Naming(in_place=in_place)
-    found = without_results(gather([folder]))
+    found = Past().without_results(gather([folder]))
     jobs = plan_outputs(found, None if in_place else folder.parent / "out", naming)
     policy = {name: options.pop(name) for name in ("on_exists", "resume") if name in options}
     outcomes: list[Outcome] = []
