@@ -201,8 +201,9 @@ def _piped(batch: Batch, *, compare: bool) -> Iterator[tuple[Batch, Callable[[Ou
         spooled = batch.inputs[0]
 
         def shown(outcome: Outcome) -> Outcome:
-            if writes and outcome.output:
-                results.append(outcome.output)
+            sharp = outcome.input if outcome.reason == "not-blurred" else None
+            if writes and (result := outcome.output or sharp):
+                results.append(result)
             names = {spooled: PIPE} if reads else {}
             names |= {outcome.output: PIPE} if writes and outcome.output else {}
             said = outcome.message

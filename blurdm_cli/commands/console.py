@@ -51,16 +51,17 @@ def hold_progress(what: str) -> Iterator[Callable[[float, str], None]]:
 
 def print_data(data: RenderableType) -> None:
     """Print what was asked for on stdout."""
-    _data.print(data, soft_wrap=isinstance(data, str))
+    with _wanted_data():
+        _data.print(data, soft_wrap=isinstance(data, str))
 
 
 def print_json(data: Any) -> None:
     """Print what was asked for on stdout, as JSON."""
-    print(json.dumps(data, indent=2, ensure_ascii=False))
+    print_line(json.dumps(data, indent=2, ensure_ascii=False))
 
 
 def print_line(line: str) -> None:
-    """Print one line of data on stdout at once."""
+    """Print data on stdout at once, and end the line."""
     with _wanted_data():
         print(line, flush=True)
 
@@ -74,12 +75,21 @@ def write_data(path: Path) -> None:
 
 @contextmanager
 def _wanted_data() -> Iterator[None]:
-    """End the command, as an interruption does, where nobody reads its data any more."""
+    """End the command, as an interruption does, where nobody reads its data any more.
+
+    Raises:
+        OutputError: it cannot be written for another reason.
+    """
     try:
         yield
     except BrokenPipeError:
         _leave(sys.stdout)
         raise KeyboardInterrupt from None
+    except OSError as error:
+        from blurdm_cli.media.files import output_error
+
+        _leave(sys.stdout)
+        raise output_error(Path(error.filename or "stdout"), error) from error
 
 
 def _leave(stream: TextIO) -> None:
@@ -105,9 +115,10 @@ def warn(message: str) -> None:
 
 def report(error: BlurdmError, *, about: str = "") -> int:
     """Print an error and its hint, and return the exit code that it asks for."""
-    console.quiet = False
     prefix = f"{about}: " if about else ""
+    quiet, console.quiet = console.quiet, False
     console.print(f"[red]error[/]: {escape(prefix + str(error))}", soft_wrap=True)
     if error.hint:
         console.print(f"  [cyan]fix[/]: {escape(error.hint)}", soft_wrap=True)
+    console.quiet = quiet
     return error.exit_code

@@ -10,7 +10,7 @@ import typer
 from blurdm_cli.commands import video_options as video
 from blurdm_cli.commands.batch import Batch, Computing, deblur_batch
 from blurdm_cli.commands.console import be_quiet
-from blurdm_cli.commands.options import INPUTS, Exclude, Include, Inputs, Recursive
+from blurdm_cli.commands.options import INPUTS, Exclude, Include, Inputs, Recursive, search_for
 from blurdm_cli.commands.photos import PhotoOptions
 from blurdm_cli.errors import UsageError
 from blurdm_cli.media.naming import OnExists
@@ -230,17 +230,14 @@ def deblur(
     """
     if quiet:
         be_quiet()
-    from blurdm_cli.media.files import PHOTO_SUFFIXES, VIDEO_SUFFIXES
-    from blurdm_cli.media.inputs import Search
     from blurdm_cli.media.naming import Naming
     from blurdm_cli.zoo import DEFAULT
 
-    suffixes = PHOTO_SUFFIXES | VIDEO_SUFFIXES
     suffix = None if format == "keep" else f".{format}"
     batch = Batch(
         inputs=inputs,
         output=output,
-        search=Search(recursive, tuple(include or ()), tuple(exclude or ()), suffixes),
+        search=search_for(recursive, include, exclude, videos=True),
         naming=Naming(name, suffix, Path(model or DEFAULT).stem, in_place),
         on_exists=on_exists,
         resume=resume,

@@ -1,8 +1,15 @@
 """Options that several commands have."""
 
-from typing import Annotated
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from blurdm_cli.commands.console import warn
+
+if TYPE_CHECKING:
+    from blurdm_cli.media.inputs import Search
 
 INPUTS = "Inputs"
 
@@ -33,3 +40,19 @@ Exclude = Annotated[
         rich_help_panel=INPUTS,
     ),
 ]
+
+
+def search_for(
+    recursive: bool, include: list[str] | None, exclude: list[str] | None, *, videos: bool
+) -> Search:
+    """Which files of folders are taken; a folder that may not be read is told of."""
+    from blurdm_cli.media.files import PHOTO_SUFFIXES, VIDEO_SUFFIXES
+    from blurdm_cli.media.inputs import Search
+
+    return Search(
+        recursive,
+        tuple(include or ()),
+        tuple(exclude or ()),
+        PHOTO_SUFFIXES | VIDEO_SUFFIXES if videos else PHOTO_SUFFIXES,
+        left_out=lambda error: warn(f"{error.filename} is left out: {error.strerror}"),
+    )

@@ -58,7 +58,8 @@ def failed(input: Path, error: BlurdmError) -> Outcome:
 
 def left(job: Job, place: Place) -> Outcome:
     """The outcome of a file that has no place to be written to, and is left alone."""
-    said = Outcome(str(job.input), str(job.output), "skipped", reason=place.reason)
+    there = place.existing or job.output
+    said = Outcome(str(job.input), str(there), "skipped", reason=place.reason)
     return replace(said, message=place.why)
 
 

@@ -32,6 +32,8 @@ class Place:
     """Why nothing is to be done."""
     why: str = ""
     """The same in words."""
+    existing: Path | None = None
+    """The result of an earlier run, where that is why."""
     sheet: Path | None = None
     """Where before and after go as one picture; None: nowhere."""
 
@@ -76,7 +78,7 @@ class Places:
         source = job.input
         for target in self._candidates(job):
             if self._is_done(job, source, target):
-                return _done(job, source)
+                return _done(job, source, target)
         if self._on_exists != "rename" and self._is_own(job, source, job.output):
             return Place(source, job.output, source)
         taken = self._planned - {plain(job.output)}
@@ -134,7 +136,7 @@ class Places:
                 return Place(job.output, None, kept, "exists", why)
             return Place(job.output, job.output, kept)
         if self._is_done(job, kept, job.output):
-            return _done(job, kept)
+            return _done(job, kept, job.output)
         started = filecmp.cmp(kept, job.output, shallow=False)  # a killed run kept it, and no more
         if started or self._is_own(job, kept, job.output):
             return Place(kept, job.output, kept)
@@ -161,5 +163,6 @@ def _real(path: Path) -> str:
     return plain(Path(os.path.realpath(path)))
 
 
-def _done(job: Job, original: Path) -> Place:
-    return Place(original, None, original, "done-before", f"{job.input} was done before")
+def _done(job: Job, original: Path, result: Path) -> Place:
+    why = f"{job.input} was done before"
+    return Place(original, None, original, "done-before", why, existing=result)

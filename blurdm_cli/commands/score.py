@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from blurdm_cli.commands.console import hold_progress, print_line, say
-from blurdm_cli.commands.options import Exclude, Include, Inputs, Recursive
+from blurdm_cli.commands.options import Exclude, Include, Inputs, Recursive, search_for
 from blurdm_cli.commands.outcome import SCHEMA, Outcome, announce, exit_code, failed
 from blurdm_cli.errors import BlurdmError, InputError
 
@@ -23,9 +23,9 @@ def score(
     ] = False,
 ) -> None:
     """Tell how blurred photos are: 0 is sharp, 1 is blurred; over 0.6 is taken for blurred."""
-    from blurdm_cli.media.inputs import Search, gather
+    from blurdm_cli.media.inputs import gather
 
-    search = Search(recursive, tuple(include or ()), tuple(exclude or ()))
+    search = search_for(recursive, include, exclude, videos=False)
     paths = [path for path, _ in gather(inputs, search)]
     if not paths:
         raise InputError(f"There is no photo in {', '.join(inputs)}", hint="Check the folder")

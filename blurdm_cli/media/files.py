@@ -38,7 +38,8 @@ PHOTO_SUFFIXES = frozenset(FORMATS) | frozenset(INSTEAD)
 """Suffixes, in lower case, of what is taken for a photo in a folder."""
 
 VIDEO_SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mts", ".m2ts", ".mxf"}
+    {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mts", ".m2ts", ".ts", ".mxf", ".mpg"}
+    | {".mpeg", ".vob", ".3gp", ".3g2", ".wmv", ".asf", ".flv", ".ogv"}
 )
 """Suffixes, in lower case, of what is taken for a video in a folder."""
 
@@ -161,6 +162,8 @@ def output_error(path: Path, error: OSError) -> OutputError:
 
 def no_input(path: Path, error: OSError) -> InputError:
     """The error of a file or folder that cannot be opened, with the nearest name there is."""
+    if path.is_symlink() and not path.exists():
+        return InputError(f"{path} is a link to a file that is not there", hint="Mend the link")
     if isinstance(error, FileNotFoundError):
         with suppress(OSError):
             near = get_close_matches(path.name, os.listdir(path.parent), n=1)

@@ -1,7 +1,7 @@
 """What a user's words for inputs mean: files, folders, patterns, and lists of them."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from glob import glob, has_magic
@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 
 from blurdm_cli.errors import InputError
 from blurdm_cli.media.files import PHOTO_SUFFIXES, no_input
+from blurdm_cli.media.kinds import VIDEO, kind_of_file
 
 Found = Sequence[tuple[Path, Path | None]]
 """Files, each with the folder that it was found through, or None where it was named itself."""
@@ -28,6 +29,8 @@ class Search:
     """In lower case."""
     skip: Path | None = None
     """A folder not to look into: the one that results are written to."""
+    left_out: Callable[[OSError], object] = lambda error: None
+    """Is told of folders below that may not be read."""
 
     def skips(self, folder: Path) -> bool:
         """Whether a folder is not to be looked into, however it is named."""
@@ -59,12 +62,17 @@ def find_files(folder: Path, search: Search = Search()) -> list[Path]:
         os.scandir(folder).close()
     except OSError as error:
         raise no_input(folder, error) from error
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=search.left_out):
         seen = [name for name in folders if search.recursive and not name.startswith(".")]
         folders[:] = [n for n in seen if not search.skips(Path(parent, n))]
         shown = [Path(parent, name) for name in names if not name.startswith(".")]
         found += [path for path in shown if search.takes(path.relative_to(folder))]
-    return sorted(found)
+    return sorted(path for path in found if not _is_program(path))
+
+
+def _is_program(path: Path) -> bool:
+    """Whether a file has a video's suffix that programs in TypeScript have too, and is none."""
+    return path.suffix.lower() == ".ts" and kind_of_file(path) != VIDEO
 
 
 def gather(words: Iterable[str | Path], search: Search = Search()) -> Found:
@@ -72,7 +80,7 @@ def gather(words: Iterable[str | Path], search: Search = Search()) -> Found:
 
     Args:
         words: a file; a folder; a pattern (`**` goes into folders), where no file has that name;
-            or `@list.txt`, a text file with one such word a line.
+            or `@list.txt`, a text file with one such word a line (or as `find -print0` writes it).
         search: which files of folders and patterns are taken.
 
     Raises:
@@ -103,13 +111,14 @@ def _with_lists(words: Iterable[str | Path]) -> Iterator[str]:
             continue
         path = Path(word[1:])
         try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
+            text = path.read_text(encoding="utf-8-sig")
         except OSError as error:
             raise no_input(path, error) from error
         except UnicodeDecodeError as error:
             raise InputError(
                 f"{path} is no list of files", hint="It is a UTF-8 text with one path a line"
             ) from error
+        lines = text.split("\0") if "\0" in text else text.splitlines()
         yield from (line for line in lines if line.strip())
 
 

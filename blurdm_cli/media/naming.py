@@ -9,7 +9,7 @@ from string import Formatter
 from typing import Literal
 
 from blurdm_cli.errors import OutputError, UsageError
-from blurdm_cli.media.files import FORMATS, INSTEAD, PHOTO_SUFFIXES, format_of
+from blurdm_cli.media.files import FORMATS, INSTEAD, PHOTO_SUFFIXES, SUFFIX_OF, format_of
 from blurdm_cli.media.inputs import Found
 from blurdm_cli.media.kinds import VIDEO, kind_of_file
 
@@ -131,6 +131,8 @@ def _name(template: str, path: Path, number: int, naming: Naming) -> PurePosixPa
             f"The template {template!r} gives {str(name)!r}, which is no name in the folder",
             hint="Choose the folder with --output",
         )
+    if name.suffix and not values["ext"]:  # what looks like a suffix is of the template
+        return name.with_name(name.name + SUFFIX_OF.get(kind_of_file(path) or "", ""))
     return name
 
 

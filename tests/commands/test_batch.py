@@ -308,6 +308,12 @@ def test_a_photo_goes_from_stdin_to_stdout_and_talk_goes_to_stderr(
     assert (tmp_path / "out.jpg").read_bytes() == done.stdout
 
 
+def test_a_photo_that_is_sharp_enough_goes_through_a_pipe_as_it_is(photo: Path) -> None:
+    done = call("-", "--only-blurry", "1", input=photo.read_bytes())
+    assert done.returncode == 0
+    assert done.stdout == photo.read_bytes()
+
+
 def test_stdout_takes_one_photo_and_no_more(blurdm: Blurdm, album: Path, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text(f"{album / 'a.jpg'}\n{album / 'b.jpg'}\n")
     one = album / "a.jpg"

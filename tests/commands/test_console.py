@@ -4,6 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from blurdm_cli.commands import console
+from blurdm_cli.commands.console import report, say
+from blurdm_cli.errors import BlurdmError
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "market.jpg"
 MAIN = "from blurdm_cli.commands.app import main; main()"
 
@@ -37,3 +43,31 @@ def test_help_and_version_import_neither_torch_nor_numpy_nor_opencv() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_an_error_is_said_whatever_is_kept_quiet_and_nothing_else_after_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console.console, "quiet", True)
+    report(BlurdmError("it went wrong", hint="mend it"))
+    say("all is well")
+    told = capsys.readouterr().err
+    assert "it went wrong" in told
+    assert "mend it" in told
+    assert "well" not in told
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is full is Linux's own")
+@pytest.mark.parametrize("words", [["models", "list"], ["models", "list", "--json"]])
+def test_data_that_cannot_be_written_is_an_error_in_one_line(words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", MAIN, *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 5
+    assert "stdout cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -140,7 +140,9 @@ def test_a_file_of_the_users_at_the_output_is_kept(album: Path) -> None:
     assert statuses(run(album, on_exists="rename")) == "dsssss"
     assert (out / "a.png").read_bytes() == b"mine"
     assert Image.open(out / "a-2.png").getpixel((0, 0)) == (7, 107, 207)
-    assert statuses(run(album, on_exists="rename")) == "ssssss"
+    again = run(album, on_exists="rename")
+    assert statuses(again) == "ssssss"
+    assert again[0].output == str(out / "a-2.png")
     assert statuses(run(album, on_exists="overwrite")) == "dsssss"
     (out / "a-2.png").unlink()
     assert written(album) == ALL

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from blurdm_cli.errors import OutputError, UsageError
-from blurdm_cli.media.files import FORMATS, atomic_output, format_of
+from blurdm_cli.media.files import FORMATS, atomic_output, format_of, no_input
 
 from .conftest import touch
 
@@ -129,3 +129,12 @@ def test_suffixes_and_words_for_formats_mean_the_same():
     assert {format_of(suffix) for suffix in FORMATS} == {*("jpeg", "png", "webp", "tiff", "avif")}
     with pytest.raises(UsageError):
         format_of("")
+
+
+def test_a_link_to_nothing_is_told_from_a_file_that_is_not_there(tmp_path):
+    link = tmp_path / "a.jpg"
+    link.symlink_to("b.jpg")
+    assert "link" in str(no_input(link, FileNotFoundError()))
+    error = no_input(tmp_path / "b.jpg", FileNotFoundError())
+    assert "There is no" in str(error)
+    assert "a.jpg" in error.hint

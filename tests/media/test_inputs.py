@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blurdm_cli.errors import InputError
+from blurdm_cli.media.files import VIDEO_SUFFIXES
 from blurdm_cli.media.inputs import Search, find_files, gather
 
 from .conftest import touch
@@ -38,6 +40,28 @@ def test_the_output_folder_is_not_searched_however_it_is_named(tmp_path):
     (tmp_path / "link").symlink_to("out", target_is_directory=True)
     for skip in (tmp_path / "out", tmp_path / "link", tmp_path / "x" / ".." / "out"):
         assert find_files(tmp_path, Search(skip=skip)) == [photo]
+
+
+def test_a_folder_below_that_may_not_be_read_is_told_of_and_the_rest_found(tmp_path, monkeypatch):
+    (photo, _) = touch(tmp_path / "a.jpg", tmp_path / "private" / "b.jpg")
+    scandir = os.scandir
+
+    def refuse(path):
+        if os.fspath(path).endswith("private"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    told = []
+    assert find_files(tmp_path, Search(left_out=told.append)) == [photo]
+    assert [error.filename for error in told] == [str(tmp_path / "private")]
+
+
+def test_a_stream_with_the_suffix_of_a_program_is_found_and_a_program_is_not(tmp_path):
+    stream, program = touch(tmp_path / "a.ts", tmp_path / "b.ts")
+    stream.write_bytes((b"G" + bytes(187)) * 3)
+    program.write_text("export const a = 1;")
+    assert find_files(tmp_path, Search(suffixes=VIDEO_SUFFIXES)) == [stream]
 
 
 def test_a_folder_that_is_not_there_is_an_input_error(tmp_path):
@@ -104,6 +128,12 @@ def test_a_list_names_one_input_a_line(tmp_path):
     a, b = touch(tmp_path / "ä b.jpg", tmp_path / "in" / "b.jpg")
     (tmp_path / "list.txt").write_text(f"{a}\r\n\n{tmp_path / 'in'}\n{a}\n", encoding="utf-8")
     assert gather([f"@{tmp_path / 'list.txt'}"]) == [(a, None), (b, tmp_path / "in")]
+
+
+def test_a_list_may_be_one_that_find_wrote_with_print0(tmp_path):
+    a, b = touch(tmp_path / "a\n.jpg", tmp_path / "b.jpg")
+    (tmp_path / "list").write_text(f"{a}\0{b}\0", encoding="utf-8")
+    assert gather([f"@{tmp_path / 'list'}"]) == [(a, None), (b, None)]
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"])

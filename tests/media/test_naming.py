@@ -221,6 +221,16 @@ def test_a_template_that_leads_nowhere_is_refused(tmp_path, template):
     assert caught.value.hint
 
 
+def test_a_result_beside_a_photo_without_a_suffix_gets_that_of_its_kind(tmp_path):
+    (tmp_path / "scan").write_bytes(b"\xff\xd8\xff")
+    (job,) = plan_outputs([(tmp_path / "scan", None)])
+    assert job.output == tmp_path / "scan.deblurred.jpg"
+    (job,) = plan_outputs([(tmp_path / "scan", None)], naming=Naming(suffix=".png"))
+    assert job.output == tmp_path / "scan.deblurred.png"
+    (job,) = plan_outputs([(tmp_path / "scan", None)], f"{tmp_path}/out/")
+    assert job.output == tmp_path / "out" / "scan"
+
+
 def test_in_place_every_result_takes_its_inputs_place_and_nothing_else_is_named(tmp_path):
     photos = [(tmp_path / "a.jpg", None), (tmp_path / "x" / "b.png", tmp_path)]
     jobs = plan_outputs(photos, naming=Naming(in_place=True))
