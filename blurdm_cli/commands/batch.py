@@ -161,7 +161,7 @@ def _plan(batch: Batch) -> list[Job]:
     from blurdm_cli.media.naming import plan_outputs
 
     output = batch.output
-    if pictures := pictures_job(batch.inputs, output):
+    if not batch.naming.in_place and (pictures := pictures_job(batch.inputs, output)):
         return [pictures]
     skip = Path(output) if output and Path(output).is_dir() else None
     past = Past()

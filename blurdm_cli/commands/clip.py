@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from blurdm_cli.commands.pictures import manifest_of, numbers_of, open_pictures, pictures_of
 from blurdm_cli.commands.streaming import Sink, Told, restore_frames
 from blurdm_cli.commands.video_options import Audio, VideoOptions
 from blurdm_cli.errors import InputError, UsageError
 from blurdm_cli.media.codecs import CONTAINERS
 from blurdm_cli.media.encoder import Encoding
 from blurdm_cli.media.encoding import Wish, plan_encoding
-from blurdm_cli.media.files import stump
 from blurdm_cli.media.join import join
-from blurdm_cli.media.journal import FOLDER, Stamp
 from blurdm_cli.media.segments import SECONDS, Segment, open_store
 from blurdm_cli.media.sequence import (
-    FrameStore,
-    find_frames,
     is_sequence,
     open_sequence,
     read_sequence,
 )
 from blurdm_cli.media.streams import Kept, plan_streams
+from blurdm_cli.media.tags import orientation_of
 from blurdm_cli.media.video import Clip, Losses, main_stream, open_clip, open_video, read_frames
 
 if TYPE_CHECKING:
@@ -81,7 +78,11 @@ class ClipJob:
     clip: Clip
     frames: Iterator[VideoFrame]
     """Those that are wanted."""
+    numbers: Sequence[int]
+    """Theirs, where they are written as pictures."""
     losses: Losses
+    notes: dict[str, None]
+    """What was left out of numbered pictures when they were read, a line each."""
     target: Path
     options: VideoOptions
     deblurrer: Deblurrer
@@ -136,6 +137,8 @@ def deblur_clip(
     whole = options.start is None and options.end is None and options.frames is None
     loss = job.losses.told(job.clip, told.frames * options.every) if whole else None
     size = (job.clip.height, job.clip.width)
+    if is_sequence(target) and orientation_of(job.clip.matrix) >= 5:
+        size = size[::-1]
     return Result(size, told.frames, told.earlier, told.sharp, (*notes, *told.notes), loss)
 
 
@@ -162,28 +165,33 @@ def _open(
     settings: str,
     advance: Callable[[float, str], None],
 ) -> ClipJob:
-    losses = Losses()
+    losses, notes = Losses(), dict[str, None]()
     clip, files = _open_source(source, options)
     if clip.is_pictures:
-        frames = read_sequence(clip, files)
-        stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-        identity: Any = hashlib.sha256(repr(stats).encode()).hexdigest()
+        frames = read_sequence(clip, files, notes)
     else:
         frames = read_frames(clip, losses, start=options.start, end=options.end)
-        identity = asdict(Stamp.of(source))
-    manifest = {"source": identity, "settings": settings, "options": options.decides()}
-    meter = Meter(_expected(clip, options), advance)
-    wanted = _selected(frames, options)
-    return ClipJob(clip, wanted, losses, target, options, deblurrer, manifest, meter)
+    return ClipJob(
+        clip,
+        _selected(frames, options),
+        numbers_of(files, options),
+        losses,
+        notes,
+        target,
+        options,
+        deblurrer,
+        manifest_of(source, files, target, options, settings),
+        Meter(_expected(clip, options), advance),
+    )
 
 
-def _open_source(source: Path, options: VideoOptions) -> tuple[Clip, list[Path]]:
+def _open_source(source: Path, options: VideoOptions) -> tuple[Clip, dict[int, Path]]:
     """A clip, and its files where it is numbered pictures."""
-    if source.is_file() or not (source.is_dir() or is_sequence(source)):
-        return open_clip(source), []
+    files = pictures_of(source, options)
+    if not files:
+        return open_clip(source), files
     if options.start is not None or options.end is not None:
         raise UsageError("Numbered pictures have no --start or --end", hint="Try --frames")
-    files = find_frames(source)
     return open_sequence(source, files, Fraction(options.fps).limit_denominator(1001)), files
 
 
@@ -209,21 +217,10 @@ def _expected(clip: Clip, options: VideoOptions) -> int | None:
 
 def _write_pictures(job: ClipJob) -> tuple[Told, list[str]]:
     """Restore into numbered pictures."""
-    notes = [] if job.clip.is_pictures else [NO_SOUND]
-    store = FrameStore(job.target, _progress(job.target), job.manifest, job.options.resume)
+    store = open_pictures(job.target, job.numbers, job.manifest, job.options, job.clip.matrix)
     told = job.restore(store)
     store.clear()
-    return told, notes
-
-
-def is_begun(pattern: Path) -> bool:
-    """Whether an earlier run began to write these numbered pictures, and was interrupted."""
-    return _progress(pattern).exists()
-
-
-def _progress(pattern: Path) -> Path:
-    """The folder for what is known of an interrupted run."""
-    return pattern.parent / FOLDER / stump(pattern.name)
+    return told, [*([] if job.clip.is_pictures else [NO_SOUND]), *store.notes]
 
 
 def _write_video(job: ClipJob) -> tuple[Told, list[str]]:
@@ -237,7 +234,7 @@ def _write_video(job: ClipJob) -> tuple[Told, list[str]]:
             args = (job.clip, container, encoding, store.finished, kept, job.target)
             join(*args, start=start, end=end)
         store.clear()
-    return told, notes
+    return told, [*notes, *job.notes]
 
 
 def _plan(
@@ -250,7 +247,7 @@ def _plan(
     slower = replace(clip, rate=clip.rate / options.every)
     encoding, notes = plan_encoding(slower, container, wish)
     if clip.is_pictures:
-        return encoding, [], notes
+        return encoding, [], [*notes, *clip.unkept]
     with open_video(clip.path) as source:
         sound = options.audio is Audio.copy
         kept, more = plan_streams(source, main_stream(source), container, sound=sound)

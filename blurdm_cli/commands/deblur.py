@@ -280,6 +280,8 @@ def deblur(
         every=every,
         all_frames=all_frames,
         fps=fps,
+        quality=photos.quality,
+        metadata=metadata,
         resume=resume,
         in_place=in_place,
         on_exists=on_exists,

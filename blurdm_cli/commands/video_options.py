@@ -13,7 +13,9 @@ import typer
 from blurdm_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from blurdm_cli.media.encode import Quality
     from blurdm_cli.media.naming import OnExists
+    from blurdm_cli.media.privacy import Keep
 
 PANEL = "Video"
 
@@ -125,6 +127,10 @@ class VideoOptions:
     every: int = 1
     all_frames: bool = False
     fps: float = 25.0
+    quality: Quality = "auto"
+    """Of numbered pictures."""
+    metadata: Keep = "keep"
+    """Of numbered pictures that are made of such."""
     resume: bool = True
     in_place: bool = False
     on_exists: OnExists = "skip"

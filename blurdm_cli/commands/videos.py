@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,22 +81,26 @@ class VideoRun:
             raise
 
     def _find(self, job: Job) -> Place:
-        """Where to read and write; of numbered pictures, the first one speaks for all."""
-        from blurdm_cli.commands.clip import is_begun
-        from blurdm_cli.media.sequence import frame_path, is_sequence
+        """Where to read and write; of numbered pictures, one that is there speaks for all."""
+        from blurdm_cli.commands.pictures import find_other
+        from blurdm_cli.media.naming import numbered
+        from blurdm_cli.media.sequence import is_sequence
 
         place = self._places.find(job)
-        if not is_sequence(job.output) or self._options.on_exists == "overwrite":
+        if place.target is None or not is_sequence(place.target):
             return place
-        first = frame_path(job.output, 1)
-        if not os.path.lexists(first) or (self._options.resume and is_begun(job.output)):
-            return place
-        why = f"{first} exists already"
-        if self._options.on_exists == "skip":
-            return replace(
-                place, target=None, reason="exists", why=f"{why}; --on-exists overwrite replaces it"
-            )
-        raise OutputError(why, hint="Try --on-exists overwrite, or another folder")
+        policy, why = self._options.on_exists, ""
+        for pattern in numbered(place.target):
+            other = find_other(place.source, pattern, self._options, self._settings)
+            if other is None or policy == "overwrite":
+                return replace(place, target=pattern)
+            why = f"{other} exists already"
+            if policy != "rename":
+                break
+        if policy == "skip":
+            why += "; --on-exists overwrite replaces it"
+            return replace(place, target=None, reason="exists", why=why)
+        raise OutputError(why, hint="Try --on-exists overwrite or rename, or another folder")
 
     def _write(
         self, job: Job, place: Place, target: Path, advance: Callable[[float, str], None]
@@ -105,9 +109,10 @@ class VideoRun:
         from blurdm_cli.commands.clip import deblur_clip, plan_clip
         from blurdm_cli.media.files import keep_original
         from blurdm_cli.media.journal import Stamp
+        from blurdm_cli.media.sequence import is_sequence
 
         begin = time.monotonic()
-        journal = self._journals.get(job.home)
+        journal = None if is_sequence(target) else self._journals.get(job.home)
         stamp = Stamp.of(place.source) if journal else None
         if self._options.in_place:
             plan_clip(place.source, target, self._options)  # fails before there is a copy
@@ -164,17 +169,39 @@ def _check_name(target: Path, source: Path) -> None:
 
 
 def pictures_job(inputs: Sequence[str], output: str | None) -> Job | None:
-    """Numbered pictures that are to become one clip, or None where that is not asked for."""
+    """Numbered pictures that are to become one clip, or None where that is not asked for.
+
+    Raises:
+        InputError: no file fits.
+        UsageError: a result would take an input's place.
+    """
     from blurdm_cli.media.codecs import CONTAINERS
-    from blurdm_cli.media.naming import Job
-    from blurdm_cli.media.sequence import is_sequence
+    from blurdm_cli.media.naming import Job, check_inputs_stay
+    from blurdm_cli.media.sequence import by_number, frame_path, is_sequence
 
     if len(inputs) != 1 or output is None:
         return None
     source, target = Path(inputs[0]), Path(output)
-    pictures = source.is_dir() or (is_sequence(source) and not source.exists())
     clip = target.suffix.lower() in CONTAINERS and not target.is_dir()
-    return Job(source, target) if pictures and (clip or is_sequence(target)) else None
+    if not (clip or is_sequence(target)):
+        return None
+    if is_sequence(source) and not source.exists():
+        files = by_number(source)
+    else:
+        files = _pictures_in(source)
+    if files and is_sequence(target):
+        places = [Job(file, frame_path(target, number)) for number, file in files.items()]
+        check_inputs_stay(places)
+    return Job(source, target) if files else None
+
+
+def _pictures_in(folder: Path) -> dict[int, Path]:
+    """The photos of a folder by their numbers; none where it is no folder, or one of videos."""
+    from blurdm_cli.media.sequence import by_number
+
+    with suppress(InputError):
+        return by_number(folder) if folder.is_dir() else {}
+    return {}
 
 
 def named_one_by_one(inputs: Sequence[str]) -> Iterator[str]:

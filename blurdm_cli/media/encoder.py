@@ -105,13 +105,13 @@ def as_encoded(frame: VideoFrame, encoding: Encoding) -> VideoFrame:
     colour = encoding.colour
     if target.name != source.name:
         if source.is_rgb and not target.is_rgb:
-            frame = timed_as(
-                frame, from_rgb(to_rgb(frame), target.name, colour.matrix, colour.range)
-            )
+            tags = (target.name, colour.matrix, colour.range)
+            frame = timed_as(frame, from_rgb(to_rgb(frame), *tags, alpha_of=frame))
         else:
             span = FULL if colour.range == FULL else LIMITED
             other = frame.reformat(format=target.name, src_color_range=span, dst_color_range=span)
             frame = timed_as(frame, other)
+    frame.opaque = None  # an encoder's thread would wait for Python to let go of it
     frame.pict_type = 0
     frame.color_range, frame.colorspace = colour.range, colour.matrix
     frame.color_primaries, frame.color_trc = colour.primaries, colour.transfer

@@ -76,7 +76,7 @@ def plan_encoding(clip: Clip, container: str, wish: Wish) -> tuple[Encoding, lis
             codec, encoder, pix_fmt, lost = "av1", deeper, other, less
     notes += _told(clip, encoder, pix_fmt, lost)
     hdr, unkept = hdr_options(encoder, clip.hdr)
-    options = _options(codec, clip, wish)
+    options = _options(codec, clip, wish, pix_fmt)
     for name, value in hdr.items():
         options[name] = f"{options[name]}:{value}" if name in options else value
     if container == "avi" and encoder == "libx264":
@@ -176,7 +176,7 @@ def _told(clip: Clip, encoder: str, pix_fmt: str, lost: PixFmtLoss) -> list[str]
     return []
 
 
-def _options(codec: str, clip: Clip, wish: Wish) -> Options:
+def _options(codec: str, clip: Clip, wish: Wish, pix_fmt: str) -> Options:
     """What the encoder is told about quality and speed."""
     family = FAMILIES.get(codec)
     if family is None:
@@ -195,7 +195,7 @@ def _options(codec: str, clip: Clip, wish: Wish) -> Options:
     if family.preset is not None:
         options[family.preset_option] = wish.preset or family.preset
     if codec == "prores":
-        options["profile"] = PRORES.get(clip.profile, "4444" if "444" in clip.pix_fmt else "hq")
+        options["profile"] = PRORES.get(clip.profile, "4444" if "444" in pix_fmt else "hq")
     return options
 
 

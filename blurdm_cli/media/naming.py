@@ -91,7 +91,7 @@ def plan_outputs(
     else:
         wanted = _mirrored(inputs, Path(output), naming)
     jobs = list(_apart(wanted))
-    _check_inputs_stay(jobs)
+    check_inputs_stay(jobs)
     return jobs
 
 
@@ -246,7 +246,7 @@ def _identity(path: Path) -> tuple[int, int] | str:
     return status.st_dev, status.st_ino
 
 
-def _check_inputs_stay(jobs: Sequence[Job]) -> None:
+def check_inputs_stay(jobs: Sequence[Job]) -> None:
     """Refuse a result that would take an input's place."""
     inputs = {_identity(job.input) for job in jobs}
     for job in jobs:

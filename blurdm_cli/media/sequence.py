@@ -2,13 +2,18 @@
 
 A sequence is named by a pattern with a printf number, `frames/%05d.png`, or, to read, by a
 folder of photos, which are taken in the order of the numbers in their names.
+
+The frame of a picture carries the photo that was read in its `opaque`, so that what becomes a
+picture again keeps its profile, its metadata and its transparency.
 """
 
 import json
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +23,8 @@ from av.video.frame import VideoFrame
 from blurdm_cli.errors import InputError
 from blurdm_cli.media.files import PHOTO_SUFFIXES, atomic_output, format_of, no_input
 from blurdm_cli.media.image import Photo, read_photo, write_photo
+from blurdm_cli.media.metadata import Metadata
+from blurdm_cli.media.pixels import upright
 from blurdm_cli.media.tags import Colour
 from blurdm_cli.media.video import Clip
 from blurdm_cli.media.yuv import FULL, RGB, to_rgb
@@ -45,14 +52,55 @@ def find_frames(path: Path) -> list[Path]:
     except OSError as error:
         raise no_input(folder, error) from error
     if is_sequence(path):
-        before, _, after = NUMBER.split(path.name, maxsplit=1)
-        fits = re.compile(rf"{re.escape(before)}\d+{re.escape(after)}")
+        fits = _fitting(path)
         found = [name for name in names if fits.fullmatch(name.name)]
     else:
         found = [name for name in names if name.suffix.lower() in PHOTO_SUFFIXES]
     if not found:
         raise InputError(f"No file fits {path}", hint="Check the pattern: frames/%05d.png")
     return sorted(found, key=_in_order)
+
+
+def by_number(path: Path) -> dict[int, Path]:
+    """The files of a sequence, in their order, by the numbers in their names.
+
+    In a folder that is the last number in each name; where these do not rise from name to name,
+    the files are counted from 1.
+
+    Raises:
+        InputError: as `find_frames`; or two names that fit a pattern have one number.
+    """
+    files = find_frames(path)
+    number = _fitting(path) if is_sequence(path) else re.compile(r".*?(\d+)\D*")
+    found = [match and int(match[1]) for match in (number.fullmatch(file.name) for file in files)]
+    numbers = [each for each in found if each is not None]
+    if len(numbers) == len(files) and all(one < other for one, other in pairwise(numbers)):
+        return dict(zip(numbers, files, strict=True))
+    if is_sequence(path):
+        same = next(place for place, (one, other) in enumerate(pairwise(numbers)) if one == other)
+        raise InputError(
+            f"{files[same]} and {files[same + 1].name} have the same number",
+            hint="Keep one of them in the folder",
+        )
+    return dict(enumerate(files, start=1))
+
+
+def find_taken(pattern: Path, numbers: Sequence[int]) -> Path | None:
+    """The first picture that is there already under one of the numbers, or None."""
+    fits = re.compile(_fitting(pattern).pattern, re.IGNORECASE)  # as some disks take names
+    with suppress(FileNotFoundError, NotADirectoryError):
+        matches = filter(None, map(fits.fullmatch, os.listdir(pattern.parent)))
+        wanted = numbers if isinstance(numbers, range) else frozenset(numbers)
+        there = sorted(int(match[1]) for match in matches if int(match[1]) in wanted)
+        paths = (frame_path(pattern, number) for number in there)
+        return next(filter(os.path.lexists, paths), None)
+    return None
+
+
+def _fitting(pattern: Path) -> re.Pattern[str]:
+    """What the names that fit a pattern look like; the first group is the number."""
+    before, _, after = NUMBER.split(pattern.name, maxsplit=1)
+    return re.compile(rf"{re.escape(before)}(\d+){re.escape(after)}")
 
 
 def _in_order(path: Path) -> list[tuple[int, str]]:
@@ -64,25 +112,27 @@ def _parts(name: str) -> list[str]:
     return re.split(r"(\d+)", name)
 
 
-def open_sequence(path: Path, frames: list[Path], rate: Fraction) -> Clip:
-    """What numbered pictures are as a clip; the first one decides on size and depth.
+def open_sequence(path: Path, frames: dict[int, Path], rate: Fraction) -> Clip:
+    """What numbered pictures are as a clip; the first one decides on size, depth and alpha.
 
     Args:
         path: the pattern or folder, to name the clip.
-        frames: its files.
+        frames: its files, as `by_number` gives them.
         rate: frames a second.
 
     Raises:
         InputError: the first picture cannot be read.
     """
-    pixels = read_photo(frames[0]).pixels
+    first = read_photo(next(iter(frames.values())))
+    pixels = first.pixels
+    alpha, depth = "" if first.alpha is None else "a", "" if pixels.dtype == np.uint8 else "16le"
     return Clip(
         path=path,
         height=pixels.shape[0],
         width=pixels.shape[1],
         codec="h264",
         profile="",
-        pix_fmt="gbrp" if pixels.dtype == np.uint8 else "gbrp16le",
+        pix_fmt=f"gbr{alpha}p{depth}",
         rate=rate,
         time_base=1 / rate,
         aspect=None,
@@ -90,28 +140,65 @@ def open_sequence(path: Path, frames: list[Path], rate: Fraction) -> Clip:
         matrix=None,
         frames=len(frames),
         is_pictures=True,
+        unkept=(*_missing(list(frames)), *_not_in_video(first.metadata)),
     )
 
 
-def read_sequence(clip: Clip, frames: list[Path]) -> Iterator[VideoFrame]:
-    """Numbered pictures as frames, one by one.
+def _missing(numbers: list[int]) -> Iterator[str]:
+    count = numbers[-1] - numbers[0] + 1 - len(numbers)
+    if count:
+        some = "1 number is" if count == 1 else f"{count} numbers are"
+        yield f"{some} missing from {numbers[0]} to {numbers[-1]}: the frames close up"
+
+
+def _not_in_video(metadata: Metadata) -> Iterator[str]:
+    names = {
+        "colour profile": metadata.icc,
+        "EXIF": metadata.exif,
+        "XMP": metadata.xmp,
+        "captions (IPTC)": metadata.segments,
+        "PNG chunks": metadata.chunks,
+        "resolution (dpi)": metadata.dpi,
+    }
+    lost = [name for name, value in names.items() if value]
+    if lost:
+        yield f"not written to a video: the pictures' {', '.join(lost)}"
+
+
+def read_sequence(
+    clip: Clip, frames: dict[int, Path], notes: dict[str, None]
+) -> Iterator[VideoFrame]:
+    """Numbered pictures as frames, one by one, each with its photo as `opaque`.
+
+    Args:
+        clip: the sequence.
+        frames: its files, as `by_number` gives them.
+        notes: gets what was left out of them, a line each.
 
     Raises:
         InputError: one cannot be read, or is of another size or depth than the first.
     """
-    for number, path in enumerate(frames):
-        pixels = read_photo(path).rgb()
+    deep, has_alpha = clip.pix_fmt.endswith("16le"), clip.pix_fmt.startswith("gbrap")
+    for number, path in enumerate(frames.values()):
+        photo = read_photo(path)
+        pixels, alpha = photo.rgb(), photo.alpha
         frame = VideoFrame(clip.width, clip.height, clip.pix_fmt)
-        deep = clip.pix_fmt != "gbrp"
         if pixels.shape[:2] != (clip.height, clip.width) or (pixels.dtype != np.uint8) != deep:
             raise InputError(
-                f"{path} has another size or depth than {frames[0]}",
+                f"{path} has another size or depth than the first picture",
                 hint="All frames of a sequence are alike",
             )
-        for plane, channel in zip(frame.planes, (1, 2, 0), strict=True):
+        opaque = np.iinfo(pixels.dtype).max
+        values = [pixels[..., channel] for channel in (1, 2, 0)]
+        if has_alpha:
+            values.append(np.full_like(values[0], opaque) if alpha is None else alpha)
+        for plane, value in zip(frame.planes, values, strict=True):
             rows = np.frombuffer(memoryview(plane), pixels.dtype)
-            rows = rows.reshape(plane.height, -1)[:, : plane.width]
-            np.copyto(rows, pixels[..., channel])
+            np.copyto(rows.reshape(plane.height, -1)[:, : plane.width], value)
+        notes |= dict.fromkeys(photo.notes)
+        if alpha is not None and not has_alpha and alpha.min() < opaque:
+            notes["the first picture is opaque: the transparency of later ones is lost"] = None
+        frame.opaque = photo
         frame.color_range, frame.colorspace = FULL, RGB
         frame.pts, frame.time_base, frame.duration = number, clip.time_base, 1
         yield frame
@@ -120,29 +207,48 @@ def read_sequence(clip: Clip, frames: list[Path]) -> Iterator[VideoFrame]:
 class FrameStore:
     """Writes frames as numbered pictures; what is finished is kept in mind as segments are."""
 
-    def __init__(self, pattern: Path, folder: Path, manifest: dict[str, Any], resume: bool) -> None:
+    def __init__(
+        self,
+        pattern: Path,
+        numbers: Sequence[int],
+        folder: Path,
+        manifest: dict[str, Any],
+        *,
+        resume: bool = True,
+        orientation: int = 1,
+        write: Callable[[Photo, Path], list[str]] = write_photo,
+    ) -> None:
         """Look at what an earlier run finished.
 
         Args:
             pattern: of the pictures.
+            numbers: theirs, in order.
             folder: for what is kept in mind.
             manifest: plain values that name all that decides the result.
             resume: whether to go on from there.
+            orientation: how a video's frames are turned to be upright, as EXIF says it.
+            write: writes a picture, and returns what its file cannot hold.
         """
         format_of(pattern.suffix)
-        self._pattern, self._path, self._manifest = pattern, folder / "progress.json", manifest
-        self.done, self.state = 0, dict[str, Any]()
-        if resume:
-            with suppress(OSError, ValueError, KeyError):
-                told = json.loads(self._path.read_text())
-                if told["manifest"] == manifest:
-                    self.done, self.state = told["done"], told["state"]
+        self._pattern, self._numbers = pattern, numbers
+        self._path, self._manifest = _progress(folder), manifest
+        self._orientation, self._write = orientation, write
+        self.done, self.state, self.notes = 0, dict[str, Any](), dict[str, None]()
+        if resume and is_begun(folder, manifest):
+            told = json.loads(self._path.read_text())
+            if all(frame_path(pattern, each).exists() for each in numbers[: told["done"]]):
+                self.done, self.state = told["done"], told["state"]
 
     @contextmanager
     def writer(self, state: dict[str, Any]) -> Iterator["FrameStore"]:
+        if not self.done:
+            self._keep()  # first: from now on pictures are this run's
         yield self
         self.state = state
-        told = {"manifest": self._manifest, "done": self.done, "state": state}
+        self._keep()
+
+    def _keep(self) -> None:
+        told = {"manifest": self._manifest, "done": self.done, "state": self.state}
         with atomic_output(self._path) as part:
             part.write_text(json.dumps(told))
 
@@ -150,7 +256,12 @@ class FrameStore:
         deep = frame.format.components[0].bits > 8
         white = 65535 if deep else 255
         pixels = np.rint(to_rgb(frame) * white).astype(np.uint16 if deep else np.uint8)
-        write_photo(Photo(pixels), frame_path(self._pattern, self.done + 1))
+        if isinstance(frame.opaque, Photo):
+            photo = frame.opaque.with_rgb(pixels)
+        else:
+            photo = Photo(upright(pixels, self._orientation))
+        notes = self._write(photo, frame_path(self._pattern, self._numbers[self.done]))
+        self.notes |= dict.fromkeys((*photo.notes, *notes))
         self.done += 1
 
     def clear(self) -> None:
@@ -161,7 +272,18 @@ class FrameStore:
                 folder.rmdir()
 
 
+def is_begun(folder: Path, manifest: dict[str, Any]) -> bool:
+    """Whether a run with this manifest began to write pictures, and was interrupted."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return bool(json.loads(_progress(folder).read_text())["manifest"] == manifest)
+    return False
+
+
+def _progress(folder: Path) -> Path:
+    return folder / "progress.json"
+
+
 def frame_path(pattern: Path, number: int) -> Path:
-    """The file of one picture; numbers begin with 1."""
+    """The file of one picture."""
     name = NUMBER.sub(lambda match: f"{number:0{match[1] or 1}d}", pattern.name)
     return pattern.with_name(name)

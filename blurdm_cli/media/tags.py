@@ -14,6 +14,17 @@ HDR = ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "DYNAMIC_HDR_PLUS", 
 Matrix = tuple[int, ...]
 """Nine fixed-point numbers: how a player turns and mirrors the picture."""
 
+ORIENTATIONS = {
+    ((-1, 0), (0, 1)): 2,
+    ((-1, 0), (0, -1)): 3,
+    ((1, 0), (0, -1)): 4,
+    ((0, 1), (1, 0)): 5,
+    ((0, 1), (-1, 0)): 6,
+    ((0, -1), (-1, 0)): 7,
+    ((0, -1), (1, 0)): 8,
+}
+"""EXIF's Orientation by where a display matrix has right and down point to, each as (x, y)."""
+
 
 @dataclass(frozen=True)
 class Colour:
@@ -40,6 +51,12 @@ def matrix_of(frame: VideoFrame) -> Matrix | None:
     """How a frame is turned, where its file says so."""
     found = _side_data(frame, "DISPLAYMATRIX")
     return None if found is None else tuple(np.frombuffer(found, np.int32).tolist())
+
+
+def orientation_of(matrix: Matrix | None) -> int:
+    """EXIF's Orientation, 1 to 8, that says the same as a matrix; 1 for no quarter turns."""
+    signs = tuple(np.sign(matrix or ()).tolist())
+    return ORIENTATIONS.get((signs[:2], signs[3:5]), 1)
 
 
 def hdr_of(frame: VideoFrame) -> dict[str, bytes]:

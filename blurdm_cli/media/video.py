@@ -66,6 +66,8 @@ class Clip:
     interlaced: bool = False
     is_pictures: bool = False
     """Whether it is no file, but numbered pictures."""
+    unkept: tuple[str, ...] = ()
+    """What of numbered pictures a video does not hold, a line each."""
 
 
 @contextmanager

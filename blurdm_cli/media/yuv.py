@@ -107,6 +107,7 @@ def from_rgb(
     format: str,
     colorspace: int = BT709,
     range: int = LIMITED,
+    alpha_of: VideoFrame | None = None,
 ) -> VideoFrame:
     """A frame that shows these pixels, tagged with its matrix and range.
 
@@ -115,9 +116,13 @@ def from_rgb(
         format: one that `is_planar`.
         colorspace: the matrix's number, for luma and chroma.
         range: `LIMITED` or `FULL`, for luma and chroma.
+        alpha_of: whose alpha it gets, where the format has one.
     """
     height, width = pixels.shape[:2]
-    frame = VideoFrame(width, height, format)
+    if alpha_of is not None and any(c.is_alpha for c in VideoFormat(format).components):
+        frame = alpha_of.reformat(format=format)
+    else:
+        frame = VideoFrame(width, height, format)
     frame.color_range = FULL if frame.format.is_rgb else range
     frame.colorspace = RGB if frame.format.is_rgb else colorspace
     black = (0,) * 3 if frame.format.is_rgb else (_black(frame), _middle(frame), _middle(frame))
