@@ -246,3 +246,7 @@ def open_journal(home: Path, settings: str) -> Iterator[Journal]:
         yield Journal(home, settings)
     finally:
         lock.release()
+        if not (folder / JOURNAL).exists():  # nothing was written
+            with suppress(OSError):
+                (folder / "lock").unlink(missing_ok=True)
+                folder.rmdir()
