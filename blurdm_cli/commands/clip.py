@@ -235,7 +235,7 @@ def _write_video(job: ClipJob) -> tuple[Told, list[str]]:
         if told.frames:
             start, end = job.options.start, _end(job, store.finished[-1], encoding)
             args = (job.clip, container, encoding, store.finished, kept, job.target)
-            join(*args, start=start, end=end)
+            join(*args, start=start, end=end, metadata=job.options.metadata)
         store.clear()
     return told, notes
 
@@ -253,7 +253,8 @@ def _plan(
         return encoding, [], notes
     with open_video(clip.path) as source:
         sound = options.audio is Audio.copy
-        kept, more = plan_streams(source, main_stream(source), container, sound=sound)
+        main = main_stream(source)
+        kept, more = plan_streams(source, main, container, sound=sound, metadata=options.metadata)
     notes += more
     if clip.interlaced:
         notes.append("it is interlaced: its half pictures are restored as one")

@@ -14,6 +14,7 @@ from blurdm_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from blurdm_cli.media.naming import OnExists
+    from blurdm_cli.media.privacy import Keep
 
 PANEL = "Video"
 
@@ -125,11 +126,14 @@ class VideoOptions:
     every: int = 1
     all_frames: bool = False
     fps: float = 25.0
+    metadata: Keep = "keep"
     resume: bool = True
     in_place: bool = False
     on_exists: OnExists = "skip"
     dry_run: bool = False
     fail_fast: bool = False
+    unheeded: tuple[str, ...] = ()
+    """Options of photos that were asked for too."""
 
     @classmethod
     def read(cls, start: str | None = None, end: str | None = None, **options: Any) -> VideoOptions:
@@ -148,7 +152,7 @@ class VideoOptions:
     def decides(self) -> dict[str, str]:
         """Those that decide what is written, as text."""
         how = ("codec", "crf", "preset", "pix_fmt", "audio")
-        names = (*how, "start", "end", "frames", "every", "all_frames", "fps")
+        names = (*how, "start", "end", "frames", "every", "all_frames", "fps", "metadata")
         return {name: str(getattr(self, name)) for name in names}
 
 

@@ -4,9 +4,11 @@ A stream is copied, packet by packet, where the output's container takes it. Els
 are written in a codec that it takes, and the rest is left out; either is said in a note.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import islice
 from typing import Literal, Protocol, cast, runtime_checkable
 
 import av
@@ -17,6 +19,7 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Discard, Stream
 from av.subtitles.stream import SubtitleStream
 
+from blurdm_cli.media.privacy import Keep
 from blurdm_cli.media.video import AnyPacket
 
 SOUND = {"mp4": "aac", "mov": "aac", "mpegts": "aac", "webm": "libopus", "mxf": "pcm_s16le"}
@@ -27,6 +30,9 @@ TEXT = {"mp4": "mov_text", "mov": "mov_text", "webm": "webvtt", "matroska": "sub
 
 TEXTS = frozenset({"subrip", "srt", "mov_text", "webvtt", "ass", "ssa", "text"})
 """Subtitles that are text."""
+
+PLACES = re.compile(rb"(?i)\b(gps|latitude|longitude)\s*[:=(]")
+"""How subtitles give coordinates."""
 
 EMPTY_TEXT = b"\0\0"
 """What stands between two subtitles in MP4."""
@@ -46,7 +52,12 @@ class Kept:
 
 
 def plan_streams(
-    source: InputContainer, main: Stream, container: str, *, sound: bool = True
+    source: InputContainer,
+    main: Stream,
+    container: str,
+    *,
+    sound: bool = True,
+    metadata: Keep = "keep",
 ) -> tuple[list[Kept], list[str]]:
     """Decide how each stream but the main one is kept.
 
@@ -55,6 +66,7 @@ def plan_streams(
         main: the stream that is deblurred.
         container: FFmpeg's name of the output's container.
         sound: whether sound is wanted at all.
+        metadata: unless all of it is kept, streams that tell the place, or may, are left out.
 
     Returns:
         The streams that are kept, and a note on each that is not copied.
@@ -65,6 +77,9 @@ def plan_streams(
             continue
         name = _name(stream)
         if _is_made_anew(stream):
+            continue
+        if metadata != "keep" and _tells_place(source, stream):
+            notes.append(f"{name} is left out: it may tell where the camera was")
             continue
         if _takes(container, stream):
             kept.append(Kept(stream.index, "copy"))
@@ -90,6 +105,13 @@ def _is_made_anew(stream: Stream) -> bool:
     if stream.type != "data":
         return False
     return stream.discard == Discard.all or "timecode" in stream.metadata
+
+
+def _tells_place(source: InputContainer, stream: Stream) -> bool:
+    """Whether cameras write coordinates there: any data, or subtitles as drones have them."""
+    if stream.type != "subtitle":
+        return stream.type == "data"
+    return any(PLACES.search(bytes(packet)) for packet in islice(source.demux(stream), 1))
 
 
 def _takes(container: str, stream: Stream) -> bool:
