@@ -7,11 +7,9 @@ are written in a codec that it takes, and the rest is left out; either is said i
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from itertools import islice
 from typing import Literal, Protocol, cast, runtime_checkable
 
-import av
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
@@ -19,10 +17,11 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Discard, Stream
 from av.subtitles.stream import SubtitleStream
 
+from blurdm_cli.media.codecs import can
 from blurdm_cli.media.privacy import Keep
 from blurdm_cli.media.video import AnyPacket
 
-SOUND = {"mp4": "aac", "mov": "aac", "mpegts": "aac", "webm": "libopus", "mxf": "pcm_s16le"}
+SOUND = {"mp4": "aac", "mov": "aac", "mpegts": "aac", "webm": "libopus", "mxf": "pcm_s24le"}
 """What sound becomes where it cannot stay; elsewhere FLAC in Matroska, PCM in AVI."""
 
 TEXT = {"mp4": "mov_text", "mov": "mov_text", "webm": "webvtt", "matroska": "subrip"}
@@ -33,6 +32,9 @@ TEXTS = frozenset({"subrip", "srt", "mov_text", "webvtt", "ass", "ssa", "text"})
 
 PLACES = re.compile(rb"(?i)\b(gps|latitude|longitude)\s*[:=(]")
 """How subtitles give coordinates."""
+
+RATES = {"libopus": 48000, "mxf": 48000}
+"""Samples a second of codecs and containers that take no others."""
 
 EMPTY_TEXT = b"\0\0"
 """What stands between two subtitles in MP4."""
@@ -87,7 +89,8 @@ def plan_streams(
         codec, way = _instead(stream, container)
         if codec:
             kept.append(Kept(stream.index, way, codec))
-            notes.append(f"{name} does not go into {container}; it becomes {codec}")
+            becomes = codec + _resampled(stream, codec, container)
+            notes.append(f"{name} does not go into {container}; it becomes {becomes}")
         else:
             notes.append(f"{name} does not go into {container}, and is left out")
     return kept, notes
@@ -116,13 +119,19 @@ def _tells_place(source: InputContainer, stream: Stream) -> bool:
 
 def _takes(container: str, stream: Stream) -> bool:
     """Whether a file of this container can be begun with a copy of this stream."""
-    try:
-        with av.open(BytesIO(), "w", format=container) as trial:
-            trial.add_stream_from_template(stream, opaque=True)
-            trial.start_encoding()
-    except (ValueError, av.FFmpegError):
-        return False
-    return True
+
+    def begin(trial: OutputContainer) -> None:
+        if container == "mxf":
+            _add_pictures(trial)
+        trial.add_stream_from_template(stream, opaque=True)
+        trial.start_encoding()
+
+    return can(container, begin)
+
+
+def _add_pictures(trial: OutputContainer) -> None:
+    """Without which MXF takes no sound."""
+    trial.add_stream("mpeg2video", rate=25, width=64, height=64).pix_fmt = "yuv420p"
 
 
 def _instead(stream: Stream, container: str) -> tuple[str, Way]:
@@ -130,6 +139,19 @@ def _instead(stream: Stream, container: str) -> tuple[str, Way]:
         return SOUND.get(container, "flac" if container == "matroska" else "pcm_s16le"), "sound"
     is_text = stream.codec_context is not None and stream.codec_context.name in TEXTS
     return (TEXT.get(container, "") if is_text else ""), "text"
+
+
+def _resampled(stream: Stream, codec: str, container: str) -> str:
+    """Words on the rate of sound, where it changes."""
+    if not isinstance(stream, AudioStream):
+        return ""
+    rate = _rate(stream, codec, container)
+    return "" if rate == stream.codec_context.sample_rate else f" at {rate} Hz"
+
+
+def _rate(stream: AudioStream, codec: str, container: str) -> int:
+    """Samples a second that sound has in another codec."""
+    return RATES.get(codec) or RATES.get(container) or stream.codec_context.sample_rate
 
 
 @runtime_checkable
@@ -176,7 +198,7 @@ class Sound:
 
     def __init__(self, source: AudioStream, output: OutputContainer, codec: str) -> None:
         self._source = source.codec_context
-        rate = 48000 if codec == "libopus" else self._source.sample_rate
+        rate = _rate(source, codec, output.format.name)
         self._target = cast("AudioStream", output.add_stream(codec, rate=rate))
         context = self._target.codec_context
         context.layout = self._source.layout

@@ -13,6 +13,7 @@ import pytest
 from blurdm_cli.commands import clip as module
 from blurdm_cli.commands.clip import Result, deblur_clip
 from blurdm_cli.commands.video_options import Audio, VideoOptions
+from blurdm_cli.errors import UsageError
 from blurdm_cli.media.video import open_clip
 from tests import clips
 from tests.clips import (
@@ -161,6 +162,77 @@ def test_avi_which_has_no_timestamps_keeps_the_order(tmp_path: Path) -> None:
     given = make_clip(tmp_path / "d.mp4", options={"bf": "2"})
     for one, other in zip(shown(tmp_path / "b.avi"), shown(given), strict=True):
         np.testing.assert_array_equal(one.to_ndarray(), other.to_ndarray())
+
+
+@pytest.mark.parametrize("times", [CONSTANT, VARIABLE])
+@pytest.mark.parametrize("ending", ["mp4", "mkv", "ts"])
+def test_avi_has_the_frames_at_their_times_by_number(
+    tmp_path: Path, ending: str, times: Sequence[int]
+) -> None:
+    source = make_clip(
+        tmp_path / f"a.{ending}",
+        times=[number * 512 for number in times],
+        time_base=Fraction(1, 12800),
+        audio=("aac",),
+        options={"bf": "2"},
+    )
+    target = tmp_path / "b.avi"
+    result = deblurred(source, target)
+    assert [note for note in result.notes if "frame" in note] == []
+    with av.open(str(target)) as made:
+        assert made.streams.video[0].average_rate == 25
+        assert [p.dts for p in made.demux(video=0) if p.size] == list(times)
+
+
+def test_a_frame_rate_that_avi_cannot_keep_is_said(tmp_path: Path) -> None:
+    times = [0, 33, 67, 110, 133, 170, 200, 290, 300, 310, 320, 400]
+    source = make_clip(tmp_path / "a.mp4", times=times, time_base=Fraction(1, 1000))
+    (note,) = deblurred(source, tmp_path / "b.avi").notes
+    assert "avi has one frame rate" in note
+    kept = seconds(tmp_path / "b.avi")
+    assert len(kept) == len(times)
+    assert kept[-1] == pytest.approx(0.4, abs=0.1)
+
+
+def test_a_part_of_a_clip_begins_with_its_first_frame_in_avi(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", audio=("pcm_s16le",))
+    deblurred(source, tmp_path / "b.avi", start=Fraction(1, 10), frames=4)
+    assert len(shown(tmp_path / "b.avi")) == 4
+    assert packets(tmp_path / "b.avi", "audio")[-1][0] < Fraction(4, 25)
+
+
+@pytest.mark.parametrize(
+    ("ending", "codec", "rate", "expected"),
+    [
+        ("mov", "pcm_s16le", 48000, ()),
+        ("mov", "pcm_s16le", 44100, ("pcm_s24le at 48000 Hz",)),
+        ("mp4", "aac", 48000, ("pcm_s24le",)),
+    ],
+)
+def test_mxf_has_sound_at_48_khz_and_says_only_what_changes(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ending: str,
+    codec: str,
+    rate: int,
+    expected: tuple[str, ...],
+) -> None:
+    monkeypatch.setattr(clips, "SAMPLES", rate)
+    source = make_clip(tmp_path / f"a.{ending}", audio=(codec,), options={"bf": "2"})
+    target = tmp_path / "b.mxf"
+    said = module.plan_clip(source, target, VideoOptions())
+    assert said == list(deblurred(source, target).notes)
+    assert len(said) == len(expected)
+    assert all(note.endswith(f"it becomes {how}") for note, how in zip(said, expected, strict=True))
+    assert seconds(target) == seconds(source)
+    with av.open(str(target)) as made:
+        assert made.streams.audio[0].sample_rate == 48000
+
+
+def test_a_frame_rate_that_mxf_does_not_take_is_refused_before_any_work(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", times=[0, 77, 154], time_base=Fraction(1, 1000))
+    with pytest.raises(UsageError, match="frames a second"):
+        module.plan_clip(source, tmp_path / "b.mxf", VideoOptions())
 
 
 @pytest.mark.parametrize("ending", ["mp4", "mkv", "mov"])
