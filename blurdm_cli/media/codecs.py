@@ -66,6 +66,16 @@ CONTAINERS = {
 STEADY = frozenset({"avi", "mxf"})
 """Those of them that have no timestamps: frames are numbered, from zero on, at one rate."""
 
+# fmt: off
+TRANSPORTED = frozenset({
+    "h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vc1",
+    "mp2", "mp3", "aac", "aac_latm", "ac3", "eac3", "dts", "truehd", "opus", "s302m", "pcm_bluray",
+    "dvb_subtitle", "dvb_teletext", "hdmv_pgs_subtitle",
+})
+# fmt: on
+"""The pictures, sound and subtitles that MPEG-TS has names for; of others FFmpeg writes what no
+player knows."""
+
 
 def hardware_encoders() -> list[str]:
     """The encoders for graphics cards that FFmpeg was built with; whether there is a card or not.
@@ -110,6 +120,8 @@ def takes(container: str, encoder: str, rate: Fraction = Fraction(25)) -> bool:
     """Whether a container holds what an encoder makes, at so many frames a second."""
     family = next((each for each in FAMILIES.values() if each.encoder == encoder), None)
     formats = av.codec.Codec(encoder, "w").video_formats
+    if container == "mpegts" and av.codec.Codec(encoder, "w").canonical_name not in TRANSPORTED:
+        return False
 
     def begin(trial: OutputContainer) -> None:
         added = trial.add_stream(encoder, rate=rate, width=64, height=64)

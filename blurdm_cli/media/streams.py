@@ -17,7 +17,7 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Discard, Stream
 from av.subtitles.stream import SubtitleStream
 
-from blurdm_cli.media.codecs import can
+from blurdm_cli.media.codecs import STEADY, TRANSPORTED, can
 from blurdm_cli.media.privacy import Keep
 from blurdm_cli.media.video import AnyPacket
 
@@ -35,6 +35,9 @@ PLACES = re.compile(rb"(?i)\b(gps|latitude|longitude)\s*[:=(]")
 
 RATES = {"libopus": 48000, "mxf": 48000}
 """Samples a second of codecs and containers that take no others."""
+
+USUAL = {"1 channels": "mono", "2 channels": "stereo", "6 channels": "5.1", "8 channels": "7.1"}
+"""What channels mean where a file does not say; MP4 takes PCM only if it is said."""
 
 EMPTY_TEXT = b"\0\0"
 """What stands between two subtitles in MP4."""
@@ -78,6 +81,9 @@ def plan_streams(
         if stream.index == main.index or (stream.type == "audio" and not sound):
             continue
         name = _name(stream)
+        late = _late(source, stream)
+        if container in STEADY and late > SLACK:
+            notes.append(f"{name} begins {late:.2f} s late, for which {container} has no room")
         if _is_made_anew(stream):
             continue
         if metadata != "keep" and _tells_place(source, stream):
@@ -110,6 +116,17 @@ def _is_made_anew(stream: Stream) -> bool:
     return stream.discard == Discard.all or "timecode" in stream.metadata
 
 
+SLACK = 0.05
+"""Seconds by which nobody hears that sound is early."""
+
+
+def _late(source: InputContainer, stream: Stream) -> float:
+    """How long after its file a sound begins, seconds."""
+    if stream.type != "audio" or stream.start_time is None or stream.time_base is None:
+        return 0.0
+    return float(stream.start_time * stream.time_base) - (source.start_time or 0) / 1e6
+
+
 def _tells_place(source: InputContainer, stream: Stream) -> bool:
     """Whether cameras write coordinates there: any data, or subtitles as drones have them."""
     if stream.type != "subtitle":
@@ -119,6 +136,9 @@ def _tells_place(source: InputContainer, stream: Stream) -> bool:
 
 def _takes(container: str, stream: Stream) -> bool:
     """Whether a file of this container can be begun with a copy of this stream."""
+    coded = stream.codec_context.codec.canonical_name if stream.codec_context else ""
+    if container == "mpegts" and stream.type != "data" and coded not in TRANSPORTED:
+        return False
 
     def begin(trial: OutputContainer) -> None:
         if container == "mxf":
@@ -139,6 +159,12 @@ def _instead(stream: Stream, container: str) -> tuple[str, Way]:
         return SOUND.get(container, "flac" if container == "matroska" else "pcm_s16le"), "sound"
     is_text = stream.codec_context is not None and stream.codec_context.name in TEXTS
     return (TEXT.get(container, "") if is_text else ""), "text"
+
+
+def _layout(stream: AudioStream) -> str:
+    """Where the channels of sound are heard."""
+    name = stream.codec_context.layout.name
+    return USUAL.get(name, name)
 
 
 def _resampled(stream: Stream, codec: str, container: str) -> str:
@@ -181,6 +207,8 @@ class Copy:
 
     def __init__(self, source: Stream, output: OutputContainer) -> None:
         self._target = output.add_stream_from_template(source, opaque=True)
+        if isinstance(source, AudioStream) and isinstance(self._target, AudioStream):
+            self._target.codec_context.layout = _layout(source)
         copy_tags(source, self._target)
 
     def packets(self, packet: AnyPacket) -> Iterator[AnyPacket]:
@@ -201,7 +229,7 @@ class Sound:
         rate = _rate(source, codec, output.format.name)
         self._target = cast("AudioStream", output.add_stream(codec, rate=rate))
         context = self._target.codec_context
-        context.layout = self._source.layout
+        context.layout = _layout(source)
         if codec in ("aac", "libopus"):
             context.bit_rate = 96_000 * max(1, self._source.channels)
         self._resampler = AudioResampler(context.format, context.layout, rate)

@@ -424,3 +424,47 @@ def assert_gone(source: Path, metadata: str, place: bytes, *, goes: bool) -> Non
     notes = deblurred(source, target, metadata=metadata).notes
     assert ["may tell where" in note for note in notes] == [True] * goes
     assert (place in target.read_bytes()) != goes
+
+
+def stereo(source: Path, codec: str, begin: int = 0) -> Path:
+    """Add stereo sound whose file, Matroska, does not say where its channels are heard."""
+    target = source.with_name(f"stereo-{source.name}")
+    with av.open(str(source)) as given, av.open(str(target), "w") as out:
+        pictures = out.add_stream_from_template(given.streams.video[0])
+        sound = out.add_stream(codec, rate=48000)
+        sound.codec_context.layout = "stereo"
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 19200), np.int16), "s16", "stereo")
+        frame.sample_rate, frame.pts = 48000, begin
+        frame.time_base = Fraction(1, 48000)
+        out.mux([*sound.encode(frame), *sound.encode(None)])
+        for packet in given.demux(given.streams.video[0]):
+            if packet.size:
+                packet.stream = pictures
+                out.mux(packet)
+    return target
+
+
+def test_sound_of_which_only_the_number_of_channels_is_known_goes_anywhere(tmp_path: Path) -> None:
+    source = stereo(make_clip(tmp_path / "a.mkv"), "pcm_s16le")
+    with av.open(str(source)) as given:
+        assert given.streams.audio[0].codec_context.layout.name == "2 channels"
+    for ending, codec in (("mp4", "pcm_s16le"), ("ts", "aac"), ("webm", "opus")):
+        target = tmp_path / f"b.{ending}"
+        deblurred(source, target)
+        with av.open(str(target)) as made:
+            context = made.streams.audio[0].codec_context
+            assert (context.codec.canonical_name, context.channels) == (codec, 2)
+
+
+def test_mpeg_ts_gets_no_pictures_that_no_player_would_know(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", codec="ffv1")
+    (note,) = deblurred(source, tmp_path / "b.ts").notes
+    assert "mpegts does not take ffv1" in note
+    assert len(shown(tmp_path / "b.ts")) == 12
+
+
+def test_late_sound_in_a_container_without_timestamps_is_said(tmp_path: Path) -> None:
+    source = stereo(make_clip(tmp_path / "a.mkv"), "pcm_s16le", begin=9600)
+    (note,) = module.plan_clip(source, tmp_path / "b.avi", VideoOptions())
+    assert "begins 0.20 s late" in note
+    assert module.plan_clip(source, tmp_path / "b.mkv", VideoOptions()) == []
