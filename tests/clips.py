@@ -19,6 +19,10 @@ VARIABLE = (0, 1, 2, 5, 6, 9, 13, 14, 15, 20, 21, 22)
 """Timestamps of a constant and of a variable frame rate."""
 
 
+SAMPLES = 48000
+"""A second of sound."""
+
+
 class FakeRuntime:
     """Makes tiles brighter by a tenth of what is missing to white, and counts its calls."""
 
@@ -116,7 +120,7 @@ TEXTS = ((0, "Hello"), (200, "again"))
 
 
 def _add_sound(out: Any, codec: str, number: int) -> Any:
-    stream = out.add_stream(codec, rate=48000)
+    stream = out.add_stream(codec, rate=SAMPLES)
     stream.codec_context.layout = "mono"
     stream.metadata["language"] = ("eng", "deu")[number % 2]
     return stream
@@ -127,8 +131,8 @@ def _tone(stream: Any, begin: float) -> Any:
     for number in range(24):
         samples = np.sin(np.arange(size) / 20 + number).astype(np.float32)[None]
         frame = av.AudioFrame.from_ndarray(samples, "fltp", "mono")
-        frame.sample_rate, frame.time_base = 48000, Fraction(1, 48000)
-        frame.pts = number * size + round(begin * 48000)
+        frame.sample_rate, frame.time_base = SAMPLES, Fraction(1, SAMPLES)
+        frame.pts = number * size + round(begin * SAMPLES)
         yield from stream.encode(frame)
     yield from stream.encode(None)
 

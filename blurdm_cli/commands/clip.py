@@ -14,8 +14,8 @@ from blurdm_cli.commands.pictures import manifest_of, numbers_of, open_pictures,
 from blurdm_cli.commands.streaming import Sink, Told, restore_frames
 from blurdm_cli.commands.video_options import Audio, VideoOptions
 from blurdm_cli.errors import InputError, UsageError
-from blurdm_cli.media.codecs import CONTAINERS
-from blurdm_cli.media.encoder import Encoding
+from blurdm_cli.media.codecs import CONTAINERS, STEADY
+from blurdm_cli.media.encoder import Encoding, Steady
 from blurdm_cli.media.encoding import Wish, plan_encoding
 from blurdm_cli.media.join import join
 from blurdm_cli.media.segments import SECONDS, Segment, open_store
@@ -227,14 +227,17 @@ def _write_video(job: ClipJob) -> tuple[Told, list[str]]:
     """Restore into segments, and join them."""
     container = container_of(job.target)
     encoding, kept, notes = _plan(job.clip, container, job.options)
+    steady = Steady(container, encoding, job.clip.begin + (job.options.start or 0))
+    if container in STEADY:
+        job = replace(job, frames=steady(job.frames))
     with open_store(job.target, encoding, job.manifest, resume=job.options.resume) as store:
         told = job.restore(store)
         if told.frames:
-            start, end = job.options.start, _end(job, store.finished[-1], encoding)
+            start, end = job.options.start, _end(job, store.finished[-1], encoding, container)
             args = (job.clip, container, encoding, store.finished, kept, job.target)
-            join(*args, start=start, end=end)
+            join(*args, start=start, end=end, metadata=job.options.metadata)
         store.clear()
-    return told, [*notes, *job.notes]
+    return told, [*notes, *job.notes, *steady.told()]
 
 
 def _plan(
@@ -244,13 +247,15 @@ def _plan(
     wish = Wish(options.codec, options.crf, options.preset, options.pix_fmt)
     if clip.is_pictures and wish.pix_fmt is None and not (clip.width % 2 or clip.height % 2):
         wish = replace(wish, pix_fmt=PLAYS_EVERYWHERE.get(wish.codec or "h264"))
-    slower = replace(clip, rate=clip.rate / options.every)
+    every = options.every
+    slower = replace(clip, rate=clip.rate / every, steady=clip.steady and clip.steady / every)
     encoding, notes = plan_encoding(slower, container, wish)
     if clip.is_pictures:
         return encoding, [], [*notes, *clip.unkept]
     with open_video(clip.path) as source:
         sound = options.audio is Audio.copy
-        kept, more = plan_streams(source, main_stream(source), container, sound=sound)
+        main = main_stream(source)
+        kept, more = plan_streams(source, main, container, sound=sound, metadata=options.metadata)
     notes += more
     if clip.interlaced:
         notes.append("it is interlaced: its half pictures are restored as one")
@@ -266,12 +271,13 @@ TURNED = frozenset({"mp4", "mov", "matroska"})
 """Containers that keep a rotation."""
 
 
-def _end(job: ClipJob, last: Segment, encoding: Encoding) -> Fraction | None:
+def _end(job: ClipJob, last: Segment, encoding: Encoding, container: str) -> Fraction | None:
     """Where the other streams end, seconds from the clip's begin; None: where they do."""
     if job.options.frames is None:
         return job.options.end
     shown = max(coded.pts + coded.duration for coded in last.frames)
-    return shown * encoding.time_base - job.clip.begin
+    zero = -(job.options.start or 0) if container in STEADY else job.clip.begin
+    return shown * encoding.time_base - zero
 
 
 def container_of(target: Path) -> str:

@@ -87,7 +87,7 @@ def deblur(
     metadata: Annotated[
         Metadata,
         typer.Option(
-            help="EXIF, XMP, captions: all of it, none, or all but coordinates.",
+            help="EXIF, XMP, captions, tags of videos: all of it, none, or all but coordinates.",
             rich_help_panel=OUTPUT,
         ),
     ] = "keep",
@@ -287,6 +287,7 @@ def deblur(
         on_exists=on_exists,
         dry_run=dry_run,
         fail_fast=fail_fast,
+        unheeded=("--compare",) * compare + ("--only-blurry",) * (only_blurry is not None),
     )
     raise typer.Exit(deblur_batch(batch, computing, photos, moving))
 

@@ -44,8 +44,7 @@ def manifest_of(
         identity = hashlib.sha256(repr(stats).encode()).hexdigest()
     else:
         identity = asdict(Stamp.of(source))
-    more = {"quality": options.quality, "metadata": options.metadata}
-    wanted = options.decides() | (more if is_sequence(target) else {})
+    wanted = options.decides() | ({"quality": options.quality} if is_sequence(target) else {})
     return {"source": identity, "settings": settings, "options": wanted}
 
 

@@ -130,12 +130,13 @@ class VideoOptions:
     quality: Quality = "auto"
     """Of numbered pictures."""
     metadata: Keep = "keep"
-    """Of numbered pictures that are made of such."""
     resume: bool = True
     in_place: bool = False
     on_exists: OnExists = "skip"
     dry_run: bool = False
     fail_fast: bool = False
+    unheeded: tuple[str, ...] = ()
+    """Options of photos that were asked for too."""
 
     @classmethod
     def read(cls, start: str | None = None, end: str | None = None, **options: Any) -> VideoOptions:
@@ -154,7 +155,7 @@ class VideoOptions:
     def decides(self) -> dict[str, str]:
         """Those that decide what is written, as text."""
         how = ("codec", "crf", "preset", "pix_fmt", "audio")
-        names = (*how, "start", "end", "frames", "every", "all_frames", "fps")
+        names = (*how, "start", "end", "frames", "every", "all_frames", "fps", "metadata")
         return {name: str(getattr(self, name)) for name in names}
 
 

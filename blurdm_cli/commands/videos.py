@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blurdm_cli.commands.console import hold_progress, say
+from blurdm_cli.commands.console import hold_progress, say, warn
 from blurdm_cli.commands.outcome import Outcome, failed, left, planned
 from blurdm_cli.errors import BlurdmError, InputError, OutputError
 
@@ -53,6 +53,8 @@ class VideoRun:
 
     def __call__(self, jobs: Sequence[Job]) -> None:
         """Deblur video by video; an error is told, and the others go on."""
+        if self._options.unheeded:
+            warn(f"{' and '.join(self._options.unheeded)}: of photos only, and left out for videos")
         for number, job in enumerate(jobs, start=1):
             count = f"{number}/{len(jobs)} " if len(jobs) > 1 else ""
             outcome = replace(self._deblur(job, count), kind="video")
@@ -131,7 +133,7 @@ class VideoRun:
             journal.end(place.original, target, stamp)
         return Outcome(
             str(job.input),
-            str(target),
+            str(job.input if self._options.in_place else target),
             "done",
             exit_code=4 if result.loss else 0,
             seconds=round(time.monotonic() - begin, 3),

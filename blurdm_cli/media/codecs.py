@@ -4,10 +4,12 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from fractions import Fraction
 from io import BytesIO
 from typing import TYPE_CHECKING, cast
 
 import av
+from av.container import OutputContainer
 
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
@@ -61,6 +63,19 @@ CONTAINERS = {
 }
 """FFmpeg's names of the containers that are written, by suffix."""
 
+STEADY = frozenset({"avi", "mxf"})
+"""Those of them that have no timestamps: frames are numbered, from zero on, at one rate."""
+
+# fmt: off
+TRANSPORTED = frozenset({
+    "h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "vc1",
+    "mp2", "mp3", "aac", "aac_latm", "ac3", "eac3", "dts", "truehd", "opus", "s302m", "pcm_bluray",
+    "dvb_subtitle", "dvb_teletext", "hdmv_pgs_subtitle",
+})
+# fmt: on
+"""The pictures, sound and subtitles that MPEG-TS has names for; of others FFmpeg writes what no
+player knows."""
+
 
 def hardware_encoders() -> list[str]:
     """The encoders for graphics cards that FFmpeg was built with; whether there is a card or not.
@@ -101,18 +116,31 @@ def ordinary_priority() -> Iterator[None]:
                     os.sched_setscheduler(thread, before, parameters)
 
 
-def takes(container: str, encoder: str) -> bool:
-    """Whether a container holds what an encoder makes."""
+def takes(container: str, encoder: str, rate: Fraction = Fraction(25)) -> bool:
+    """Whether a container holds what an encoder makes, at so many frames a second."""
     family = next((each for each in FAMILIES.values() if each.encoder == encoder), None)
     formats = av.codec.Codec(encoder, "w").video_formats
-    try:
-        with av.open(BytesIO(), "w", format=container) as trial:
-            added = trial.add_stream(encoder, rate=25, width=64, height=64)
-            if family and formats:  # others may need a card
-                added.options = dict(family.options)
-                cast("VideoStream", added).pix_fmt = formats[0].name
-                with ordinary_priority():
-                    trial.start_encoding()
-    except (ValueError, av.FFmpegError):
+    if container == "mpegts" and av.codec.Codec(encoder, "w").canonical_name not in TRANSPORTED:
         return False
-    return True
+
+    def begin(trial: OutputContainer) -> None:
+        added = trial.add_stream(encoder, rate=rate, width=64, height=64)
+        if family and formats:  # others may need a card
+            added.options = dict(family.options)
+            cast("VideoStream", added).pix_fmt = formats[0].name
+            with ordinary_priority():
+                trial.start_encoding()
+
+    return can(container, begin)
+
+
+def can(container: str, begin: Callable[[OutputContainer], None]) -> bool:
+    """Whether a file of a container can be begun as a function begins it."""
+    done = False
+    with (
+        suppress(ValueError, av.FFmpegError),
+        av.open(BytesIO(), "w", format=container) as trial,
+    ):
+        begin(trial)
+        done = True  # MXF cannot be ended without a frame, which says nothing
+    return done

@@ -1,5 +1,6 @@
 """A video encoder: all that it is told, and frames as it takes them."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
@@ -97,6 +98,43 @@ def try_encoder(encoding: Encoding) -> None:
         ) from error
     finally:
         av.logging.set_level(level)
+
+
+class Steady:
+    """Numbers frames at an encoding's rate, where its container has no timestamps."""
+
+    def __init__(self, container: str, encoding: Encoding, zero: Fraction) -> None:
+        """Set up.
+
+        Args:
+            container: FFmpeg's name; MXF has no gaps either.
+            encoding: whose rate it is.
+            zero: when the output begins, in the source's time, seconds.
+        """
+        self._container, self._encoding, self._zero = container, encoding, zero
+        self.moved = 0
+        """How many frames are shown at another time than they were."""
+
+    def __call__(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
+        """The frames, with numbers as timestamps."""
+        base, number, phase = self._encoding.time_base, -1, None
+        for frame in frames:
+            assert frame.pts is not None
+            assert frame.time_base is not None
+            place = (frame.pts * frame.time_base - self._zero) / base
+            phase = place % 1 if phase is None else phase  # sound that runs in begins earlier
+            place -= phase
+            number = number + 1 if self._container == "mxf" else max(number + 1, round(place))
+            self.moved += abs(number - place) > Fraction(1, 4)
+            frame.duration = max(1, round(frame.duration * frame.time_base / base))
+            frame.pts, frame.time_base = number, base
+            yield frame
+
+    def told(self) -> list[str]:
+        """A note, where frames were moved."""
+        rate = f"{float(self._encoding.rate):.6g}"
+        why = f"{self._container} has one frame rate, {rate} a second"
+        return [f"{why}: {self.moved} frames are shown at another time"] if self.moved else []
 
 
 def as_encoded(frame: VideoFrame, encoding: Encoding) -> VideoFrame:

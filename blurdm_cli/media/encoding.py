@@ -5,6 +5,7 @@ stay is said in a note.
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import av
 from av.codec.codec import PixFmtLoss, find_best_pix_fmt_of_list
@@ -16,6 +17,7 @@ from blurdm_cli.media.codecs import (
     HARDWARE,
     HARDWARE_CRF,
     SAME,
+    STEADY,
     Options,
     hardware_encoders,
     is_built_in,
@@ -79,8 +81,17 @@ def plan_encoding(clip: Clip, container: str, wish: Wish) -> tuple[Encoding, lis
     options = _options(codec, clip, wish, pix_fmt)
     for name, value in hdr.items():
         options[name] = f"{options[name]}:{value}" if name in options else value
-    if container == "avi" and encoder == "libx264":
-        options["bf"] = "0"  # AVI has no room for the order in which frames are shown
+    rate, time_base = clip.rate, clip.time_base
+    if container in STEADY:
+        rate = _meant(clip.steady or clip.rate)
+        time_base = 1 / rate
+        if encoder == "libx264":
+            options["bf"] = "0"  # there is no room for the order in which frames are shown
+        if not takes(container, encoder, rate):
+            raise UsageError(
+                f"{container} does not take {float(rate):.6g} frames a second",
+                hint="Name an output such as NAME.mkv, which takes every rate",
+            )
     becomes_yuv = VideoFormat(clip.pix_fmt).is_rgb and not VideoFormat(pix_fmt).is_rgb
     encoding = Encoding(
         encoder=encoder,
@@ -88,14 +99,21 @@ def plan_encoding(clip: Clip, container: str, wish: Wish) -> tuple[Encoding, lis
         pix_fmt=pix_fmt,
         height=clip.height,
         width=clip.width,
-        rate=clip.rate,
-        time_base=clip.time_base,
+        rate=rate,
+        time_base=time_base,
         aspect=clip.aspect,
         colour=Colour(LIMITED, BT709, 1, 1) if becomes_yuv else clip.colour,
         global_header=bool(av.format.ContainerFormat(container, "w").flags & GLOBAL_HEADER),
     )
     try_encoder(encoding)
     return encoding, [*notes, *unkept]
+
+
+def _meant(rate: Fraction) -> Fraction:
+    """The rate that is in use where one is meant: 30000/1001 for 29.97."""
+    usual = (Fraction(round(rate)), round(rate) * Fraction(1000, 1001))
+    nearest = min(usual, key=lambda each: abs(each - rate))
+    return nearest if abs(nearest - rate) < rate / 10_000 else rate
 
 
 def _choose_codec(clip: Clip, container: str, wish: Wish) -> tuple[str, list[str]]:

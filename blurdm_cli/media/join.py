@@ -17,11 +17,13 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from blurdm_cli.errors import OutputError
-from blurdm_cli.media.codecs import ordinary_priority
+from blurdm_cli.media.codecs import STEADY, ordinary_priority
 from blurdm_cli.media.encoder import Encoding, tell
 from blurdm_cli.media.files import atomic_output
+from blurdm_cli.media.privacy import Keep
 from blurdm_cli.media.segments import Segment
 from blurdm_cli.media.streams import Kept, Track, add_track, copy_tags
+from blurdm_cli.media.tags import kept_tags
 from blurdm_cli.media.video import AnyPacket, Clip, main_stream, open_video
 
 OF_THE_CONTAINER = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
@@ -41,6 +43,7 @@ def join(
     *,
     start: Fraction | None = None,
     end: Fraction | None = None,
+    metadata: Keep = "keep",
 ) -> None:
     """Write the restored clip; it is there whole or not at all.
 
@@ -48,20 +51,23 @@ def join(
         clip: the source.
         container: FFmpeg's name of the output's container.
         encoding: what the segments were made with.
-        segments: all of them.
+        segments: all of them; in a container without timestamps they are numbered from where
+            the output begins.
         kept: the streams beside the pictures.
         target: the output.
         start: seconds from the source's begin, where the output begins.
         end: seconds from the source's begin, where it ends.
+        metadata: which tags are kept.
 
     Raises:
         OutputError: it cannot be written, or the segments do not fit together.
     """
     if len({segment.header for segment in segments}) > 1:
         raise OutputError(f"The segments of {target} were not made alike", hint="Try --no-resume")
-    shift = clip.begin + start if start is not None else Fraction(0)
+    steady = container in STEADY
+    shift = clip.begin + (start or 0) if steady or start is not None else Fraction(0)
     stop = None if end is None else clip.begin + end
-    with atomic_output(target) as part, _opened(clip) as source:
+    with atomic_output(target) as part, _opened(clip, metadata) as source:
         options = _container_options(container, source)
         try:
             with av.open(str(part), "w", format=container, container_options=options) as output:
@@ -70,7 +76,8 @@ def join(
                     _copy_tags(source, output, shift, stop)
                 with ordinary_priority():
                     output.start_encoding()
-                pictures = _pictures(picture, encoding, segments, shift)
+                zero = Fraction(0) if steady else shift
+                pictures = _pictures(picture, encoding, segments, zero)
                 others = _others(source, tracks, shift, stop) if source else iter(())
                 for _, _, packet in merge(pictures, others, key=lambda timed: timed[:2]):
                     output.mux(packet)
@@ -83,16 +90,22 @@ def join(
 
 
 @contextmanager
-def _opened(clip: Clip) -> Iterator[InputContainer | None]:
-    """The source's file, where it is one."""
+def _opened(clip: Clip, metadata: Keep) -> Iterator[InputContainer | None]:
+    """The source's file, where it is one, with those of its tags that are kept."""
     if clip.is_pictures:
         yield None
     else:
         with open_video(clip.path) as source:
+            for tagged in (source, *source.streams):
+                kept = kept_tags(tagged.metadata, metadata)
+                tagged.metadata.clear()
+                tagged.metadata.update(kept)
             yield source
 
 
 def _container_options(container: str, source: InputContainer | None) -> dict[str, str]:
+    if container in STEADY:
+        return {"avoid_negative_ts": "disabled"}  # sound that runs in would delay the pictures
     if container not in ("mp4", "mov"):
         return {}
     flags = "+faststart"

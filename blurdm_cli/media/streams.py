@@ -4,12 +4,12 @@ A stream is copied, packet by packet, where the output's container takes it. Els
 are written in a codec that it takes, and the rest is left out; either is said in a note.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
+from itertools import islice
 from typing import Literal, Protocol, cast, runtime_checkable
 
-import av
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
@@ -17,9 +17,11 @@ from av.container import InputContainer, OutputContainer
 from av.stream import Discard, Stream
 from av.subtitles.stream import SubtitleStream
 
+from blurdm_cli.media.codecs import STEADY, TRANSPORTED, can
+from blurdm_cli.media.privacy import Keep
 from blurdm_cli.media.video import AnyPacket
 
-SOUND = {"mp4": "aac", "mov": "aac", "mpegts": "aac", "webm": "libopus", "mxf": "pcm_s16le"}
+SOUND = {"mp4": "aac", "mov": "aac", "mpegts": "aac", "webm": "libopus", "mxf": "pcm_s24le"}
 """What sound becomes where it cannot stay; elsewhere FLAC in Matroska, PCM in AVI."""
 
 TEXT = {"mp4": "mov_text", "mov": "mov_text", "webm": "webvtt", "matroska": "subrip"}
@@ -27,6 +29,15 @@ TEXT = {"mp4": "mov_text", "mov": "mov_text", "webm": "webvtt", "matroska": "sub
 
 TEXTS = frozenset({"subrip", "srt", "mov_text", "webvtt", "ass", "ssa", "text"})
 """Subtitles that are text."""
+
+PLACES = re.compile(rb"(?i)\b(gps|latitude|longitude)\s*[:=(]")
+"""How subtitles give coordinates."""
+
+RATES = {"libopus": 48000, "mxf": 48000}
+"""Samples a second of codecs and containers that take no others."""
+
+USUAL = {"1 channels": "mono", "2 channels": "stereo", "6 channels": "5.1", "8 channels": "7.1"}
+"""What channels mean where a file does not say; MP4 takes PCM only if it is said."""
 
 EMPTY_TEXT = b"\0\0"
 """What stands between two subtitles in MP4."""
@@ -46,7 +57,12 @@ class Kept:
 
 
 def plan_streams(
-    source: InputContainer, main: Stream, container: str, *, sound: bool = True
+    source: InputContainer,
+    main: Stream,
+    container: str,
+    *,
+    sound: bool = True,
+    metadata: Keep = "keep",
 ) -> tuple[list[Kept], list[str]]:
     """Decide how each stream but the main one is kept.
 
@@ -55,6 +71,7 @@ def plan_streams(
         main: the stream that is deblurred.
         container: FFmpeg's name of the output's container.
         sound: whether sound is wanted at all.
+        metadata: unless all of it is kept, streams that tell the place, or may, are left out.
 
     Returns:
         The streams that are kept, and a note on each that is not copied.
@@ -64,7 +81,13 @@ def plan_streams(
         if stream.index == main.index or (stream.type == "audio" and not sound):
             continue
         name = _name(stream)
+        late = _late(source, stream)
+        if container in STEADY and late > SLACK:
+            notes.append(f"{name} begins {late:.2f} s late, for which {container} has no room")
         if _is_made_anew(stream):
+            continue
+        if metadata != "keep" and _tells_place(source, stream):
+            notes.append(f"{name} is left out: it may tell where the camera was")
             continue
         if _takes(container, stream):
             kept.append(Kept(stream.index, "copy"))
@@ -72,7 +95,8 @@ def plan_streams(
         codec, way = _instead(stream, container)
         if codec:
             kept.append(Kept(stream.index, way, codec))
-            notes.append(f"{name} does not go into {container}; it becomes {codec}")
+            becomes = codec + _resampled(stream, codec, container)
+            notes.append(f"{name} does not go into {container}; it becomes {becomes}")
         else:
             notes.append(f"{name} does not go into {container}, and is left out")
     return kept, notes
@@ -92,15 +116,42 @@ def _is_made_anew(stream: Stream) -> bool:
     return stream.discard == Discard.all or "timecode" in stream.metadata
 
 
+SLACK = 0.05
+"""Seconds by which nobody hears that sound is early."""
+
+
+def _late(source: InputContainer, stream: Stream) -> float:
+    """How long after its file a sound begins, seconds."""
+    if stream.type != "audio" or stream.start_time is None or stream.time_base is None:
+        return 0.0
+    return float(stream.start_time * stream.time_base) - (source.start_time or 0) / 1e6
+
+
+def _tells_place(source: InputContainer, stream: Stream) -> bool:
+    """Whether cameras write coordinates there: any data, or subtitles as drones have them."""
+    if stream.type != "subtitle":
+        return stream.type == "data"
+    return any(PLACES.search(bytes(packet)) for packet in islice(source.demux(stream), 1))
+
+
 def _takes(container: str, stream: Stream) -> bool:
     """Whether a file of this container can be begun with a copy of this stream."""
-    try:
-        with av.open(BytesIO(), "w", format=container) as trial:
-            trial.add_stream_from_template(stream, opaque=True)
-            trial.start_encoding()
-    except (ValueError, av.FFmpegError):
+    coded = stream.codec_context.codec.canonical_name if stream.codec_context else ""
+    if container == "mpegts" and stream.type != "data" and coded not in TRANSPORTED:
         return False
-    return True
+
+    def begin(trial: OutputContainer) -> None:
+        if container == "mxf":
+            _add_pictures(trial)
+        trial.add_stream_from_template(stream, opaque=True)
+        trial.start_encoding()
+
+    return can(container, begin)
+
+
+def _add_pictures(trial: OutputContainer) -> None:
+    """Without which MXF takes no sound."""
+    trial.add_stream("mpeg2video", rate=25, width=64, height=64).pix_fmt = "yuv420p"
 
 
 def _instead(stream: Stream, container: str) -> tuple[str, Way]:
@@ -108,6 +159,25 @@ def _instead(stream: Stream, container: str) -> tuple[str, Way]:
         return SOUND.get(container, "flac" if container == "matroska" else "pcm_s16le"), "sound"
     is_text = stream.codec_context is not None and stream.codec_context.name in TEXTS
     return (TEXT.get(container, "") if is_text else ""), "text"
+
+
+def _layout(stream: AudioStream) -> str:
+    """Where the channels of sound are heard."""
+    name = stream.codec_context.layout.name
+    return USUAL.get(name, name)
+
+
+def _resampled(stream: Stream, codec: str, container: str) -> str:
+    """Words on the rate of sound, where it changes."""
+    if not isinstance(stream, AudioStream):
+        return ""
+    rate = _rate(stream, codec, container)
+    return "" if rate == stream.codec_context.sample_rate else f" at {rate} Hz"
+
+
+def _rate(stream: AudioStream, codec: str, container: str) -> int:
+    """Samples a second that sound has in another codec."""
+    return RATES.get(codec) or RATES.get(container) or stream.codec_context.sample_rate
 
 
 @runtime_checkable
@@ -137,6 +207,8 @@ class Copy:
 
     def __init__(self, source: Stream, output: OutputContainer) -> None:
         self._target = output.add_stream_from_template(source, opaque=True)
+        if isinstance(source, AudioStream) and isinstance(self._target, AudioStream):
+            self._target.codec_context.layout = _layout(source)
         copy_tags(source, self._target)
 
     def packets(self, packet: AnyPacket) -> Iterator[AnyPacket]:
@@ -154,10 +226,10 @@ class Sound:
 
     def __init__(self, source: AudioStream, output: OutputContainer, codec: str) -> None:
         self._source = source.codec_context
-        rate = 48000 if codec == "libopus" else self._source.sample_rate
+        rate = _rate(source, codec, output.format.name)
         self._target = cast("AudioStream", output.add_stream(codec, rate=rate))
         context = self._target.codec_context
-        context.layout = self._source.layout
+        context.layout = _layout(source)
         if codec in ("aac", "libopus"):
             context.bit_rate = 96_000 * max(1, self._source.channels)
         self._resampler = AudioResampler(context.format, context.layout, rate)

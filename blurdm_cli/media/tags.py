@@ -1,5 +1,9 @@
-"""What a video's frame says of itself beside its pixels: colour, rotation, brightness."""
+"""What a video and its frames say of themselves beside the pixels.
 
+Of a frame: colour, rotation, brightness. Of a file and its streams: texts, as keys and values.
+"""
+
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
@@ -8,8 +12,22 @@ import numpy as np
 from av.buffer import Buffer
 from av.video.frame import VideoFrame
 
+from blurdm_cli.media.privacy import Keep
+
 HDR = ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "DYNAMIC_HDR_PLUS", "DOVI_METADATA")
 """Kinds of side data about how bright a clip was mastered."""
+
+TELLING = re.compile(
+    r"(?i)location|gps|iso6709|latitude|longitude|altitude|coordinate"
+    r"|(?<![a-z])(geo(?!metr)|(xyz|loci)(?![a-z]))"
+)
+"""What is found in the keys of tags that tell the place."""
+
+COORDINATES = re.compile(r"[+-]\d+\.\d+[+-]\d+\.\d+")
+"""How a place begins as ISO 6709 writes it."""
+
+NEEDED = frozenset({"language", "rotate", "stereo_mode", "alpha_mode", "filename", "mimetype"})
+"""Tags that decide how a file plays, in small letters; the last two find fonts."""
 
 Matrix = tuple[int, ...]
 """Nine fixed-point numbers: how a player turns and mirrors the picture."""
@@ -63,6 +81,25 @@ def hdr_of(frame: VideoFrame) -> dict[str, bytes]:
     """FFmpeg's structures about brightness, by their kind."""
     found = {kind: _side_data(frame, kind) for kind in HDR}
     return {kind: data for kind, data in found.items() if data is not None}
+
+
+def kept_tags(tags: Mapping[str, str], keep: Keep) -> dict[str, str]:
+    """The tags of a file, or of one of its streams, to write.
+
+    Args:
+        tags: all there are.
+        keep: "strip" leaves what decides how the file plays; "strip-gps" drops what tells, or
+            may tell, where it was taken.
+    """
+    if keep == "keep":
+        return dict(tags)
+    if keep == "strip":
+        return {key: value for key, value in tags.items() if key.lower() in NEEDED}
+    return {
+        key: value
+        for key, value in tags.items()
+        if not TELLING.search(key) and not COORDINATES.match(value)
+    }
 
 
 def _side_data(frame: VideoFrame, kind: str) -> bytes | None:

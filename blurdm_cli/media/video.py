@@ -4,6 +4,7 @@ Frames come in the order in which they are shown, each with a timestamp in the s
 base, so that a variable frame rate stays one. What cannot be decoded is passed over and counted.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 else:
     AnyPacket = Packet  # is no generic class at run time
 
-WITHOUT_TIMES = frozenset({"avi", "h264", "hevc", "m4v", "mjpeg", "obu", "ivf"})
-"""FFmpeg's names of formats that number their frames at most."""
+WITHOUT_TIMES = frozenset({"h264", "hevc", "m4v", "mjpeg", "obu"})
+"""FFmpeg's names of formats that are frames and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ class Clip:
     frames: int | None = None
     """How many there are, or should be by duration and rate."""
     interlaced: bool = False
+    steady: Fraction | None = None
+    """Frames a second, of the slowest rate at which no two are at one place; None: on average."""
     is_pictures: bool = False
     """Whether it is no file, but numbered pictures."""
     unkept: tuple[str, ...] = ()
@@ -119,7 +122,7 @@ def open_clip(path: Path) -> Clip:
                 f"{path}: not one frame can be decoded", hint="The file may be cut off"
             )
         rate = Fraction(rate) if rate else Fraction(25)
-        begin = Fraction(container.start_time or 0, av.time_base)
+        begin = Fraction(0 if _is_avi(container) else container.start_time or 0, av.time_base)
         end, is_own = _end(container, stream)
         expected = stream.frames or (round((end - begin) * rate) if end else 0)
         return Clip(
@@ -140,6 +143,7 @@ def open_clip(path: Path) -> Clip:
             is_own_end=is_own,
             frames=expected or None,
             interlaced=first.interlaced_frame,
+            steady=Fraction(stream.guessed_rate or rate),
         )
 
 
@@ -160,6 +164,11 @@ def _time_base(container: InputContainer, stream: VideoStream) -> Fraction:
 
 def _is_without_times(container: InputContainer) -> bool:
     return bool(WITHOUT_TIMES & set(container.format.name.split(",")))
+
+
+def _is_avi(container: InputContainer) -> bool:
+    """Whether all that is known are the packets' numbers, with gaps for dropped frames."""
+    return container.format.name == "avi"
 
 
 @dataclass
@@ -229,7 +238,7 @@ def read_frames(
     with open_video(clip.path) as container:
         stream = main_stream(container)
         timed = not _is_without_times(container)
-        if first is not None and timed and container.format.name != "mpegts":
+        if first is not None and timed and container.format.name not in ("avi", "mpegts"):
             _seek(container, stream, first - RUN_UP)
         previous: int | None = None
         for frame in _decoded(container, stream, losses):
@@ -270,6 +279,7 @@ def _decoded(
     Frames are not decoded in threads: FFmpeg would lose those before a damaged one.
     """
     packets = container.demux()
+    numbers = deque[int]()
     while True:
         try:
             packet = next(packets, None)
@@ -282,13 +292,19 @@ def _decoded(
             continue
         if packet is not None and not packet.size:
             continue  # the flush, which follows below
+        if packet is not None and packet.dts is not None and _is_avi(container):
+            numbers.append(packet.dts)
         try:
             for frame in stream.codec_context.decode(packet):
                 if frame.is_corrupt:
                     losses.damaged += 1
+                if numbers:
+                    frame.pts = numbers.popleft()
                 yield planar(frame)
         except av.FFmpegError as error:
             if not isinstance(error, av.EOFError):
                 losses.damaged += 1
+                if numbers:
+                    numbers.pop()
         if packet is None:
             return

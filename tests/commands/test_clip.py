@@ -13,7 +13,9 @@ import pytest
 from blurdm_cli.commands import clip as module
 from blurdm_cli.commands.clip import Result, deblur_clip
 from blurdm_cli.commands.video_options import Audio, VideoOptions
+from blurdm_cli.errors import UsageError
 from blurdm_cli.media.video import open_clip
+from tests import clips
 from tests.clips import (
     CHAPTERS,
     CONSTANT,
@@ -162,6 +164,77 @@ def test_avi_which_has_no_timestamps_keeps_the_order(tmp_path: Path) -> None:
         np.testing.assert_array_equal(one.to_ndarray(), other.to_ndarray())
 
 
+@pytest.mark.parametrize("times", [CONSTANT, VARIABLE])
+@pytest.mark.parametrize("ending", ["mp4", "mkv", "ts"])
+def test_avi_has_the_frames_at_their_times_by_number(
+    tmp_path: Path, ending: str, times: Sequence[int]
+) -> None:
+    source = make_clip(
+        tmp_path / f"a.{ending}",
+        times=[number * 512 for number in times],
+        time_base=Fraction(1, 12800),
+        audio=("aac",),
+        options={"bf": "2"},
+    )
+    target = tmp_path / "b.avi"
+    result = deblurred(source, target)
+    assert [note for note in result.notes if "frame" in note] == []
+    with av.open(str(target)) as made:
+        assert made.streams.video[0].average_rate == 25
+        assert [p.dts for p in made.demux(video=0) if p.size] == list(times)
+
+
+def test_a_frame_rate_that_avi_cannot_keep_is_said(tmp_path: Path) -> None:
+    times = [0, 33, 67, 110, 133, 170, 200, 290, 300, 310, 320, 400]
+    source = make_clip(tmp_path / "a.mp4", times=times, time_base=Fraction(1, 1000))
+    (note,) = deblurred(source, tmp_path / "b.avi").notes
+    assert "avi has one frame rate" in note
+    kept = seconds(tmp_path / "b.avi")
+    assert len(kept) == len(times)
+    assert kept[-1] == pytest.approx(0.4, abs=0.1)
+
+
+def test_a_part_of_a_clip_begins_with_its_first_frame_in_avi(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", audio=("pcm_s16le",))
+    deblurred(source, tmp_path / "b.avi", start=Fraction(1, 10), frames=4)
+    assert len(shown(tmp_path / "b.avi")) == 4
+    assert packets(tmp_path / "b.avi", "audio")[-1][0] < Fraction(4, 25)
+
+
+@pytest.mark.parametrize(
+    ("ending", "codec", "rate", "expected"),
+    [
+        ("mov", "pcm_s16le", 48000, ()),
+        ("mov", "pcm_s16le", 44100, ("pcm_s24le at 48000 Hz",)),
+        ("mp4", "aac", 48000, ("pcm_s24le",)),
+    ],
+)
+def test_mxf_has_sound_at_48_khz_and_says_only_what_changes(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ending: str,
+    codec: str,
+    rate: int,
+    expected: tuple[str, ...],
+) -> None:
+    monkeypatch.setattr(clips, "SAMPLES", rate)
+    source = make_clip(tmp_path / f"a.{ending}", audio=(codec,), options={"bf": "2"})
+    target = tmp_path / "b.mxf"
+    said = module.plan_clip(source, target, VideoOptions())
+    assert said == list(deblurred(source, target).notes)
+    assert len(said) == len(expected)
+    assert all(note.endswith(f"it becomes {how}") for note, how in zip(said, expected, strict=True))
+    assert seconds(target) == seconds(source)
+    with av.open(str(target)) as made:
+        assert made.streams.audio[0].sample_rate == 48000
+
+
+def test_a_frame_rate_that_mxf_does_not_take_is_refused_before_any_work(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", times=[0, 77, 154], time_base=Fraction(1, 1000))
+    with pytest.raises(UsageError, match="frames a second"):
+        module.plan_clip(source, tmp_path / "b.mxf", VideoOptions())
+
+
 @pytest.mark.parametrize("ending", ["mp4", "mkv", "mov"])
 def test_sound_subtitles_chapters_and_tags_stay(tmp_path: Path, ending: str) -> None:
     source = make_clip(
@@ -272,3 +345,126 @@ def test_a_frame_that_is_not_changed_keeps_every_value(tmp_path: Path, pix_fmt: 
         assert before.format.name == after.format.name
         for plane, kept in zip(before.planes, after.planes, strict=True):
             assert bytes(plane) == bytes(kept)
+
+
+PLACE = "+48.2000+016.3700/"
+
+WHERE = {
+    "title": "mine",
+    "creation_time": "2024-01-01T00:00:00.000000Z",
+    "com.apple.quicktime.make": "Apple",
+    "location": PLACE,
+    "location-eng": PLACE,
+    "com.apple.quicktime.location.ISO6709": PLACE,
+    "com.apple.quicktime.GPS": PLACE,
+}
+
+
+@pytest.mark.parametrize("ending", ["mov", "mp4", "mkv", "webm"])
+def test_without_coordinates_the_other_tags_stay(tmp_path: Path, ending: str) -> None:
+    webm = ending == "webm"
+    source = make_clip(
+        tmp_path / f"a.{ending}",
+        codec="libvpx-vp9" if webm else "libx264",
+        audio=("libopus",) if webm else ("aac",),
+        chapters=not webm,
+        tags=WHERE,
+        movflags="use_metadata_tags" if ending == "mov" else "",
+    )
+    with av.open(str(source)) as given:
+        before = dict(given.metadata)
+    assert PLACE in before.values()
+    for metadata, kept in (("strip-gps", {"title", "creation_time"}), ("strip", set())):
+        target = tmp_path / f"{metadata}.{ending}"
+        assert deblurred(source, target, metadata=metadata).notes == ()
+        assert PLACE.encode() not in target.read_bytes()
+        with av.open(str(target)) as made:
+            assert kept == made.metadata.keys() & {"title", "creation_time"}
+            assert made.metadata.keys() <= before.keys()
+            assert [s.language for s in made.streams if s.type == "audio"] == ["eng"]
+            titles = [chapter["metadata"]["title"] for chapter in made.chapters()]
+        assert titles == ([] if webm else ["One", "b"])
+
+
+@pytest.mark.parametrize(
+    ("text", "goes"),
+    [
+        ("F/2.8, ISO 100, GPS (16.37,48.2,20)", True),
+        ("[latitude: 48.2] [longitude: 16.37]", True),
+        ("What a location!", False),
+    ],
+)
+def test_subtitles_that_drones_write_the_place_into_go_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, goes: bool
+) -> None:
+    monkeypatch.setattr(clips, "TEXTS", ((0, text),))
+    source = make_clip(tmp_path / "a.mkv", subtitles=True)
+    for metadata in ("keep", "strip-gps", "strip"):
+        assert_gone(source, metadata, text.encode(), goes=goes and metadata != "keep")
+
+
+def test_data_that_cameras_may_write_the_place_into_goes_with_it(tmp_path: Path) -> None:
+    source, place = tmp_path / "a.ts", b"48.2 16.37"
+    with av.open(str(make_clip(tmp_path / "b.ts"))) as given, av.open(str(source), "w") as out:
+        pictures = out.add_stream_from_template(given.streams.video[0])
+        data = out.add_data_stream("klv")
+        for packet in given.demux(given.streams.video[0]):
+            if packet.size:
+                told = av.Packet(place)
+                told.stream, told.time_base, told.pts = data, packet.time_base, packet.dts
+                told.dts, packet.stream = packet.dts, pictures
+                out.mux([told, packet])
+    for metadata in ("keep", "strip-gps", "strip"):
+        assert_gone(source, metadata, place, goes=metadata != "keep")
+
+
+def assert_gone(source: Path, metadata: str, place: bytes, *, goes: bool) -> None:
+    """The place is in the result, or a note says why not."""
+    target = source.with_stem(metadata)
+    notes = deblurred(source, target, metadata=metadata).notes
+    assert ["may tell where" in note for note in notes] == [True] * goes
+    assert (place in target.read_bytes()) != goes
+
+
+def stereo(source: Path, codec: str, begin: int = 0) -> Path:
+    """Add stereo sound whose file, Matroska, does not say where its channels are heard."""
+    target = source.with_name(f"stereo-{source.name}")
+    with av.open(str(source)) as given, av.open(str(target), "w") as out:
+        pictures = out.add_stream_from_template(given.streams.video[0])
+        sound = out.add_stream(codec, rate=48000)
+        sound.codec_context.layout = "stereo"
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 19200), np.int16), "s16", "stereo")
+        frame.sample_rate, frame.pts = 48000, begin
+        frame.time_base = Fraction(1, 48000)
+        out.mux([*sound.encode(frame), *sound.encode(None)])
+        for packet in given.demux(given.streams.video[0]):
+            if packet.size:
+                packet.stream = pictures
+                out.mux(packet)
+    return target
+
+
+def test_sound_of_which_only_the_number_of_channels_is_known_goes_anywhere(tmp_path: Path) -> None:
+    source = stereo(make_clip(tmp_path / "a.mkv"), "pcm_s16le")
+    with av.open(str(source)) as given:
+        assert given.streams.audio[0].codec_context.layout.name == "2 channels"
+    for ending, codec in (("mp4", "pcm_s16le"), ("ts", "aac"), ("webm", "opus")):
+        target = tmp_path / f"b.{ending}"
+        deblurred(source, target)
+        with av.open(str(target)) as made:
+            context = made.streams.audio[0].codec_context
+            assert (context.codec.canonical_name, context.channels) == (codec, 2)
+
+
+def test_mpeg_ts_gets_no_pictures_that_no_player_would_know(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", codec="ffv1")
+    (note,) = deblurred(source, tmp_path / "b.ts").notes
+    assert "mpegts does not take ffv1" in note
+    assert len(shown(tmp_path / "b.ts")) == 12
+
+
+def test_late_sound_in_a_container_without_timestamps_is_said(tmp_path: Path) -> None:
+    source = stereo(make_clip(tmp_path / "a.mkv"), "pcm_s16le", begin=9600)
+    (note,) = module.plan_clip(source, tmp_path / "b.avi", VideoOptions())
+    assert "begins 0.20 s late" in note
+    assert module.plan_clip(source, tmp_path / "b.mkv", VideoOptions()) == []

@@ -115,7 +115,7 @@ def test_a_run_that_is_killed_loses_one_segment_at_most(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mkv", "b.mkv", "whole.mkv"]
 
 
-@pytest.mark.parametrize("changed", ["settings", "crf", "source", "resume", "segment"])
+@pytest.mark.parametrize("changed", ["settings", "crf", "metadata", "source", "resume", "segment"])
 def test_what_an_earlier_run_left_is_used_only_if_nothing_changed(
     tmp_path: Path, changed: str
 ) -> None:
@@ -123,7 +123,12 @@ def test_what_an_earlier_run_left_is_used_only_if_nothing_changed(
     target = tmp_path / "b.mp4"
     with pytest.raises(Stopped):
         deblurred(source, target, advance=stop_after(0.9))
-    other: dict[str, Any] = {"settings": {"settings": "x"}, "crf": {"crf": 30}}.get(changed, {})
+    others: dict[str, Any] = {
+        "settings": {"settings": "x"},
+        "crf": {"crf": 30},
+        "metadata": {"metadata": "strip-gps"},
+    }
+    other = others.get(changed, {})
     if changed == "resume":
         other = {"resume": False}
     if changed == "source":

@@ -159,6 +159,31 @@ def test_a_video_in_place_keeps_the_original(blurdm: Blurdm, tmp_path: Path) -> 
     assert source.read_bytes() != before
 
 
+def test_a_video_in_place_is_named_as_it_was_typed(
+    blurdm: Blurdm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_clip(Path("clip.mp4"))
+    result = blurdm("deblur", "clip.mp4", "--in-place", *TINY)
+    assert result.code == 0, result.err
+    assert "clip.mp4 -> clip.mp4" in result.err
+
+
+def test_options_of_photos_that_videos_do_not_have_are_said_once(
+    blurdm: Blurdm, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        make_clip(folder / name)
+    words = ("--compare", "--only-blurry", "--dry-run")
+    result = blurdm("deblur", folder, "-o", tmp_path / "out", *words, *TINY)
+    assert result.code == 0, result.err
+    assert result.err.count("--compare and --only-blurry") == 1
+    result = blurdm("deblur", folder, "-o", tmp_path / "out", "--dry-run", *TINY)
+    assert "--compare" not in result.err
+
+
 @pytest.mark.parametrize(
     ("name", "codec", "words"),
     [("a.mpg", "mpeg2video", ()), ("a.mp4", "libx264", ("--codec", "nonsense"))],

@@ -1,4 +1,5 @@
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,36 @@ def test_without_timestamps_frames_are_numbered(tmp_path: Path, ending: str) -> 
     frames = list(read_frames(clip, Losses()))
     assert clip.time_base == Fraction(1, 25)
     assert [frame.pts for frame in frames] == list(range(12))
+
+
+@pytest.mark.parametrize(
+    ("codec", "reorders"), [("libx264", 0), ("mpeg4", 0), ("ffv1", 0), ("libx264", 2), ("mpeg4", 2)]
+)
+def test_frames_that_a_capture_card_dropped_are_gaps_in_avi(
+    tmp_path: Path, codec: str, reorders: int
+) -> None:
+    times = [*range(10), *range(30, 40)]
+    options = {} if codec == "ffv1" else {"bf": str(reorders)}
+    clip = open_clip(make_clip(tmp_path / "a.avi", codec=codec, times=times, options=options))
+    frames = list(read_frames(clip, Losses()))
+    assert (clip.begin, clip.time_base, len(frames)) == (0, Fraction(1, 25), 20)
+    if not reorders:
+        assert [frame.pts for frame in frames] == times
+    steps = [later.pts - earlier.pts for earlier, later in pairwise(frames)]
+    assert sorted(steps) == [1] * 18 + [21]
+
+
+def test_a_damaged_frame_of_avi_moves_no_other(tmp_path: Path) -> None:
+    path = make_clip(tmp_path / "a.avi", codec="mpeg4", options={"g": "1"})
+    data = path.read_bytes()
+    begin = data.index(b"00dc", data.index(b"movi") + 2000) + 8
+    size = int.from_bytes(data[begin - 4 : begin], "little")
+    path.write_bytes(data[:begin] + bytes(size) + data[begin + size :])
+    losses = Losses()
+    times = [frame.pts for frame in read_frames(open_clip(path), losses)]
+    assert losses.damaged == 1
+    assert len(times) == 11
+    assert (times[0], times[-1]) == (0, 11)
 
 
 def test_headers_and_first_frame_tell_of_the_clip(tmp_path: Path) -> None:
