@@ -17,7 +17,8 @@ from jaxtyping import UInt8
 from PIL import Image, JpegImagePlugin
 
 from blurdm_cli.media import metadata as md
-from blurdm_cli.media.metadata import Metadata, png_chunk
+from blurdm_cli.media import png
+from blurdm_cli.media.metadata import Metadata
 from blurdm_cli.media.pixels import Planes, strips
 
 Quality = Literal["auto"] | int
@@ -102,7 +103,7 @@ def encode(
     """
     metadata, _ = that_fits(metadata, format)
     if format == "png":
-        return md.with_chunks(encode_png(planes), metadata)
+        return png.with_chunks(encode_png(planes), metadata)
     if format == "tiff":
         return encode_tiff(planes, metadata)
     options: dict[str, Any] = {"icc_profile": metadata.icc}
@@ -202,9 +203,9 @@ def encode_png(planes: Planes) -> bytes:
     # 16-bit gray with alpha: no library writes it, but to PNG's filters four bytes are four
     # bytes. So it is written as 8-bit RGBA, and then the header is told.
     as_rgba = planes.astype(">u2").view(np.uint8)
-    png = encode_png(as_rgba)
-    header = png[16:24] + bytes([16, 4]) + png[26:29]
-    return png[:8] + png_chunk(b"IHDR", header) + png[33:]
+    plain = encode_png(as_rgba)
+    header = plain[16:24] + bytes([16, 4]) + plain[26:29]
+    return plain[:8] + png.chunk(b"IHDR", header) + plain[33:]
 
 
 def encode_tiff(planes: Planes, metadata: Metadata) -> bytes:

@@ -1,4 +1,4 @@
-"""What a photo's file says besides its pixels: EXIF, XMP, colour profile, PNG chunks.
+"""What a photo's file says besides its pixels: EXIF, XMP, colour profile.
 
 EXIF has the structure of a TIFF file: a header, directories of 12-byte entries, and values
 at absolute offsets. It is edited by writing a new first directory behind all that was there,
@@ -7,8 +7,7 @@ so that everything else stays at its offset: maker notes hold offsets that nobod
 
 import re
 import struct
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Literal
@@ -17,11 +16,6 @@ from PIL import Image
 
 from blurdm_cli import __version__
 from blurdm_cli.media.photoshop import write_segments
-
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-XMP_KEYWORD = b"XML:com.adobe.xmp"
-COLOUR_CHUNKS = frozenset({b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"})
-TEXT_CHUNKS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 
 ORIENTATION, SOFTWARE, XMP, ICC = 274, 305, 700, 34675
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
@@ -190,7 +184,7 @@ def pillow_metadata(image: Image.Image) -> Metadata:
         icc=info.get("icc_profile") or None,
         exif=exif.removeprefix(b"Exif\0\0") if exif else None,
         xmp=info.get("xmp") or None,
-        dpi=_dpi(*info.get("dpi", (0, 0))),
+        dpi=positive_dpi(*info.get("dpi", (0, 0))),
         segments=write_segments(captions),
     )
 
@@ -211,91 +205,10 @@ def tiff_metadata(data: bytes, only: frozenset[int] | None = None) -> tuple[Meta
         kept = Image.Exif()
         kept[ORIENTATION] = exif.get(ORIENTATION, 1)
         blob, notes = kept.tobytes(), ["EXIF is damaged and is dropped"]
-    dpi = _dpi(float(x) * per_unit, float(y) * per_unit)
+    dpi = positive_dpi(float(x) * per_unit, float(y) * per_unit)
     blob = blob.removeprefix(b"Exif\0\0") if len(exif) else b""
     return Metadata(icc or None, blob or None, bytes(xmp) if xmp else None, dpi), notes
 
 
-def _dpi(x: float, y: float) -> tuple[float, float] | None:
+def positive_dpi(x: float, y: float) -> tuple[float, float] | None:
     return (float(x), float(y)) if 0 < x < 1e6 and 0 < y < 1e6 else None
-
-
-def png_chunks(png: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """All chunks of a PNG file, type and data.
-
-    Raises:
-        ValueError: the file is cut off, or a chunk does not fit its checksum.
-    """
-    view, at, kind = memoryview(png), len(PNG_SIGNATURE), b""
-    while kind != b"IEND":
-        if at + 12 > len(png):
-            raise ValueError("the file is cut off")
-        size, kind = struct.unpack_from(">I4s", png, at)
-        data = view[at + 8 : at + 8 + size]
-        if at + 12 + size > len(png) or zlib.crc32(data, zlib.crc32(kind)) != int.from_bytes(
-            view[at + 8 + size : at + 12 + size]
-        ):
-            raise ValueError("a chunk is damaged")
-        at += 12 + size
-        yield kind, data
-
-
-def png_metadata(png: bytes) -> Metadata:
-    """What a PNG file's chunks say; nothing is settled yet."""
-    found: dict[str, bytes] = {}
-    dpi = None
-    kept: list[tuple[bytes, bytes]] = []
-    for kind, view in png_chunks(png):
-        if kind == b"IDAT":
-            continue
-        data = bytes(view)
-        keyword = data.split(b"\0")[0]
-        if kind == b"iCCP":
-            found["icc"] = _inflate(data[len(keyword) + 2 :])
-        elif kind == b"eXIf":
-            found["exif"] = data.removeprefix(b"Exif\0\0")
-        elif kind == b"iTXt" and keyword == XMP_KEYWORD:
-            found["xmp"] = _international_text(data)
-        elif kind == b"pHYs" and data[8:9] == b"\1":
-            x, y = struct.unpack_from(">II", data)
-            dpi = _dpi(x * 0.0254, y * 0.0254)
-        elif kind == b"zTXt" and keyword in (b"Raw profile type exif", b"Raw profile type APP1"):
-            lines = _inflate(data[len(keyword) + 2 :]).split(b"\n")[3:]
-            found.setdefault("exif", bytes.fromhex(b"".join(lines).decode()))
-            found["exif"] = found["exif"].removeprefix(b"Exif\0\0")
-        elif kind in COLOUR_CHUNKS | TEXT_CHUNKS:
-            kept.append((kind, data))
-    return Metadata(dpi=dpi, chunks=tuple(kept), **found)
-
-
-def _international_text(data: bytes) -> bytes:
-    rest = data.split(b"\0", 1)[1]
-    text = rest[2:].split(b"\0", 2)[2]
-    return _inflate(text) if rest[0] else text
-
-
-def _inflate(data: bytes) -> bytes:
-    return zlib.decompressobj().decompress(data, 2**26)  # more than this is meant to do harm
-
-
-def with_chunks(png: bytes, metadata: Metadata) -> bytes:
-    """The same PNG file with the metadata behind its header."""
-    chunks = list(metadata.chunks)
-    if metadata.icc:
-        chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(metadata.icc, 9)))
-    if metadata.dpi:
-        x, y = (round(value / 0.0254) for value in metadata.dpi)
-        chunks.append((b"pHYs", struct.pack(">IIB", x, y, 1)))
-    if metadata.exif:
-        chunks.append((b"eXIf", metadata.exif))
-    if metadata.xmp:
-        chunks.append((b"iTXt", XMP_KEYWORD + bytes(5) + metadata.xmp))
-    end = len(PNG_SIGNATURE) + 25  # the header chunk is always 25 bytes
-    packed = [png_chunk(kind, data) for kind, data in chunks]
-    return b"".join([png[:end], *packed, memoryview(png)[end:]])
-
-
-def png_chunk(kind: bytes, data: bytes) -> bytes:
-    """A chunk as it stands in a PNG file."""
-    checksum = zlib.crc32(data, zlib.crc32(kind))
-    return struct.pack(">I4s", len(data), kind) + data + struct.pack(">I", checksum)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 from blurdm_cli.media import metadata as md
+from blurdm_cli.media import png
 from blurdm_cli.media.metadata import Metadata
 from blurdm_cli.media.photoshop import COPIES, without
 
@@ -33,7 +34,7 @@ def kept(metadata: Metadata, keep: Keep) -> Metadata:
     if keep == "keep":
         return metadata
     if keep == "strip":
-        chunks = tuple(chunk for chunk in metadata.chunks if chunk[0] in md.COLOUR_CHUNKS)
+        chunks = tuple(chunk for chunk in metadata.chunks if chunk[0] in png.COLOUR)
         return Metadata(icc=metadata.icc, dpi=metadata.dpi, chunks=chunks)
     return replace(
         metadata,
@@ -43,7 +44,7 @@ def kept(metadata: Metadata, keep: Keep) -> Metadata:
         chunks=tuple(
             (kind, data)
             for kind, data in metadata.chunks
-            if kind not in md.TEXT_CHUNKS or not TELLING.match(data)
+            if kind not in png.TEXTS or not TELLING.match(data)
         ),
     )
 
