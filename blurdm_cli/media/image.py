@@ -37,7 +37,6 @@ FOREIGN = (
 
 QUIET = px.Quiet()
 COPY_AGAIN = "Copy it again from where it came"
-CONVERT = "Convert it to a 16-bit TIFF, a PNG or a JPEG file first"
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +108,7 @@ def _kind(head: bytes, name: str) -> str:
     if kind in PHOTOS:
         return kind
     if kind.endswith(" file"):
-        raise DecodeError(f"{name} is {kind}, which cannot be read yet", hint=CONVERT)
+        raise DecodeError(f"{name} is {kind}, which cannot be read yet", hint=px.CONVERT)
     known = ", ".join(kind.upper() for kind in PHOTOS)
     raise DecodeError(f"{name} is {kind}, not a photo", hint=f"Photos are read from {known}")
 
@@ -134,7 +133,9 @@ def _damage_named(name: str) -> Iterator[None]:
             hint=f'pip install "blurdm-cli[{error.extra}]"',
         ) from error
     except px.Unsupported as error:
-        raise DecodeError(f"{name} is {error}, which cannot be read yet", hint=CONVERT) from error
+        raise DecodeError(
+            f"{name} is {error}, which cannot be read yet", hint=error.hint
+        ) from error
     except FOREIGN as error:
         raise DecodeError(f"{name} is damaged or cut off", hint=COPY_AGAIN) from error
 

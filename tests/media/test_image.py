@@ -359,13 +359,47 @@ def test_premultiplied_16_bit_colours_come_back():
 
 
 def test_float_tiff_becomes_16_bit_with_a_note():
-    values = np.linspace(-0.5, 1.5, 36, dtype=np.float32).reshape(3, 4, 3)
-    values[0, 0, 0] = np.nan
+    values = np.linspace(-0.005, 1.005, 36, dtype=np.float32).reshape(3, 4, 3)
     photo = read_photo(tiff_file(values))
     assert photo.pixels.dtype == np.uint16
     assert photo.pixels.min() == 0
     assert photo.pixels.max() == 65535
-    assert "float32" in photo.notes[0]
+    assert photo.notes == ("float32 converted to 16 bit",)
+
+
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [
+        ((0, 255), "float32 numbers from 0 to 255"),
+        ((-0.5, 1), "float32 numbers from -0.5 to 1"),
+        ((0, 4), "float32 numbers from 0 to 4"),
+        ((0, np.nan), "NaN"),
+        ((0, np.inf), "infinite"),
+    ],
+)
+def test_float_tiff_beyond_0_to_1_is_refused_with_its_range(ends, words):
+    values = np.full((3, 4, 3), 0.5, np.float32)
+    values[0, 0, :2] = ends
+    with pytest.raises(DecodeError, match=words) as caught:
+        read_photo(tiff_file(values))
+    assert "16" in caught.value.hint
+
+
+def test_tiff_of_32_bits_is_read_where_its_white_is_known():
+    small = noise(5, 6, 3, dtype=np.uint16).astype(np.uint32) % 4033
+    photo = read_photo(tiff_file(small))
+    assert np.array_equal(photo.pixels, small)
+    assert "up to" in photo.notes[0]
+    full = noise(5, 6, 3, dtype=np.uint32)
+    photo = read_photo(tiff_file(full))
+    assert np.array_equal(photo.pixels, full >> 16)
+    assert photo.notes == ("uint32 converted to 16 bit",)
+    with pytest.raises(DecodeError, match="unclear white") as caught:
+        read_photo(tiff_file(small << 10))
+    assert "16 bits" in caught.value.hint
+    seen = np.concatenate([small, np.full((5, 6, 1), 2**32 - 1, np.uint32)], 2)
+    with pytest.raises(DecodeError, match="unclear white"):
+        read_photo(tiff_file(seen, extrasamples=["unassalpha"]))
 
 
 @pytest.mark.parametrize("format", FORMATS)
