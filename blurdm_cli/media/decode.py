@@ -4,14 +4,15 @@ What is damaged raises what the libraries raise on it.
 """
 
 import struct
+from dataclasses import replace
 from io import BytesIO
 
 import tifffile
 from PIL import Image
 
+from blurdm_cli.media import cicp, png
 from blurdm_cli.media import metadata as md
 from blurdm_cli.media import pixels as px
-from blurdm_cli.media import png
 from blurdm_cli.media.developed import PACKAGES, decode_apart
 from blurdm_cli.media.encode import Coding, read_coding
 from blurdm_cli.media.metadata import Metadata
@@ -35,6 +36,8 @@ def decode(kind: str, data: bytes) -> tuple[Planes, Metadata, Coding, list[str]]
         image = px.OPENERS[kind](BytesIO(data))
         planes, notes = px.decode_pillow(image)
         metadata, coding = md.pillow_metadata(image), read_coding(image, data)
+        if kind == "avif" and not metadata.icc:
+            metadata = replace(metadata, chunks=cicp.read_avif(data))
         notes += _left_out(image, data)
     return planes, metadata, coding, notes
 
@@ -83,4 +86,6 @@ def _left_out(image: Image.Image, data: bytes) -> list[str]:
     configuration = data.find(b"av1C") + 4
     if image.format == "AVIF" and data[configuration + 2] & 0x40:
         notes.append("more than 8 bits a channel are read as 8")
+    if image.format == "AVIF" and (b"\0\0\0\x0cclli" in data or b"\0\0\0\x20mdcv" in data):
+        notes.append("how bright the HDR is (clli, mdcv) is dropped")
     return notes

@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, JpegImagePlugin
 
+from blurdm_cli.media import cicp, png
 from blurdm_cli.media import metadata as md
-from blurdm_cli.media import png
 from blurdm_cli.media.metadata import Metadata
 from blurdm_cli.media.pixels import Planes, strips
 
@@ -134,6 +134,11 @@ def that_fits(metadata: Metadata, format: str) -> tuple[Metadata, list[str]]:
     kinds = {kind.decode() for kind, _ in metadata.chunks}
     if "sRGB" in kinds or metadata.icc:
         kinds -= {"sRGB", "gAMA", "cHRM"}  # they say again what all programs take for granted
+    if format != "png":
+        kinds.discard("cICP")
+        tags = cicp.unlike_srgb(metadata.chunks)
+        if tags and not metadata.icc and not (format == "avif" and cicp.for_avif(metadata.chunks)):
+            lost.append(f"{name} holds no colour tags ({tags}): the colours will look different")
     if kinds and format != "png":
         lost.append(f"PNG chunks are not written to {name}: {', '.join(sorted(kinds))}")
     if metadata.dpi and not metadata.exif and format in ("webp", "avif"):
@@ -174,10 +179,14 @@ def _encode_webp(
 
 
 def _encode_avif(
-    image: Image.Image, _: Metadata, __: Coding, quality: Quality, options: dict[str, Any]
+    image: Image.Image, metadata: Metadata, _: Coding, quality: Quality, options: dict[str, Any]
 ) -> bytes:
-    options["quality"] = 95 if quality == "auto" else quality
-    return _save(image, "AVIF", subsampling="4:4:4", **options)
+    options |= {"quality": 95 if quality == "auto" else quality, "subsampling": "4:4:4"}
+    tags = cicp.for_avif(metadata.chunks)
+    if tags is None:
+        return _save(image, "AVIF", **options)
+    avif = _save(image, "AVIF", advanced=cicp.encoder_options(tags), **options)
+    return cicp.tagged(avif, tags)
 
 
 def _save(image: Image.Image, format: str, **options: Any) -> bytes:

@@ -44,7 +44,7 @@ class Metadata:
     dpi: tuple[float, float] | None = None
     """Pixels per inch, horizontal and vertical."""
     chunks: tuple[tuple[bytes, bytes], ...] = ()
-    """PNG chunks of colour and text by type, for PNG files only."""
+    """PNG chunks of colour and text by type, for PNG files; AVIF holds what cICP says."""
     segments: bytes = b""
     """JPEG segments with captions (IPTC) and Photoshop's other resources, for JPEG files only."""
 
