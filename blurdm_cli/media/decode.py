@@ -3,6 +3,7 @@
 What is damaged raises what the libraries raise on it.
 """
 
+import re
 import struct
 from dataclasses import replace
 from io import BytesIO
@@ -15,8 +16,12 @@ from blurdm_cli.media import metadata as md
 from blurdm_cli.media import pixels as px
 from blurdm_cli.media.developed import PACKAGES, decode_apart
 from blurdm_cli.media.encode import Coding, read_coding
+from blurdm_cli.media.jpeg import dropped_behind
 from blurdm_cli.media.metadata import Metadata
 from blurdm_cli.media.pixels import Planes
+
+SIGNED = re.compile(rb"(?s)jumb.{4}jumd")
+"""How JUMBF boxes begin, in files of any kind; C2PA's are by far the most."""
 
 
 def decode(kind: str, data: bytes) -> tuple[Planes, Metadata, Coding, list[str]]:
@@ -39,6 +44,8 @@ def decode(kind: str, data: bytes) -> tuple[Planes, Metadata, Coding, list[str]]
         if kind == "avif" and not metadata.icc:
             metadata = replace(metadata, chunks=cicp.read_avif(data))
         notes += _left_out(image, data)
+    if SIGNED.search(data):
+        notes.append("the signed origin (C2PA) is dropped: it holds for the unchanged photo only")
     return planes, metadata, coding, notes
 
 
@@ -81,6 +88,8 @@ def _left_out(image: Image.Image, data: bytes) -> list[str]:
         notes.append("animation: only the first picture is taken")
     if "mp" in image.info:
         notes.append("the second picture in the file (a gain map, a preview) is dropped")
+    if image.format == "JPEG":
+        notes += dropped_behind(data, "mp" in image.info)
     if b"HasExtendedXMP" in image.info.get("xmp", b""):
         notes.append("extended XMP is dropped")
     configuration = data.find(b"av1C") + 4

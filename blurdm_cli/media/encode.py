@@ -18,6 +18,7 @@ from PIL import Image, JpegImagePlugin
 
 from blurdm_cli.media import cicp, png
 from blurdm_cli.media import metadata as md
+from blurdm_cli.media.jpeg import write_segments
 from blurdm_cli.media.metadata import Metadata
 from blurdm_cli.media.pixels import Planes, strips
 
@@ -131,6 +132,9 @@ def that_fits(metadata: Metadata, format: str) -> tuple[Metadata, list[str]]:
             lost.append("XMP is too long for JPEG, and is dropped")
     elif metadata.segments:
         lost.append(f"captions (IPTC) are not written to {name}")
+    if metadata.others and format != "jpeg":
+        names = sorted({"comments" if kind == "COM" else kind for kind, _ in metadata.others})
+        lost.append(f"JPEG segments are not written to {name}: {', '.join(names)}")
     kinds = {kind.decode() for kind, _ in metadata.chunks}
     if "sRGB" in kinds or metadata.icc:
         kinds -= {"sRGB", "gAMA", "cHRM"}  # they say again what all programs take for granted
@@ -153,7 +157,8 @@ def _encode_jpeg(
     quality: Quality,
     options: dict[str, Any],
 ) -> bytes:
-    options |= {"extra": metadata.segments, "subsampling": 0}
+    segments = metadata.segments + write_segments(metadata.others)
+    options |= {"extra": segments, "subsampling": 0}
     if metadata.dpi:
         options["dpi"] = metadata.dpi
     if quality == "auto" and coding.tables:

@@ -15,18 +15,19 @@ from typing import Literal
 from PIL import Image
 
 from blurdm_cli import __version__
+from blurdm_cli.media.jpeg import other_segments
 from blurdm_cli.media.photoshop import write_segments
 
-ORIENTATION, SOFTWARE, XMP, ICC = 274, 305, 700, 34675
+ORIENTATION, SOFTWARE, XMP, ICC, C2PA = 274, 305, 700, 34675, 52545
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
 
 PIXEL_TAGS = frozenset(
     {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284}
     | {288, 289, 290, 291, 292, 293, 301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 330}
     | {332, 333, 334, 336, 338, 339, 340, 341, 347, *range(512, 522), 529, 530, 531, 532}
-    | {XMP, ICC}
+    | {XMP, ICC, C2PA}
 )
-"""TIFF tags that say how pixels are stored, or that have their own field in `Metadata`."""
+"""TIFF tags that say how pixels are stored, sign them, or have their own field in `Metadata`."""
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 1, 2, 3, 4, 5, 7
 LETTERS = {BYTE: "B", SHORT: "H", LONG: "I", RATIONAL: "I"}
@@ -47,6 +48,8 @@ class Metadata:
     """PNG chunks of colour and text by type, for PNG files; AVIF holds what cICP says."""
     segments: bytes = b""
     """JPEG segments with captions (IPTC) and Photoshop's other resources, for JPEG files only."""
+    others: tuple[tuple[str, bytes], ...] = ()
+    """JPEG's comments and makers' segments by name ("COM", "APP6"), for JPEG files only."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +173,11 @@ def _without_thumbnail(exif: bytes, start: int, order: str) -> bytes:
 
 
 def settle_xmp(xmp: bytes) -> bytes:
-    """Make XMP fit the restored, upright photo: tiff:Orientation becomes 1, thumbnails go."""
+    """Make XMP fit the restored, upright photo: tiff:Orientation becomes 1, thumbnails go.
+
+    It is no motion photo any more.
+    """
+    xmp = re.sub(rb"(\w:(?:MotionPhoto|MicroVideo)\s*(?:=\s*[\"']|>)\s*)1", rb"\g<1>0", xmp)
     xmp = re.sub(rb"(?s)<(xmp:Thumbnails)\b.*?</\1>", b"", xmp)
     return re.sub(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)\d+", rb"\g<1>1", xmp)
 
@@ -179,13 +186,15 @@ def pillow_metadata(image: Image.Image) -> Metadata:
     """What Pillow found in a JPEG, WebP, AVIF, BMP or GIF file; nothing is settled yet."""
     info = image.info
     exif = info.get("exif")
-    captions = [data for name, data in getattr(image, "applist", []) if name == "APP13"]
+    segments = getattr(image, "applist", [])
+    captions = [data for name, data in segments if name == "APP13"]
     return Metadata(
         icc=info.get("icc_profile") or None,
         exif=exif.removeprefix(b"Exif\0\0") if exif else None,
         xmp=info.get("xmp") or None,
         dpi=positive_dpi(*info.get("dpi", (0, 0))),
         segments=write_segments(captions),
+        others=other_segments(segments),
     )
 
 

@@ -57,7 +57,7 @@ def read_metadata(png: bytes) -> Metadata:
             found["exif"] = found["exif"].removeprefix(b"Exif\0\0")
         elif kind in COLOUR | TEXTS:
             kept.append((kind, data))
-    return Metadata(dpi=dpi, chunks=tuple(kept), **found)
+    return Metadata(found.get("icc"), found.get("exif"), found.get("xmp"), dpi, tuple(kept))
 
 
 def _international_text(data: bytes) -> bytes:

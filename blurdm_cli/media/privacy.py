@@ -46,8 +46,8 @@ def kept(metadata: Metadata, keep: Keep) -> Metadata:
     Args:
         metadata: all there is.
         keep: "strip" leaves what decides how the pixels look (colour profile, colour chunks,
-            resolution); "strip-gps" takes coordinates out of EXIF and XMP, and drops PNG texts
-            and copies in JPEG segments that may hold some.
+            resolution); "strip-gps" takes coordinates out of EXIF and XMP, and drops PNG texts,
+            and copies and makers' data in JPEG segments, that may hold some.
     """
     if keep == "keep":
         return metadata
@@ -59,6 +59,7 @@ def kept(metadata: Metadata, keep: Keep) -> Metadata:
         exif=metadata.exif and _exif_without_gps(metadata.exif),
         xmp=metadata.xmp and _xmp_without_gps(metadata.xmp),
         segments=_segments_without_gps(metadata.segments),
+        others=tuple(segment for segment in metadata.others if segment[0] == "COM"),
         chunks=tuple(
             (kind, data)
             for kind, data in metadata.chunks
