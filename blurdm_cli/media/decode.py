@@ -65,6 +65,8 @@ def _decode_png(data: bytes) -> tuple[Planes, Metadata, list[str]]:
 
 
 def _decode_tiff(data: bytes) -> tuple[Planes, Metadata, list[str]]:
+    if data[:4] == b"MM\0+":  # Pillow takes it for another kind
+        raise px.Unsupported("a BigTIFF file with the most significant byte first")
     with tifffile.TiffFile(BytesIO(data)) as file:
         page = file.pages.first
         deep = px.is_deep_tiff(page)

@@ -153,7 +153,7 @@ def _decode(kind: str, data: bytes) -> Photo:
         pixels=np.ascontiguousarray(planes[..., :colours]),
         alpha=None if planes.shape[2] == colours else np.ascontiguousarray(planes[..., -1]),
         format=kind if kind in FORMATS.values() else format_of(INSTEAD[f".{kind}"]),
-        metadata=metadata,
+        metadata=md.sized(metadata, *planes.shape[:2]),
         coding=coding,
         notes=tuple(notes + more),
     )

@@ -8,7 +8,8 @@ so that everything else stays at its offset: maker notes hold offsets that nobod
 import re
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Literal
 
@@ -18,8 +19,11 @@ from blurdm_cli import __version__
 from blurdm_cli.media.jpeg import other_segments
 from blurdm_cli.media.photoshop import write_segments
 
-ORIENTATION, SOFTWARE, XMP, ICC, C2PA = 274, 305, 700, 34675, 52545
+ORIENTATION, SOFTWARE, XMP, EXIF, ICC, C2PA = 274, 305, 700, 34665, 34675, 52545
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
+
+WIDTHS, HEIGHTS = (256, 40962), (257, 40963)
+"""Tags of the photo's size, in TIFF's first directory and in EXIF's."""
 
 PIXEL_TAGS = frozenset(
     {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284}
@@ -182,6 +186,34 @@ def settle_xmp(xmp: bytes) -> bytes:
     return re.sub(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)\d+", rb"\g<1>1", xmp)
 
 
+def sized(metadata: Metadata, height: int, width: int) -> Metadata:
+    """The same metadata, with the photo's real size where EXIF and XMP tell one."""
+    exif, xmp = metadata.exif, metadata.xmp
+    with suppress(ValueError, struct.error):  # a directory that is damaged stays as it is
+        exif = exif and _sized_exif(exif, height, width)
+    for name, size in ((rb"PixelX|ImageWidth", width), (rb"PixelY|ImageLength", height)):
+        told = rb"((?:exif|tiff):(?:" + name + rb")(?:Dimension)?\s*(?:=\s*[\"']|>)\s*)\d+"
+        xmp = xmp and re.sub(told, rb"\g<1>%d" % size, xmp)
+    return replace(metadata, exif=exif, xmp=xmp)
+
+
+def _sized_exif(exif: bytes, height: int, width: int) -> bytes:
+    """Write the size into the entries that are there: nothing moves."""
+    order, result = byte_order(exif), bytearray(exif)
+    sizes = dict.fromkeys(WIDTHS, width) | dict.fromkeys(HEIGHTS, height)
+    (first,) = struct.unpack_from(f"{order}I", exif, 4)
+    (inner,) = struct.unpack_from(f"{order}I", read_directory(exif)[0].get(EXIF, bytes(12)), 8)
+    for start in (first, inner):
+        entries, _ = read_directory(exif, start)
+        for tag in sizes.keys() & entries.keys():
+            kind, count = struct.unpack_from(f"{order}HI", entries[tag], 2)
+            size = sizes[tag]
+            if count == 1 and (kind == LONG or (kind == SHORT and size < 2**16)):
+                at = exif.index(entries[tag], start) + 8
+                struct.pack_into(f"{order}{LETTERS[kind]}", result, at, size)
+    return bytes(result)
+
+
 def pillow_metadata(image: Image.Image) -> Metadata:
     """What Pillow found in a JPEG, WebP, AVIF, BMP or GIF file; nothing is settled yet."""
     info = image.info
@@ -200,8 +232,11 @@ def pillow_metadata(image: Image.Image) -> Metadata:
 
 def tiff_metadata(data: bytes, only: frozenset[int] | None = None) -> tuple[Metadata, list[str]]:
     """What a TIFF file's first directory says, less its pixels; and what of it is lost."""
-    exif = Image.Exif()
-    exif.load_from_fp(BytesIO(data))
+    exif, start = Image.Exif(), None
+    if data[:4] == b"II+\0":  # BigTIFF, which Pillow wants to be told
+        exif.bigtiff, exif.endian = True, "<"
+        (start,) = struct.unpack_from("<Q", data, 8)
+    exif.load_from_fp(BytesIO(data), start)
     exif.bigtiff = False
     per_unit = 2.54 if exif.get(RESOLUTION_UNIT) == 3 else 1.0
     x, y = exif.get(X_RESOLUTION) or 0, exif.get(Y_RESOLUTION) or 0
