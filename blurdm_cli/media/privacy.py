@@ -19,22 +19,15 @@ PLACES = frozenset({GPS, 33550, 33920, 33922, 34264, 34377, *range(34735, 34738)
 """EXIF and TIFF tags of the place: maps' points, scales and projections; and Photoshop's
 resources, which hold EXIF and XMP once more."""
 
-WORDS, SHORT = rb"gps|latitude|longt?itude|altitude", rb"lat|lon|long|lng"
-"""What names of coordinates hold, or are; a maker of drones writes "Longtitude"."""
+PLACE = re.compile(rb"(?i)gps|latitude|longt?itude|altitude|(?:^|:)(?:lat|lon|long|lng)$")
+"""What is in the names of coordinates; a maker of drones writes "Longtitude"."""
 
-PROPERTY = rb"(?!xmlns:)[\w.-]+:(?:[\w.-]*(?:" + WORDS + rb")[\w.-]*|" + SHORT + rb")"
+ATTRIBUTE = re.compile(rb"\s([\w.-]+:[\w.-]+)\s*=\s*(?:\"[^\"]*\"|'[^']*')")
+TAG = re.compile(rb"<([\w.-]+:[\w.-]+)(?=[\s/>])(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>")
+"""Of XMP, with a prefix each."""
 
-ATTRIBUTE = re.compile(rb"(?i)\s" + PROPERTY + rb"\s*=\s*(?:\"[^\"]*\"|'[^']*')")
-
-ELEMENT = re.compile(
-    rb"(?is)<(" + PROPERTY + rb")(?=[\s/>])(?:[^<>\"']|\"[^\"]*\"|'[^']*')*?(?:/>|>.*?</\1\s*>)"
-)
-
-TELLING = re.compile(
-    rb"(?i)(?:[^\0]*(?:" + WORDS + rb")[^\0]*|(?:[^\0]*:)?(?:" + SHORT + rb"))\0"
-    rb"|Raw profile type (?:exif|APP1|xmp)|XML:com\.adobe\.xmp\0"
-)
-"""How the PNG texts begin that tell the place, or hold EXIF or XMP that was not read."""
+UNREAD = re.compile(rb"(?i)Raw profile type (exif|APP1|xmp)$|XML:com\.adobe\.xmp$")
+"""Keywords of PNG texts that hold EXIF or XMP that was not read."""
 
 VALUE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 """Bytes a value, by the kind of a TIFF field."""
@@ -63,7 +56,7 @@ def kept(metadata: Metadata, keep: Keep) -> Metadata:
         chunks=tuple(
             (kind, data)
             for kind, data in metadata.chunks
-            if kind not in png.TEXTS or not TELLING.match(data)
+            if kind not in png.TEXTS or not _text_tells(data)
         ),
     )
 
@@ -100,8 +93,37 @@ def _exif_without_gps(exif: bytes) -> bytes | None:
 
 
 def _xmp_without_gps(xmp: bytes) -> bytes | None:
-    """Take coordinates out, as attributes and as elements; None of XMP that is not UTF-8."""
-    return None if b"\0" in xmp.rstrip(b"\0") else ATTRIBUTE.sub(b"", ELEMENT.sub(b"", xmp))
+    """Take coordinates out, as attributes and as elements.
+
+    None where that cannot be done: an element has no end, or the XMP is not UTF-8.
+    """
+    if b"\0" in xmp.rstrip(b"\0"):
+        return None
+    parts, at = list[bytes](), 0
+    for tag in TAG.finditer(xmp):
+        if tag.start() < at or not _tells(tag[1]):
+            continue
+        parts.append(xmp[at : tag.start()])
+        at = tag.end()
+        if not tag[0].endswith(b"/>"):
+            end = xmp.find(b"</" + tag[1], at)
+            at = xmp.find(b">", end) + 1
+            if end < 0 or at == 0:
+                return None
+    rest = b"".join([*parts, xmp[at:]])
+    return ATTRIBUTE.sub(lambda found: b"" if _tells(found[1]) else found[0], rest)
+
+
+def _tells(name: bytes) -> bool:
+    """Whether an XMP name is one of coordinates; a prefix or its explanation is none."""
+    prefix, _, local = name.partition(b":")
+    return prefix != b"xmlns" and bool(PLACE.search(local))
+
+
+def _text_tells(text: bytes) -> bool:
+    """Whether a PNG text tells the place, or may."""
+    keyword = text.partition(b"\0")[0]
+    return bool(PLACE.search(keyword) or UNREAD.match(keyword))
 
 
 def _segments_without_gps(segments: bytes) -> bytes:

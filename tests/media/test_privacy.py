@@ -64,6 +64,13 @@ def test_coordinates_of_any_maker_go_from_xmp_and_nothing_else_does(place):
     assert b" ".join(after.split()) in (stay + b">" + end, stay.strip() + b">" + end)
 
 
+def test_damaged_xmp_goes_rather_than_stay_with_a_place_and_soon():
+    for damaged in (b"<a:gps>" * 9000, b"<exif:GPSLatitude>48,8.2N</exif:GPSLatitude"):
+        assert kept(Metadata(xmp=damaged), "strip-gps").xmp is None
+    long = b"<a:" + b"gps" * 20000
+    assert kept(Metadata(xmp=long), "strip-gps").xmp == long
+
+
 def test_xmp_that_is_not_utf_8_goes_rather_than_stay_with_a_place():
     assert kept(Metadata(xmp=XMP.decode().encode("utf-16")), "strip-gps").xmp is None
     assert kept(Metadata(xmp=b"<x/>\0"), "strip-gps").xmp == b"<x/>\0"
