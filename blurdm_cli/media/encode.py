@@ -138,8 +138,8 @@ def that_fits(metadata: Metadata, format: str) -> tuple[Metadata, list[str]]:
     kinds = {kind.decode() for kind, _ in metadata.chunks}
     if "sRGB" in kinds or metadata.icc:
         kinds -= {"sRGB", "gAMA", "cHRM"}  # they say again what all programs take for granted
-    if format != "png":
-        kinds.discard("cICP")
+    if format != "png" and "cICP" in kinds:
+        kinds.remove("cICP")
         tags = cicp.unlike_srgb(metadata.chunks)
         if tags and not metadata.icc and not (format == "avif" and cicp.for_avif(metadata.chunks)):
             lost.append(f"{name} holds no colour tags ({tags}): the colours will look different")
