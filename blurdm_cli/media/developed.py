@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
+from blurdm_cli.media import cicp
 from blurdm_cli.media import metadata as md
 from blurdm_cli.media.kinds import HEIC, RAW
 from blurdm_cli.media.metadata import Metadata
@@ -66,8 +67,9 @@ def decode_apart(kind: str, data: bytes) -> Decoded:
         raise ValueError(f"the reader ended with {done.returncode}")
     found = np.load(BytesIO(done.stdout))
     icc, exif, xmp = (found[name].tobytes() or None for name in ("icc", "exif", "xmp"))
-    dpi, notes = json.loads(found["words"].tobytes())
-    return found["planes"], Metadata(icc, exif, xmp, tuple(dpi) if dpi else None), notes
+    dpi, tags, notes = json.loads(found["words"].tobytes())
+    chunks = tuple((b"cICP", bytes(content)) for content in tags)
+    return found["planes"], Metadata(icc, exif, xmp, tuple(dpi) if dpi else None, chunks), notes
 
 
 def _read_apart(kind: str) -> None:
@@ -77,7 +79,8 @@ def _read_apart(kind: str) -> None:
         planes, metadata, notes = readers[kind](sys.stdin.buffer.read())
     except TooLarge:
         sys.exit(TOO_LARGE)
-    words = json.dumps([metadata.dpi, notes]).encode()
+    tags = [list(content) for _, content in metadata.chunks]
+    words = json.dumps([metadata.dpi, tags, notes]).encode()
     blobs = {"icc": metadata.icc, "exif": metadata.exif, "xmp": metadata.xmp, "words": words}
     arrays: dict[str, Any] = {
         name: np.frombuffer(blob or b"", np.uint8) for name, blob in blobs.items()
@@ -102,11 +105,14 @@ def _decode_heic(data: bytes) -> Decoded:
     if len(file) > 1:
         notes.append(f"{len(file)} pictures: only the first one is taken")
     info: dict[str, Any] = image.info
-    exif = info.get("exif")
+    exif, icc, tags = info.get("exif"), info.get("icc_profile"), info.get("nclx_profile")
     metadata = Metadata(
-        icc=info.get("icc_profile") or None,
+        icc=icc or None,
         exif=_upright(exif.removeprefix(b"Exif\0\0")) if exif else None,
         xmp=info.get("xmp") or None,
+        chunks=cicp.chunk(tags["color_primaries"], tags["transfer_characteristics"])
+        if tags and not icc
+        else (),
     )
     return planes, metadata, notes
 

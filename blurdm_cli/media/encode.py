@@ -16,8 +16,10 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, JpegImagePlugin
 
+from blurdm_cli.media import cicp, png
 from blurdm_cli.media import metadata as md
-from blurdm_cli.media.metadata import Metadata, png_chunk
+from blurdm_cli.media.jpeg import write_segments
+from blurdm_cli.media.metadata import Metadata
 from blurdm_cli.media.pixels import Planes, strips
 
 Quality = Literal["auto"] | int
@@ -102,7 +104,7 @@ def encode(
     """
     metadata, _ = that_fits(metadata, format)
     if format == "png":
-        return md.with_chunks(encode_png(planes), metadata)
+        return png.with_chunks(encode_png(planes), metadata)
     if format == "tiff":
         return encode_tiff(planes, metadata)
     options: dict[str, Any] = {"icc_profile": metadata.icc}
@@ -130,9 +132,17 @@ def that_fits(metadata: Metadata, format: str) -> tuple[Metadata, list[str]]:
             lost.append("XMP is too long for JPEG, and is dropped")
     elif metadata.segments:
         lost.append(f"captions (IPTC) are not written to {name}")
+    if metadata.others and format != "jpeg":
+        names = sorted({"comments" if kind == "COM" else kind for kind, _ in metadata.others})
+        lost.append(f"JPEG segments are not written to {name}: {', '.join(names)}")
     kinds = {kind.decode() for kind, _ in metadata.chunks}
     if "sRGB" in kinds or metadata.icc:
         kinds -= {"sRGB", "gAMA", "cHRM"}  # they say again what all programs take for granted
+    if format != "png" and "cICP" in kinds:
+        kinds.remove("cICP")
+        tags = cicp.unlike_srgb(metadata.chunks)
+        if tags and not metadata.icc and not (format == "avif" and cicp.for_avif(metadata.chunks)):
+            lost.append(f"{name} holds no colour tags ({tags}): the colours will look different")
     if kinds and format != "png":
         lost.append(f"PNG chunks are not written to {name}: {', '.join(sorted(kinds))}")
     if metadata.dpi and not metadata.exif and format in ("webp", "avif"):
@@ -147,7 +157,8 @@ def _encode_jpeg(
     quality: Quality,
     options: dict[str, Any],
 ) -> bytes:
-    options |= {"extra": metadata.segments, "subsampling": 0}
+    segments = metadata.segments + write_segments(metadata.others)
+    options |= {"extra": segments, "subsampling": 0}
     if metadata.dpi:
         options["dpi"] = metadata.dpi
     if quality == "auto" and coding.tables:
@@ -173,10 +184,14 @@ def _encode_webp(
 
 
 def _encode_avif(
-    image: Image.Image, _: Metadata, __: Coding, quality: Quality, options: dict[str, Any]
+    image: Image.Image, metadata: Metadata, _: Coding, quality: Quality, options: dict[str, Any]
 ) -> bytes:
-    options["quality"] = 95 if quality == "auto" else quality
-    return _save(image, "AVIF", subsampling="4:4:4", **options)
+    options |= {"quality": 95 if quality == "auto" else quality, "subsampling": "4:4:4"}
+    tags = cicp.for_avif(metadata.chunks)
+    if tags is None:
+        return _save(image, "AVIF", **options)
+    avif = _save(image, "AVIF", advanced=cicp.encoder_options(tags), **options)
+    return cicp.tagged(avif, tags)
 
 
 def _save(image: Image.Image, format: str, **options: Any) -> bytes:
@@ -202,9 +217,9 @@ def encode_png(planes: Planes) -> bytes:
     # 16-bit gray with alpha: no library writes it, but to PNG's filters four bytes are four
     # bytes. So it is written as 8-bit RGBA, and then the header is told.
     as_rgba = planes.astype(">u2").view(np.uint8)
-    png = encode_png(as_rgba)
-    header = png[16:24] + bytes([16, 4]) + png[26:29]
-    return png[:8] + png_chunk(b"IHDR", header) + png[33:]
+    plain = encode_png(as_rgba)
+    header = plain[16:24] + bytes([16, 4]) + plain[26:29]
+    return plain[:8] + png.chunk(b"IHDR", header) + plain[33:]
 
 
 def encode_tiff(planes: Planes, metadata: Metadata) -> bytes:

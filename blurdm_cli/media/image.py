@@ -9,25 +9,23 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
-import tifffile
 from jaxtyping import UInt8, UInt16
 from PIL import Image
 
 from blurdm_cli.errors import DecodeError, OutputError, UsageError
 from blurdm_cli.media import metadata as md
 from blurdm_cli.media import pixels as px
-from blurdm_cli.media.developed import PACKAGES, decode_apart, is_raw
-from blurdm_cli.media.encode import LARGEST_SIDE, Coding, Quality, encode, read_coding, that_fits
+from blurdm_cli.media.decode import decode
+from blurdm_cli.media.developed import is_raw
+from blurdm_cli.media.encode import LARGEST_SIDE, Coding, Quality, encode, that_fits
 from blurdm_cli.media.files import FORMATS, INSTEAD, atomic_output, format_of, no_input
 from blurdm_cli.media.kinds import HEAD, PHOTOS, RAW, kind_of
 from blurdm_cli.media.metadata import Metadata
 from blurdm_cli.media.photoshop import THUMBNAILS, without
-from blurdm_cli.media.pixels import Planes
 
 RGB = UInt8[np.ndarray, "height width 3"] | UInt16[np.ndarray, "height width 3"]
 
@@ -39,7 +37,6 @@ FOREIGN = (
 
 QUIET = px.Quiet()
 COPY_AGAIN = "Copy it again from where it came"
-CONVERT = "Convert it to a 16-bit TIFF, a PNG or a JPEG file first"
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +108,7 @@ def _kind(head: bytes, name: str) -> str:
     if kind in PHOTOS:
         return kind
     if kind.endswith(" file"):
-        raise DecodeError(f"{name} is {kind}, which cannot be read yet", hint=CONVERT)
+        raise DecodeError(f"{name} is {kind}, which cannot be read yet", hint=px.CONVERT)
     known = ", ".join(kind.upper() for kind in PHOTOS)
     raise DecodeError(f"{name} is {kind}, not a photo", hint=f"Photos are read from {known}")
 
@@ -136,26 +133,17 @@ def _damage_named(name: str) -> Iterator[None]:
             hint=f'pip install "blurdm-cli[{error.extra}]"',
         ) from error
     except px.Unsupported as error:
-        raise DecodeError(f"{name} is {error}, which cannot be read yet", hint=CONVERT) from error
+        raise DecodeError(
+            f"{name} is {error}, which cannot be read yet", hint=error.hint
+        ) from error
     except FOREIGN as error:
         raise DecodeError(f"{name} is damaged or cut off", hint=COPY_AGAIN) from error
 
 
 def _decode(kind: str, data: bytes) -> Photo:
-    coding = Coding()
-    if kind == "png":
-        planes, metadata, notes = _decode_png(data)
-    elif kind == "tiff" and is_raw(data):
-        return _decode(RAW, data)
-    elif kind == "tiff":
-        planes, metadata, notes = _decode_tiff(data)
-    elif kind in PACKAGES:
-        planes, metadata, notes = decode_apart(kind, data)
-    else:
-        image = px.OPENERS[kind](BytesIO(data))
-        planes, notes = px.decode_pillow(image)
-        metadata, coding = md.pillow_metadata(image), read_coding(image, data)
-        notes += _left_out(image, data)
+    if kind == "tiff" and is_raw(data):
+        kind = RAW
+    planes, metadata, coding, notes = decode(kind, data)
     if any(note.startswith(("CMYK", "LAB")) for note in notes):
         metadata = replace(metadata, icc=None)  # it describes inks, or Lab
     metadata, orientation, more = _settled(metadata)
@@ -165,57 +153,10 @@ def _decode(kind: str, data: bytes) -> Photo:
         pixels=np.ascontiguousarray(planes[..., :colours]),
         alpha=None if planes.shape[2] == colours else np.ascontiguousarray(planes[..., -1]),
         format=kind if kind in FORMATS.values() else format_of(INSTEAD[f".{kind}"]),
-        metadata=metadata,
+        metadata=md.sized(metadata, *planes.shape[:2]),
         coding=coding,
         notes=tuple(notes + more),
     )
-
-
-def _decode_png(data: bytes) -> tuple[Planes, Metadata, list[str]]:
-    metadata = md.png_metadata(data)  # first: it checks that the file is whole
-    width, height, depth, colour_type = struct.unpack_from(">IIBB", data, 16)
-    px.check_size(height, width)
-    kinds = {kind for kind, _ in md.png_chunks(data)}
-    notes = ["animation: only the first picture is taken"] if b"acTL" in kinds else []
-    if depth < 16:
-        planes, more = px.decode_pillow(px.OPENERS["png"](BytesIO(data)))
-        return planes, metadata, notes + more
-    if b"tRNS" in kinds:
-        notes.append("the transparent colour of a 16-bit PNG file is dropped")
-    planes = px.decode_png16(data, colour_type)
-    return planes[..., : {0: 1, 2: 3, 4: 2, 6: 4}[colour_type]], metadata, notes
-
-
-def _decode_tiff(data: bytes) -> tuple[Planes, Metadata, list[str]]:
-    with tifffile.TiffFile(BytesIO(data)) as file:
-        page = file.pages.first
-        deep = px.is_deep_tiff(page)
-        pages = len(file.pages)
-        if deep:
-            planes, notes = px.decode_deep_tiff(data, page)
-    if not deep:
-        planes, notes = px.decode_pillow(px.OPENERS["tiff"](BytesIO(px.unturned(data, page))))
-        if page.bitspersample > 8:
-            notes.append(f"{page.bitspersample} bits a channel converted to 8")
-    if pages > 1:
-        notes.append(f"{pages} pages: only the first one is taken")
-    metadata, more = md.tiff_metadata(data)
-    return planes, metadata, notes + more
-
-
-def _left_out(image: Image.Image, data: bytes) -> list[str]:
-    """Name what a JPEG, WebP, AVIF or GIF file holds that is not read."""
-    notes = []
-    if getattr(image, "is_animated", False):
-        notes.append("animation: only the first picture is taken")
-    if "mp" in image.info:
-        notes.append("the second picture in the file (a gain map, a preview) is dropped")
-    if b"HasExtendedXMP" in image.info.get("xmp", b""):
-        notes.append("extended XMP is dropped")
-    configuration = data.find(b"av1C") + 4
-    if image.format == "AVIF" and data[configuration + 2] & 0x40:
-        notes.append("more than 8 bits a channel are read as 8")
-    return notes
 
 
 def _settled(metadata: Metadata) -> tuple[Metadata, int, list[str]]:

@@ -1,4 +1,4 @@
-"""What a photo's file says besides its pixels: EXIF, XMP, colour profile, PNG chunks.
+"""What a photo's file says besides its pixels: EXIF, XMP, colour profile.
 
 EXIF has the structure of a TIFF file: a header, directories of 12-byte entries, and values
 at absolute offsets. It is edited by writing a new first directory behind all that was there,
@@ -7,32 +7,31 @@ so that everything else stays at its offset: maker notes hold offsets that nobod
 
 import re
 import struct
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Literal
 
 from PIL import Image
 
 from blurdm_cli import __version__
+from blurdm_cli.media.jpeg import other_segments
 from blurdm_cli.media.photoshop import write_segments
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-XMP_KEYWORD = b"XML:com.adobe.xmp"
-COLOUR_CHUNKS = frozenset({b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"})
-TEXT_CHUNKS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
-
-ORIENTATION, SOFTWARE, XMP, ICC = 274, 305, 700, 34675
+ORIENTATION, SOFTWARE, XMP, EXIF, ICC, C2PA = 274, 305, 700, 34665, 34675, 52545
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
+
+WIDTHS, HEIGHTS = (256, 40962), (257, 40963)
+"""Tags of the photo's size, in TIFF's first directory and in EXIF's."""
 
 PIXEL_TAGS = frozenset(
     {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284}
     | {288, 289, 290, 291, 292, 293, 301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 330}
     | {332, 333, 334, 336, 338, 339, 340, 341, 347, *range(512, 522), 529, 530, 531, 532}
-    | {XMP, ICC}
+    | {XMP, ICC, C2PA}
 )
-"""TIFF tags that say how pixels are stored, or that have their own field in `Metadata`."""
+"""TIFF tags that say how pixels are stored, sign them, or have their own field in `Metadata`."""
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 1, 2, 3, 4, 5, 7
 LETTERS = {BYTE: "B", SHORT: "H", LONG: "I", RATIONAL: "I"}
@@ -50,9 +49,11 @@ class Metadata:
     dpi: tuple[float, float] | None = None
     """Pixels per inch, horizontal and vertical."""
     chunks: tuple[tuple[bytes, bytes], ...] = ()
-    """PNG chunks of colour and text by type, for PNG files only."""
+    """PNG chunks of colour and text by type, for PNG files; AVIF holds what cICP says."""
     segments: bytes = b""
     """JPEG segments with captions (IPTC) and Photoshop's other resources, for JPEG files only."""
+    others: tuple[tuple[str, bytes], ...] = ()
+    """JPEG's comments and makers' segments by name ("COM", "APP6"), for JPEG files only."""
 
 
 @dataclass(frozen=True)
@@ -176,29 +177,66 @@ def _without_thumbnail(exif: bytes, start: int, order: str) -> bytes:
 
 
 def settle_xmp(xmp: bytes) -> bytes:
-    """Make XMP fit the restored, upright photo: tiff:Orientation becomes 1, thumbnails go."""
+    """Make XMP fit the restored, upright photo: tiff:Orientation becomes 1, thumbnails go.
+
+    It is no motion photo any more.
+    """
+    xmp = re.sub(rb"(\w:(?:MotionPhoto|MicroVideo)\s*(?:=\s*[\"']|>)\s*)1", rb"\g<1>0", xmp)
     xmp = re.sub(rb"(?s)<(xmp:Thumbnails)\b.*?</\1>", b"", xmp)
     return re.sub(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)\d+", rb"\g<1>1", xmp)
+
+
+def sized(metadata: Metadata, height: int, width: int) -> Metadata:
+    """The same metadata, with the photo's real size where EXIF and XMP tell one."""
+    exif, xmp = metadata.exif, metadata.xmp
+    with suppress(ValueError, struct.error):  # a directory that is damaged stays as it is
+        exif = exif and _sized_exif(exif, height, width)
+    for name, size in ((rb"PixelX|ImageWidth", width), (rb"PixelY|ImageLength", height)):
+        told = rb"((?:exif|tiff):(?:" + name + rb")(?:Dimension)?\s*(?:=\s*[\"']|>)\s*)\d+"
+        xmp = xmp and re.sub(told, rb"\g<1>%d" % size, xmp)
+    return replace(metadata, exif=exif, xmp=xmp)
+
+
+def _sized_exif(exif: bytes, height: int, width: int) -> bytes:
+    """Write the size into the entries that are there: nothing moves."""
+    order, result = byte_order(exif), bytearray(exif)
+    sizes = dict.fromkeys(WIDTHS, width) | dict.fromkeys(HEIGHTS, height)
+    (first,) = struct.unpack_from(f"{order}I", exif, 4)
+    (inner,) = struct.unpack_from(f"{order}I", read_directory(exif)[0].get(EXIF, bytes(12)), 8)
+    for start in (first, inner):
+        entries, _ = read_directory(exif, start)
+        for tag in sizes.keys() & entries.keys():
+            kind, count = struct.unpack_from(f"{order}HI", entries[tag], 2)
+            size = sizes[tag]
+            if count == 1 and (kind == LONG or (kind == SHORT and size < 2**16)):
+                at = exif.index(entries[tag], start) + 8
+                struct.pack_into(f"{order}{LETTERS[kind]}", result, at, size)
+    return bytes(result)
 
 
 def pillow_metadata(image: Image.Image) -> Metadata:
     """What Pillow found in a JPEG, WebP, AVIF, BMP or GIF file; nothing is settled yet."""
     info = image.info
     exif = info.get("exif")
-    captions = [data for name, data in getattr(image, "applist", []) if name == "APP13"]
+    segments = getattr(image, "applist", [])
+    captions = [data for name, data in segments if name == "APP13"]
     return Metadata(
         icc=info.get("icc_profile") or None,
         exif=exif.removeprefix(b"Exif\0\0") if exif else None,
         xmp=info.get("xmp") or None,
-        dpi=_dpi(*info.get("dpi", (0, 0))),
+        dpi=positive_dpi(*info.get("dpi", (0, 0))),
         segments=write_segments(captions),
+        others=other_segments(segments),
     )
 
 
 def tiff_metadata(data: bytes, only: frozenset[int] | None = None) -> tuple[Metadata, list[str]]:
     """What a TIFF file's first directory says, less its pixels; and what of it is lost."""
-    exif = Image.Exif()
-    exif.load_from_fp(BytesIO(data))
+    exif, start = Image.Exif(), None
+    if data[:4] == b"II+\0":  # BigTIFF, which Pillow wants to be told
+        exif.bigtiff, exif.endian = True, "<"
+        (start,) = struct.unpack_from("<Q", data, 8)
+    exif.load_from_fp(BytesIO(data), start)
     exif.bigtiff = False
     per_unit = 2.54 if exif.get(RESOLUTION_UNIT) == 3 else 1.0
     x, y = exif.get(X_RESOLUTION) or 0, exif.get(Y_RESOLUTION) or 0
@@ -211,91 +249,10 @@ def tiff_metadata(data: bytes, only: frozenset[int] | None = None) -> tuple[Meta
         kept = Image.Exif()
         kept[ORIENTATION] = exif.get(ORIENTATION, 1)
         blob, notes = kept.tobytes(), ["EXIF is damaged and is dropped"]
-    dpi = _dpi(float(x) * per_unit, float(y) * per_unit)
+    dpi = positive_dpi(float(x) * per_unit, float(y) * per_unit)
     blob = blob.removeprefix(b"Exif\0\0") if len(exif) else b""
     return Metadata(icc or None, blob or None, bytes(xmp) if xmp else None, dpi), notes
 
 
-def _dpi(x: float, y: float) -> tuple[float, float] | None:
+def positive_dpi(x: float, y: float) -> tuple[float, float] | None:
     return (float(x), float(y)) if 0 < x < 1e6 and 0 < y < 1e6 else None
-
-
-def png_chunks(png: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """All chunks of a PNG file, type and data.
-
-    Raises:
-        ValueError: the file is cut off, or a chunk does not fit its checksum.
-    """
-    view, at, kind = memoryview(png), len(PNG_SIGNATURE), b""
-    while kind != b"IEND":
-        if at + 12 > len(png):
-            raise ValueError("the file is cut off")
-        size, kind = struct.unpack_from(">I4s", png, at)
-        data = view[at + 8 : at + 8 + size]
-        if at + 12 + size > len(png) or zlib.crc32(data, zlib.crc32(kind)) != int.from_bytes(
-            view[at + 8 + size : at + 12 + size]
-        ):
-            raise ValueError("a chunk is damaged")
-        at += 12 + size
-        yield kind, data
-
-
-def png_metadata(png: bytes) -> Metadata:
-    """What a PNG file's chunks say; nothing is settled yet."""
-    found: dict[str, bytes] = {}
-    dpi = None
-    kept: list[tuple[bytes, bytes]] = []
-    for kind, view in png_chunks(png):
-        if kind == b"IDAT":
-            continue
-        data = bytes(view)
-        keyword = data.split(b"\0")[0]
-        if kind == b"iCCP":
-            found["icc"] = _inflate(data[len(keyword) + 2 :])
-        elif kind == b"eXIf":
-            found["exif"] = data.removeprefix(b"Exif\0\0")
-        elif kind == b"iTXt" and keyword == XMP_KEYWORD:
-            found["xmp"] = _international_text(data)
-        elif kind == b"pHYs" and data[8:9] == b"\1":
-            x, y = struct.unpack_from(">II", data)
-            dpi = _dpi(x * 0.0254, y * 0.0254)
-        elif kind == b"zTXt" and keyword in (b"Raw profile type exif", b"Raw profile type APP1"):
-            lines = _inflate(data[len(keyword) + 2 :]).split(b"\n")[3:]
-            found.setdefault("exif", bytes.fromhex(b"".join(lines).decode()))
-            found["exif"] = found["exif"].removeprefix(b"Exif\0\0")
-        elif kind in COLOUR_CHUNKS | TEXT_CHUNKS:
-            kept.append((kind, data))
-    return Metadata(dpi=dpi, chunks=tuple(kept), **found)
-
-
-def _international_text(data: bytes) -> bytes:
-    rest = data.split(b"\0", 1)[1]
-    text = rest[2:].split(b"\0", 2)[2]
-    return _inflate(text) if rest[0] else text
-
-
-def _inflate(data: bytes) -> bytes:
-    return zlib.decompressobj().decompress(data, 2**26)  # more than this is meant to do harm
-
-
-def with_chunks(png: bytes, metadata: Metadata) -> bytes:
-    """The same PNG file with the metadata behind its header."""
-    chunks = list(metadata.chunks)
-    if metadata.icc:
-        chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(metadata.icc, 9)))
-    if metadata.dpi:
-        x, y = (round(value / 0.0254) for value in metadata.dpi)
-        chunks.append((b"pHYs", struct.pack(">IIB", x, y, 1)))
-    if metadata.exif:
-        chunks.append((b"eXIf", metadata.exif))
-    if metadata.xmp:
-        chunks.append((b"iTXt", XMP_KEYWORD + bytes(5) + metadata.xmp))
-    end = len(PNG_SIGNATURE) + 25  # the header chunk is always 25 bytes
-    packed = [png_chunk(kind, data) for kind, data in chunks]
-    return b"".join([png[:end], *packed, memoryview(png)[end:]])
-
-
-def png_chunk(kind: bytes, data: bytes) -> bytes:
-    """A chunk as it stands in a PNG file."""
-    checksum = zlib.crc32(data, zlib.crc32(kind))
-    return struct.pack(">I4s", len(data), kind) + data + struct.pack(">I", checksum)

@@ -9,7 +9,9 @@ Source: Adobe, "Adobe Photoshop File Formats Specification", Image Resources Sec
 import struct
 from collections.abc import Collection, Iterator, Sequence
 
-MARKER, BEGIN = 0xFFED, b"Photoshop 3.0\0"
+from blurdm_cli.media import jpeg
+
+BEGIN = b"Photoshop 3.0\0"
 
 THUMBNAILS = frozenset({0x0409, 0x040C})
 
@@ -32,7 +34,7 @@ def read_segments(segments: bytes) -> list[bytes]:
 
 def write_segments(contents: Sequence[bytes]) -> bytes:
     """APP13 segments, one after the other."""
-    return b"".join(struct.pack(">HH", MARKER, len(data) + 2) + data for data in contents)
+    return jpeg.write_segments(("APP13", data) for data in contents)
 
 
 def without(segments: bytes, numbers: Collection[int]) -> bytes:

@@ -84,8 +84,18 @@ class TooLarge(ValueError):
     """The file claims more pixels than `LARGEST`."""
 
 
+CONVERT = "Convert it to a 16-bit TIFF, a PNG or a JPEG file first"
+
+OVERSHOOT = 0.01
+"""How far beyond 0 and 1 the numbers of a photo may be, as filters leave them."""
+
+
 class Unsupported(ValueError):
     """The file is whole, but of a sort that is not read; the message names the sort."""
+
+    def __init__(self, sort: str, hint: str = CONVERT) -> None:
+        super().__init__(sort)
+        self.hint = hint
 
 
 class ExtraMissing(ValueError):
@@ -186,7 +196,7 @@ def decode_deep_tiff(data: bytes, page: tifffile.TiffPage) -> tuple[Planes, list
         raise Unsupported("a 16-bit TIFF file with these channels and this compression")
     alpha = bool(extra) and extra[0] in (1, 2)
     notes = [] if alpha or not extra else ["channels without a meaning are dropped"]
-    planes, more = _to_16_bit(samples[..., : colours + alpha])
+    planes, more = _to_16_bit(samples[..., : colours + alpha], colours)
     if page.photometric == 0:
         planes[..., 0] = 65535 - planes[..., 0]
     if alpha and extra[0] == 1:
@@ -203,21 +213,34 @@ def unturned(data: bytes, page: tifffile.TiffPage) -> bytes:
     return data[:at] + struct.pack(f"{page.parent.byteorder}H", 1) + data[at + 2 :]
 
 
-def _to_16_bit(samples: Shaped[np.ndarray, "h w c"]) -> tuple[Planes, list[str]]:
-    if samples.dtype.kind == "u" and samples.dtype.itemsize == 2:
+def _to_16_bit(samples: Shaped[np.ndarray, "h w c"], colours: int) -> tuple[Planes, list[str]]:
+    """The same photo in 16 bits; numbers whose white is not known are refused."""
+    name = samples.dtype.name
+    if name == "uint16":
         return np.require(samples, np.uint16, ["C", "W"]), []
-    planes = np.empty(samples.shape, np.uint16)
-    if samples.dtype.kind == "u":
-        shift = 8 * samples.dtype.itemsize - 16
-        for rows in strips(samples):
-            planes[rows] = samples[rows] >> shift
-    elif samples.dtype.kind == "f":
-        for rows in strips(samples):
-            values = np.nan_to_num(samples[rows].astype(np.float64), nan=0.0)
-            planes[rows] = np.clip(values, 0, 1) * 65535 + 0.5
-    else:
+    if samples.dtype.kind not in "uf":
         raise Unsupported("a TIFF file of signed numbers")
-    return planes, [f"{samples.dtype.name} converted to 16 bit"]
+    planes = np.empty(samples.shape, np.uint16)
+    if samples.dtype.kind == "f":
+        least, most = samples.min(), samples.max()
+        if not np.isfinite([least, most]).all():
+            raise Unsupported(f"a TIFF file of {name} numbers, some of them NaN or infinite")
+        if least < -OVERSHOOT or most > 1 + OVERSHOOT:
+            hint = "Scale them to 0...1, or save the photo with 16 bits a channel"
+            raise Unsupported(f"a TIFF file of {name} numbers from {least:g} to {most:g}", hint)
+        for rows in strips(samples):
+            planes[rows] = samples[rows].astype(np.float64).clip(0, 1) * 65535 + 0.5
+        return planes, [f"{name} converted to 16 bit"]
+    most, bits = samples.max(), 8 * samples.dtype.itemsize
+    if most < 2**16:
+        planes[:] = samples
+        return planes, [f"{name} numbers of up to {most} read as 16 bit"]
+    if samples[..., :colours].max() < 2 ** (bits - 1):
+        sort = f"a TIFF file of {name} numbers of up to {most} with an unclear white"
+        raise Unsupported(sort, "Save the photo with 16 bits a channel")
+    for rows in strips(samples):
+        planes[rows] = samples[rows] >> (bits - 16)
+    return planes, [f"{name} converted to 16 bit"]
 
 
 def _divide_by_alpha(planes: Planes) -> None:

@@ -43,6 +43,14 @@ def test_a_heic_photo_of_10_bits_has_16_and_its_white_is_white():
     assert len(np.unique(photo.pixels)) > 256
 
 
+def test_the_colour_tags_of_heic_are_told_in_png():
+    data = (FILES / "deep.heic").read_bytes()
+    at = data.index(b"colrnclx") + 8
+    photo = read_photo(data[:at] + bytes([0, 9, 0, 16]) + data[at + 4 :])
+    assert photo.metadata.chunks == ((b"cICP", bytes([9, 16, 0, 1])),)
+    assert read_photo(data).metadata.chunks == ()
+
+
 def test_a_raw_photo_is_developed_to_16_bits_and_upright_and_no_raw_file_any_more(raw):
     photo = read_photo(raw)
     assert (photo.pixels.shape, photo.pixels.dtype) == ((96, 64, 3), np.uint16)

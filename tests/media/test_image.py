@@ -263,6 +263,71 @@ def test_a_second_pass_changes_no_metadata(format):
     assert once.metadata.icc == twice.metadata.icc
 
 
+def exif_with_size(orientation, width, height):
+    """EXIF of Pillow's making: numbers up to 65535 are SHORT, above them LONG."""
+    tags = Image.Exif()
+    tags[256], tags[257], tags[274] = width, height, orientation
+    tags.get_ifd(34665).update({40962: width, 40963: height, 37500: MAKER_NOTE})
+    return tags.tobytes()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("size", [(40, 24), (70000, 66000)])
+def test_exif_and_xmp_tell_the_size_of_the_upright_photo(orientation, size):
+    xmp = b"<x tiff:ImageWidth=\"40\" exif:PixelXDimension='40'><exif:PixelYDimension>24</x>"
+    blob = exif_with_size(orientation, *size)
+    photo = read_photo(photo_file("jpeg", smooth(24, 40), exif=blob, xmp=xmp))
+    height, width = photo.pixels.shape[:2]
+    assert (height, width) == ((24, 40) if orientation < 5 else (40, 24))
+    found = exif_of(encode_photo(photo))
+    inner = found.get_ifd(34665)
+    assert (found[256], found[257], inner[40962], inner[40963]) == (width, height) * 2
+    assert inner[37500] == MAKER_NOTE
+    assert photo.metadata.exif.index(MAKER_NOTE) == blob.index(MAKER_NOTE) - 6
+    told = f"<x tiff:ImageWidth=\"{width}\" exif:PixelXDimension='{width}'>"
+    told += f"<exif:PixelYDimension>{height}</x>"
+    assert photo.metadata.xmp == told.encode()
+
+
+def big_tiff(pixels, orientation, order="<"):
+    """A BigTIFF file with a place and an exposure time, in directories at its end."""
+    at = [0, 0]
+    for _ in range(2):
+        file = io.BytesIO()
+        tags = [(34666, 16, 1, at[0], True), (34854, 16, 1, at[1], True)]
+        tags += [(271, 2, 5, "Acme", True), (274, 3, 1, orientation, True)]
+        tags += [(700, 1, len(XMP), XMP, True), (34675, 7, len(ICC), ICC, True)]
+        options = {"photometric": "rgb", "metadata": None, "bigtiff": True, "byteorder": order}
+        tifffile.imwrite(file, pixels, extratags=tags, resolution=(300, 300), **options)
+        at = [len(file.getvalue()), len(file.getvalue()) + 36]
+    entry = struct.pack(f"{order}QHHQII", 1, 33434, 5, 1, 1, 50) + bytes(8)
+    place = struct.pack(f"{order}QHHQ", 1, 1, 2, 2) + b"N".ljust(8, b"\0") + bytes(8)
+    data = file.getvalue()
+    for tag in (34665, 34853):  # tifffile writes them under other numbers only
+        data = data.replace(*(struct.pack(f"{order}HHQ", tag + n, 16, 1) for n in (1, 0)))
+    return data + entry + place
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_bigtiff_is_read_with_its_metadata(dtype):
+    pixels = noise(5, 7, 3, dtype=dtype)
+    photo = read_photo(big_tiff(pixels, 3))
+    assert np.array_equal(photo.pixels, pixels[::-1, ::-1])
+    assert photo.notes == ()
+    assert photo.metadata.icc == ICC
+    assert photo.metadata.dpi == pytest.approx((300, 300))
+    found = exif_of(encode_photo(photo))
+    assert (found[271], found[274]) == ("Acme", 1)
+    assert found.get_ifd(34665)[33434] == 1 / 50
+    assert found.get_ifd(34853)[1] == "N"
+
+
+def test_bigtiff_of_the_other_byte_order_is_not_called_damaged():
+    with pytest.raises(DecodeError, match="BigTIFF") as caught:
+        read_photo(big_tiff(smooth(), 1, ">"))
+    assert "Convert" in caught.value.hint
+
+
 def test_damaged_exif_is_dropped_with_a_note():
     for blob in (b"nonsense", b"II*\0\xff\xff\0\0", exif()[:40]):
         photo = read_photo(photo_file("png", smooth(), exif=b"Exif\0\0" + blob))
@@ -359,13 +424,47 @@ def test_premultiplied_16_bit_colours_come_back():
 
 
 def test_float_tiff_becomes_16_bit_with_a_note():
-    values = np.linspace(-0.5, 1.5, 36, dtype=np.float32).reshape(3, 4, 3)
-    values[0, 0, 0] = np.nan
+    values = np.linspace(-0.005, 1.005, 36, dtype=np.float32).reshape(3, 4, 3)
     photo = read_photo(tiff_file(values))
     assert photo.pixels.dtype == np.uint16
     assert photo.pixels.min() == 0
     assert photo.pixels.max() == 65535
-    assert "float32" in photo.notes[0]
+    assert photo.notes == ("float32 converted to 16 bit",)
+
+
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [
+        ((0, 255), "float32 numbers from 0 to 255"),
+        ((-0.5, 1), "float32 numbers from -0.5 to 1"),
+        ((0, 4), "float32 numbers from 0 to 4"),
+        ((0, np.nan), "NaN"),
+        ((0, np.inf), "infinite"),
+    ],
+)
+def test_float_tiff_beyond_0_to_1_is_refused_with_its_range(ends, words):
+    values = np.full((3, 4, 3), 0.5, np.float32)
+    values[0, 0, :2] = ends
+    with pytest.raises(DecodeError, match=words) as caught:
+        read_photo(tiff_file(values))
+    assert "16" in caught.value.hint
+
+
+def test_tiff_of_32_bits_is_read_where_its_white_is_known():
+    small = noise(5, 6, 3, dtype=np.uint16).astype(np.uint32) % 4033
+    photo = read_photo(tiff_file(small))
+    assert np.array_equal(photo.pixels, small)
+    assert "up to" in photo.notes[0]
+    full = noise(5, 6, 3, dtype=np.uint32)
+    photo = read_photo(tiff_file(full))
+    assert np.array_equal(photo.pixels, full >> 16)
+    assert photo.notes == ("uint32 converted to 16 bit",)
+    with pytest.raises(DecodeError, match="unclear white") as caught:
+        read_photo(tiff_file(small << 10))
+    assert "16 bits" in caught.value.hint
+    seen = np.concatenate([small, np.full((5, 6, 1), 2**32 - 1, np.uint32)], 2)
+    with pytest.raises(DecodeError, match="unclear white"):
+        read_photo(tiff_file(seen, extrasamples=["unassalpha"]))
 
 
 @pytest.mark.parametrize("format", FORMATS)
