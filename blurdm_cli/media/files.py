@@ -162,7 +162,7 @@ def output_error(path: Path, error: OSError) -> OutputError:
 
 def no_input(path: Path, error: OSError) -> InputError:
     """The error of a file or folder that cannot be opened, with the nearest name there is."""
-    if path.is_symlink() and not path.exists():
+    if os.path.islink(path) and not os.path.exists(path):
         return InputError(f"{path} is a link to a file that is not there", hint="Mend the link")
     if isinstance(error, FileNotFoundError):
         with suppress(OSError):
