@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from blurdm_cli.errors import ModelError, UsageError
 from blurdm_cli.networks import prior as blurdm
 from blurdm_cli.networks.build import BACKBONES, Family, family
-from blurdm_cli.physics.diffusion import SCHEDULES, schedule
+from blurdm_cli.physics.diffusion import SCHEDULES, ExposureSchedule, schedule
 from blurdm_cli.spec import BackboneSpec, ModelSpec, PriorScope, PriorSpec, ScheduleSpec
 
 WRAPPERS = ("params_ema", "params", "model_state", "state_dict", "model")
@@ -164,8 +164,10 @@ def read(path: Path) -> Mapping[str, Any]:
             hint="Save its state dict where you trust it: torch.save(model.state_dict(), FILE)",
         ) from error
     except Exception as error:  # what PyTorch and safetensors raise for damaged files
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ModelError(f"{path} is no checkpoint: {reason}") from error
+        raise ModelError(
+            f"{path} is no checkpoint, or a damaged one",
+            hint="A checkpoint is a file of PyTorch (.pth, .pt, .pkl) or of safetensors",
+        ) from error
     if not isinstance(found, Mapping):
         raise ModelError(f"{path} holds no named tensors")
     return found
@@ -265,7 +267,7 @@ def _import_prior(path: Path, channels: int) -> tuple[PriorSpec, dict[str, Tenso
         "blurdm",
         channels,
         "paper",
-        schedule=_schedule_of(buffers["alphas"], buffers["betas_bar"]),
+        schedule=_schedule_of(buffers["alphas"], buffers["betas_bar"], path),
         fusion="scale",
     )
     with torch.device("meta"):
@@ -279,12 +281,21 @@ def _import_prior(path: Path, channels: int) -> tuple[PriorSpec, dict[str, Tenso
     return spec, fit.weights
 
 
-def _schedule_of(alphas: Tensor | None, betas_bar: Tensor | None) -> ScheduleSpec:
-    """The schedule that a checkpoint carries, by its name if it has one; else the usual one."""
+def _schedule_of(alphas: Tensor | None, betas_bar: Tensor | None, path: Path) -> ScheduleSpec:
+    """The schedule that a checkpoint carries, by its name if it has one; else the usual one.
+
+    Its noise scales may begin with that of the sharp state, which is 0, or after it.
+    """
     if alphas is None or betas_bar is None:
         usual = schedule("released")
         return ScheduleSpec("released", usual.alpha, usual.beta_bar)
-    alpha, beta_bar = tuple(alphas.tolist()), (0.0, *betas_bar.tolist())
+    alpha, beta_bar = tuple(alphas.flatten().tolist()), tuple(betas_bar.flatten().tolist())
+    if len(beta_bar) < len(alpha):
+        beta_bar = (0.0, *beta_bar)
+    try:
+        ExposureSchedule(alpha, beta_bar)
+    except ValueError as error:
+        raise ModelError(f"The schedule in {path} is none: {error}") from error
     for name in SCHEDULES:
         known = schedule(name, steps=len(alpha) - 1)
         if np.allclose(alpha, known.alpha) and np.allclose(beta_bar, known.beta_bar, atol=1e-6):

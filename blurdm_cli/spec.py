@@ -99,15 +99,23 @@ class ModelSpec:
         """Read what `to_json` wrote.
 
         Raises:
-            ModelError: a key is unknown (the nearest known one is named), missing, or
-                of the wrong type, or the folder has another format.
+            ModelError: a key is unknown (the nearest known one is named), missing, of the
+                wrong type or out of range, or the folder has another format.
         """
         if data.get("format") != FORMAT:
             raise ModelError(
                 f"config.json has format {data.get('format')!r}; this version reads {FORMAT}",
                 hint="Update blurdm, or fetch the model again",
             )
-        return _read(cls, data, "config.json")
+        spec: ModelSpec = _read(cls, data, "config.json")
+        channels = 1 if spec.prior.kind == "none" else spec.prior.channels
+        counts = {"multiple_of": spec.multiple_of, "tile": spec.tile, "channels": channels}
+        for name, value in counts.items():
+            if value < 1:
+                raise ModelError(f"config.json: {name} is {value}, which is below 1")
+        if spec.halo < 0:
+            raise ModelError(f"config.json: halo is {spec.halo}, which is below 0")
+        return spec
 
 
 def _read(kind: Any, value: Any, where: str) -> Any:

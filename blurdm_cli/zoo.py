@@ -171,9 +171,13 @@ def write(folder: Path, spec: ModelSpec, weights: Mapping[str, np.ndarray], card
         spec: the model; its `files` are filled in.
         weights: arrays by parameter name, in the precision to store them in.
         card: the model card, Markdown.
+
+    Raises:
+        ModelError: a weight is not finite, be it for its precision alone; nothing is written.
     """
     from safetensors.numpy import save
 
+    _check_finite(spec.name, weights)
     metadata = {"config": json.dumps(spec.without_hashes().to_json())}
     shards = {name: save(shard, metadata) for name, shard in _shards(weights)}
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in shards.items()}
@@ -233,6 +237,15 @@ def _read_bytes(path: Path) -> bytes:
         raise ModelError(
             f"{path} cannot be read: {error.strerror}", hint="Fetch the model again"
         ) from error
+
+
+def _check_finite(name: str, weights: Mapping[str, np.ndarray]) -> None:
+    for key, array in weights.items():
+        if not np.isfinite(array).all():
+            raise ModelError(
+                f"The weights {key!r} of the model {name!r} are not all finite in {array.dtype}",
+                hint="They come from a damaged file, or from a training that went wrong",
+            )
 
 
 def _shards(weights: Mapping[str, np.ndarray]) -> Iterator[tuple[str, dict[str, np.ndarray]]]:

@@ -189,6 +189,29 @@ def test_blurdm_s_weights_compute_what_they_computed(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("change", "fits"),
+    [
+        ({"betas_bar": torch.tensor(schedule("released").beta_bar)}, True),
+        ({"betas_bar": torch.zeros(3)}, False),
+        ({"alphas": torch.tensor([1.0, 2.0, 1.0]), "betas_bar": torch.zeros(2)}, False),
+    ],
+)
+def test_a_schedule_of_any_length_is_read_or_refused(
+    change: dict[str, Tensor], fits: bool, tmp_path: Path
+) -> None:
+    """Noise scales with the sharp state's 0 and without mean the same."""
+    backbone = saved(tmp_path, mimo_checkpoint(PRIOR_CHANNELS))
+    prior = saved(tmp_path, prior_checkpoint() | change, "prior.pth")
+    if not fits:
+        with pytest.raises(ModelError, match=r"schedule in .*prior\.pth"):
+            checkpoints.import_model([backbone], "mimo_unet", name="x", prior_file=prior)
+        return
+    spec, _ = checkpoints.import_model([backbone], "mimo_unet", name="x", prior_file=prior)
+    assert spec.prior.schedule is not None
+    assert spec.prior.schedule.name == "released"
+
+
 def original_prior(state: dict[str, Tensor], x: Tensor, eps: Tensor) -> Tensor:
     """The prior of an image in the words of BlurDM's Section 3, with no code of ours."""
     from torch.nn.functional import conv2d, leaky_relu, linear, pixel_unshuffle
@@ -274,11 +297,13 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
         checkpoints.import_model([path], "nafnet", name="x")
 
 
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint at all", b"PK\x03\x04 torn"])
+@pytest.mark.parametrize(
+    "content", [b"", b"not a checkpoint at all", b"PK\x03\x04 torn", b"hello\n" * 9]
+)
 def test_what_is_no_checkpoint_is_said_to_be_none(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     path.write_bytes(content)
-    with pytest.raises(ModelError, match=r"weights\.pth"):
+    with pytest.raises(ModelError, match=r"weights\.pth is no (checkpoint, or|file of tensors)"):
         checkpoints.import_model([path], "nafnet", name="x")
     with pytest.raises(ModelError, match="cannot be read"):
         checkpoints.import_model([tmp_path / "nothing.pth"], "nafnet", name="x")

@@ -72,6 +72,10 @@ def test_an_unknown_key_is_refused_and_the_nearest_is_named(path: str, nearest: 
         ("name", 3),
         ("format", 99),
         ("format", None),
+        ("multiple_of", 0),
+        ("tile", 0),
+        ("halo", -1),
+        ("prior.channels", 0),
     ],
 )
 def test_a_value_that_is_missing_or_of_the_wrong_type_is_refused(path: str, value: Any) -> None:

@@ -38,6 +38,16 @@ def test_what_is_written_is_found_and_read(models: Path) -> None:
             assert read[name].dtype == array.dtype
 
 
+@pytest.mark.parametrize(("value", "kind"), [(np.nan, np.float32), (np.inf, np.float16)])
+def test_weights_that_are_not_finite_are_refused_and_replace_nothing(
+    models: Path, value: float, kind: type
+) -> None:
+    zoo.write(models / "mine", SPEC, WEIGHTS, card="old")
+    with pytest.raises(ModelError, match=r"a\.weight.*not all finite"):
+        zoo.write(models / "mine", SPEC, {"a.weight": np.array([1, value], dtype=kind)}, card="new")
+    assert zoo.find("mine").card() == "old"
+
+
 def test_large_weights_are_cut_into_shards(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zoo, "SHARD_BYTES", 1000)
     weights = {f"layer{n}": np.full(100, n, dtype=np.float32) for n in range(9)}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from blurdm_cli.commands.console import hold_progress, print_data, print_json
+from blurdm_cli.errors import InputError, OutputError
 
 if TYPE_CHECKING:
     from blurdm_cli.training.evaluation import Deblur, Scores
@@ -60,6 +61,9 @@ def evaluate(
             " least, the median and the largest gain."
         ),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace outputs that exist already.")
+    ] = False,
 ) -> None:
     """Measure a model: PSNR and SSIM of blurred and restored photos against the sharp ones.
 
@@ -71,6 +75,8 @@ def evaluate(
     from blurdm_cli.training.layouts import find_pairs
 
     files = find_pairs(data, gamma=gamma)
+    _check_outputs([path for path in (table, grid) if path], files, overwrite)
+    _check_pairs(files, evaluation.smallest(align.value))
     deblurrer = Deblurrer.open(model, device=device, precision=precision, tile=tile)
     scores: list[Scores] = []
     with hold_progress(model) as advance:
@@ -103,6 +109,34 @@ def evaluate(
     print_data(
         f"{len(scores)} pairs; mean gain {mean.gain:+.2f} dB, 95 %: {low:+.2f} to {high:+.2f}"
     )
+
+
+def _check_outputs(outputs: list[Path], files: list[PairFiles], overwrite: bool) -> None:
+    """Refuse outputs that are there already, before any work is done."""
+    inputs = {path.resolve() for file in files for path in (file.blurred, file.sharp)}
+    for path in outputs:
+        if path.resolve() in inputs:
+            raise OutputError(f"{path} is one of the photos", hint="Choose another name")
+        if path.exists() and not overwrite:
+            raise OutputError(
+                f"{path} exists already", hint="Say --overwrite, or choose another name"
+            )
+
+
+def _check_pairs(files: list[PairFiles], smallest: int) -> None:
+    """Read all pairs once, so that one that cannot be scored is found before any work is done."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    def size(file: PairFiles) -> tuple[int, ...]:
+        return tuple(file.read()[0].shape[1:])
+
+    with ThreadPoolExecutor() as pool:
+        for file, (height, width) in zip(files, pool.map(size, files), strict=True):
+            if min(height, width) < smallest:
+                raise InputError(
+                    f"The pair {file.name} of {width} x {height} pixels is too small to be scored",
+                    hint=f"Leave it out: {smallest} x {smallest} are needed",
+                )
 
 
 def _row(score: Scores) -> dict[str, Any]:

@@ -9,18 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blurdm_cli.commands.console import hold_progress, say
-from blurdm_cli.errors import InputError, UsageError
+from blurdm_cli.commands.console import hold_progress, say, warn
+from blurdm_cli.commands.model_options import AskedPrior, Encoder, Prior, new_spec, spec_from
+from blurdm_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    import torch
-
     from blurdm_cli.spec import ModelSpec
     from blurdm_cli.training.loop import Machine
-    from blurdm_cli.training.pairs import Batch, Source
     from blurdm_cli.training.recipe import Progress, Recipe
-
-VALIDATION_CROP = 256
 
 
 class Stage(StrEnum):
@@ -30,24 +26,6 @@ class Stage(StrEnum):
     stage2 = "stage2"
     stage3 = "stage3"
     all = "all"
-
-
-class Prior(StrEnum):
-    """Kinds of prior."""
-
-    blurdm = "blurdm"
-    blur = "blur"
-    noise = "noise"
-    mlp = "mlp"
-    none = "none"
-
-
-class Encoder(StrEnum):
-    """Sizes of the latent encoder."""
-
-    light = "light"
-    paper = "paper"
-    spectral = "spectral"
 
 
 class RecipeOf(StrEnum):
@@ -61,44 +39,80 @@ def train(
     stage: Annotated[Stage, typer.Argument(help="One stage, or all three in order.")],
     data: Annotated[
         list[Path],
-        typer.Option(help="Folder of sharp photos, or of pairs (input/ and target/). Repeatable."),
+        typer.Option(
+            help="Folder of sharp photos; or pairs: input/ and target/, blur/ and sharp/, the"
+            " folders of GoPro and HIDE, a list of RealBlur. Repeatable."
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
     frames: Annotated[
         Path | None, typer.Option(help="Folder of consecutive sharp high-speed frames.")
     ] = None,
     frames_share: Annotated[
-        float, typer.Option(min=0, max=0.9, help="Share of crops from --frames.")
-    ] = 0.05,
+        float | None,
+        typer.Option(min=0, max=0.9, help="Share of crops from --frames.", show_default="0.05"),
+    ] = None,
     val: Annotated[
-        Path | None, typer.Option(help="Folder of pairs to evaluate on (crops of --data).")
+        Path | None,
+        typer.Option(
+            help="Pairs, each of at least 256 x 256 pixels, to evaluate on (crops of --data)."
+        ),
     ] = None,
     name: Annotated[str, typer.Option(help="The new model's name.")] = "my-model",
     backbone: Annotated[
-        str,
-        typer.Option(help="unet, mimo_unet, stripformer, fftformer, loformer or nafnet."),
-    ] = "unet",
+        str | None,
+        typer.Option(
+            help="unet, mimo_unet, stripformer, fftformer, loformer or nafnet.",
+            show_default="unet; with --from, its own",
+        ),
+    ] = None,
     size: Annotated[
         str | None, typer.Option(help="Of the backbone: tiny, fast or quality; or its own.")
     ] = None,
     recipe: Annotated[
         RecipeOf, typer.Option(help="This project's, or that of the backbone's authors.")
     ] = RecipeOf.own,
-    prior: Annotated[Prior, typer.Option(help="Kind of prior.")] = Prior.blurdm,
-    prior_channels: Annotated[int, typer.Option(min=16, help="Length of the latent.")] = 256,
+    prior: Annotated[
+        Prior | None,
+        typer.Option(help="Kind of prior.", show_default="blurdm; with --from, its own"),
+    ] = None,
+    prior_channels: Annotated[
+        int | None,
+        typer.Option(
+            min=16, help="Length of the latent.", show_default="256; with --from, its own"
+        ),
+    ] = None,
     encoder: Annotated[
         Encoder | None,
         typer.Option(
             help="Latent encoder (spectral; with --recipe paper, paper; with --from, its own)."
         ),
     ] = None,
-    schedule: Annotated[str, typer.Option(help="Exposure schedule.")] = "released",
-    start: Annotated[
-        str | None, typer.Option("--from", help="Model to start from: a name or a folder.")
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            help="Exposure schedule: released or paper.",
+            show_default="released; with --from, its own",
+        ),
     ] = None,
-    steps: Annotated[int, typer.Option(min=0, help="Optimiser steps of all stages.")] = 0,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="Model to start from: a name or a folder. Its backbone stays; with options that"
+            " ask for another prior, a new one is learnt.",
+        ),
+    ] = None,
+    steps: Annotated[
+        int, typer.Option(min=0, help="Optimiser steps, all stages together (the recipe's).")
+    ] = 0,
     duration: Annotated[
-        float, typer.Option(min=0, help="Seconds of training of all stages, instead of --steps.")
+        float,
+        typer.Option(
+            min=0,
+            help="Seconds of training, all stages together; instead of --steps. The learning"
+            " rate follows the clock, and a run that is resumed has what is left.",
+        ),
     ] = 0,
     batch: Annotated[int, typer.Option(min=0, help="Crops a step (the stage's own).")] = 0,
     crop: Annotated[int, typer.Option(min=0, help="Side of a crop, pixels (the stage's own).")] = 0,
@@ -111,7 +125,10 @@ def train(
         typer.Option(min=0, help="Of what the prior must tell of the motion (the stage's own)."),
     ] = None,
     step_weight: Annotated[
-        float, typer.Option(min=0, help="Stage 2: weight of single-step supervision.")
+        float,
+        typer.Option(
+            min=0, help="Stage 2: weight of single-step supervision; needs sharp photos in --data."
+        ),
     ] = 0,
     evaluate_every: Annotated[int, typer.Option(min=1, help="Steps.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
@@ -134,22 +151,22 @@ def train(
 
     from blurdm_cli import zoo
     from blurdm_cli.training import stages
+    from blurdm_cli.training.data import read_data
 
+    if steps and duration:
+        raise UsageError("--steps and --duration are both given", hint="Leave out one of them")
+    if frames_share is not None and not frames:
+        raise UsageError("--frames-share is of --frames, which is not given", hint="Add --frames")
+    share = 0.05 if frames_share is None else frames_share
     found = zoo.find(start) if start else None
+    asked = AskedPrior(prior, prior_channels, encoder, schedule)
     if found:
-        kept = found.spec.prior
-        spec = replace(
-            found.spec,
-            prior=replace(kept, encoder=encoder.value if encoder else kept.encoder),
-        )
+        spec = spec_from(found.spec, backbone, size, asked)
     else:
-        encoder = encoder or (Encoder.paper if recipe is RecipeOf.paper else Encoder.spectral)
-        spec = _new_spec(backbone, size, prior, prior_channels, encoder, schedule)
+        usual = Encoder.paper if recipe is RecipeOf.paper else Encoder.spectral
+        spec = new_spec(backbone or "unet", size, usual, asked)
     limit = time.monotonic() + time_limit if time_limit else math.inf
     machine = _machine(device, compiled, limit, resume)
-    source, validation, described = _read_data(data, frames, frames_share, val, machine.device)
-    history = {"data": described} | ({"from": found.spec.training} if found else {})
-    spec = replace(spec, name=name, training=history)
     options = {
         "batch": batch,
         "crop": crop,
@@ -162,6 +179,22 @@ def train(
         changed["motion_weight"] = motion_weight
     published = _published(spec) if recipe is RecipeOf.paper else {}
     recipes = _recipes(stage, spec, published, changed, step_weight, steps, duration)
+    crops = {each.crop for each in recipes.values()}
+    read = read_data(
+        data, crops, machine.device, frames=frames, frames_share=share, val=val, skip=output
+    )
+    for line in read.left_out:
+        warn(f"left out: {line}")
+    if step_weight and not read.makes_blur:
+        raise UsageError(
+            "--step-weight needs sharp photos: pairs do not tell how their blur came about",
+            hint="Leave it out, or add a folder of sharp photos: --data PHOTOS",
+        )
+    say(f"data: {'; '.join(read.described)}; evaluated on {read.evaluated}")
+    history: dict[str, Any] = {"data": read.described, "evaluated": read.evaluated}
+    if found:
+        history["from"] = found.spec.training
+    spec = replace(spec, name=name, training=history)
     with hold_progress(name) as advance:
 
         def show(stage_name: str, progress: Progress) -> None:
@@ -173,39 +206,9 @@ def train(
                 advance(progress.fraction, f"{note}, {progress.rate:.3g} crops/s")
 
         done = stages.train(
-            recipes, spec, source, validation, output, machine, start=found, report=show
+            recipes, spec, read.source, read.validation, output, machine, start=found, report=show
         )
     say(f"done: {output}" if done else f"stopped at the time limit; go on with --resume: {output}")
-
-
-def _new_spec(
-    backbone: str,
-    size: str | None,
-    prior: Prior,
-    prior_channels: int,
-    encoder: Encoder,
-    schedule: str,
-) -> ModelSpec:
-    from blurdm_cli.networks.build import family
-    from blurdm_cli.physics import diffusion
-    from blurdm_cli.spec import BackboneSpec, PriorSpec, ScheduleSpec
-
-    kind = family(backbone)
-    if schedule not in diffusion.SCHEDULES:
-        known = ", ".join(diffusion.SCHEDULES)
-        raise UsageError(f"There is no schedule {schedule!r}", hint=f"Known: {known}")
-    values = diffusion.schedule(schedule)
-    size = size or kind.usual
-    return kind.spec(
-        "",
-        BackboneSpec(backbone, kind.size(size)),
-        PriorSpec(
-            kind=prior.value,
-            channels=prior_channels,
-            encoder=encoder.value,
-            schedule=ScheduleSpec(schedule, values.alpha, values.beta_bar),
-        ),
-    )
 
 
 def _published(spec: ModelSpec) -> dict[str, dict[str, Any]]:
@@ -244,7 +247,17 @@ def _recipes(
     """The recipe of each stage to train; steps and duration are shared out among them."""
     from blurdm_cli.training.stages import RECIPES, SHARES, stages_of
 
-    names = stages_of(spec) if stage is Stage.all else (stage.value,)
+    all_stages = stages_of(spec)
+    if stage is not Stage.all and stage.value not in all_stages:
+        raise UsageError(
+            f"A model without a prior has no {stage.value}",
+            hint=f"Its stages are {' and '.join(all_stages)}",
+        )
+    names = all_stages if stage is Stage.all else (stage.value,)
+    if step_weight and ("stage2" not in names or spec.prior.kind != "blurdm"):
+        raise UsageError(
+            "--step-weight is for stage2 of the prior blurdm alone", hint="Leave it out"
+        )
     whole = sum(SHARES[name] for name in names)
     recipes = {}
     for name in names:
@@ -258,53 +271,3 @@ def _recipes(
         if recipes[name].crop % spec.multiple_of:
             raise UsageError(f"A crop's side must be a multiple of {spec.multiple_of}")
     return recipes
-
-
-def _read_data(
-    folders: list[Path],
-    frames: Path | None,
-    frames_share: float,
-    val: Path | None,
-    device: torch.device,
-) -> tuple[Source, Batch, list[str]]:
-    """Read all training photos, and the crops to evaluate on; say what they are."""
-    from blurdm_cli.training import pairs
-    from blurdm_cli.training.layouts import flat_layout
-    from blurdm_cli.training.photo_crops import PhotoCrops
-    from blurdm_cli.training.synthesis import Synthesis
-
-    photos, pair_crops, described = [], [], []
-    for folder in folders:
-        if not folder.is_dir():
-            raise InputError(f"{folder} is no folder")
-        if flat_layout(folder):
-            found = list(pairs.read_pairs(folder).values())
-            pair_crops += [(blurred.to(device), sharp.to(device)) for blurred, sharp in found]
-            described.append(f"{folder.name}: {len(found)} pairs")
-        else:
-            read = list(pairs.read_photos(folder).values())
-            photos += read
-            described.append(f"{folder.name}: {len(read)} sharp photos, blurred by synthesis")
-    sources: list[tuple[float, Source]] = []
-    if photos:
-        sources.append((len(photos), PhotoCrops(photos, Synthesis(), device)))
-    if pair_crops:
-        sources.append((len(pair_crops), pairs.PairCrops(pair_crops)))
-    if frames:
-        weight = sum(share for share, _ in sources) * frames_share / (1 - frames_share)
-        sources.append((weight, pairs.FrameCrops(pairs.read_frames(frames, device))))
-        described.append(f"{frames.name}: averages of high-speed frames, {frames_share:.0%}")
-    source = sources[0][1] if len(sources) == 1 else pairs.Mixture(sources)
-    validation = pairs.centre_crops(val, VALIDATION_CROP) if val else _drawn(source)
-    return (
-        source,
-        pairs.Batch(validation.blurred.to(device), validation.sharp.to(device)),
-        described,
-    )
-
-
-def _drawn(source: Source) -> Batch:
-    """Crops of the training photos, always the same, for a run that has no pairs beside it."""
-    from blurdm_cli.training.pairs import Order
-
-    return source.draw(Order(16, VALIDATION_CROP // 2))

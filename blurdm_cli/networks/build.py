@@ -105,12 +105,16 @@ class DeblurNetwork(nn.Module):
         """Build untrained networks.
 
         Raises:
-            ModelError: the spec names an unknown backbone, or sizes it does not take.
+            ModelError: the spec names an unknown backbone, sizes it does not take, or a
+                prior that has no schedule or one that cannot be.
         """
         super().__init__()
         self.low, high = spec.input_range
         self.span = high - self.low
-        self.prior = None if spec.prior.kind == "none" else PriorNetwork(spec.prior)
+        try:
+            self.prior = None if spec.prior.kind == "none" else PriorNetwork(spec.prior)
+        except ValueError as error:
+            raise ModelError(f"The prior {spec.prior.kind!r}: {error}") from error
         try:
             backbone = BACKBONES[spec.backbone.kind].network
             self.backbone = backbone(spec.prior_channels, **spec.backbone.sizes)

@@ -22,6 +22,7 @@ def model_card(spec: ModelSpec) -> str:
         f"| {name} | " + " | ".join(str(row.get(column, "")) for column in STAGE_COLUMNS) + " |"
         for name, row in _stages(spec.training)
     ]
+    evaluated = spec.training.get("evaluated", "the run's own validation crops")
     heads = " | ".join(column.replace("_", " ") for column in STAGE_COLUMNS)
     return "\n".join(
         [
@@ -36,7 +37,7 @@ def model_card(spec: ModelSpec) -> str:
             "|---" * (len(STAGE_COLUMNS) + 1) + "|",
             *rows,
             "",
-            "PSNR in dB, on the run's own validation crops; stage 1 is told the answer's latent.",
+            f"PSNR in dB, on {evaluated}; stage 1 is told the answer's latent.",
             "",
         ]
     )

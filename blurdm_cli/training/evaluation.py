@@ -12,10 +12,14 @@ from torch import Tensor
 from torch.nn.functional import grid_sample
 
 from blurdm_cli.training.layouts import Pair
-from blurdm_cli.training.metrics import psnr, ssim, ssim_3d
+from blurdm_cli.training.metrics import WINDOW, psnr, ssim, ssim_3d
 
 LARGEST_SHIFT = 4.0
 """Pixels, along each axis, that `best_shift` looks up to."""
+
+EDGE = int(LARGEST_SHIFT) + 2
+INNER = slice(EDGE, -EDGE)
+"""Along each axis, what a shift leaves valid."""
 
 RESAMPLES = 10_000
 """Of the pairs, for the interval of a mean."""
@@ -62,6 +66,11 @@ def evaluate(
         )
 
 
+def smallest(align: Align = "none") -> int:
+    """The shortest side, in pixels, of a photo that can be scored."""
+    return WINDOW if align == "none" else WINDOW + 2 * EDGE
+
+
 def deblurred(deblur: Deblur, photo: UInt8[Tensor, "3 h w"]) -> UInt8[Tensor, "3 h w"]:
     """Deblur a photo that has its channels first."""
     pixels = np.ascontiguousarray(photo.permute(1, 2, 0).numpy())
@@ -103,8 +112,7 @@ def _score(
     inside = None
     if align == "shift":
         found, _ = best_shift(found, wanted)
-        kept = slice(int(LARGEST_SHIFT) + 2, -int(LARGEST_SHIFT) - 2)
-        found, wanted = found[..., kept, kept], wanted[..., kept, kept]
+        found, wanted = found[..., INNER, INNER], wanted[..., INNER, INNER]
     elif align == "homography":
         found, inside = best_homography(found, wanted)
     measures = (psnr, ssim, ssim_3d)
@@ -165,8 +173,7 @@ def best_shift(
 
 
 def _likeness(found: Float[Tensor, "1 3 h w"], wanted: Float[Tensor, "1 3 h w"]) -> float:
-    inside = slice(int(LARGEST_SHIFT) + 2, -int(LARGEST_SHIFT) - 2)
-    return psnr(found[..., inside, inside], wanted[..., inside, inside]).item()
+    return psnr(found[..., INNER, INNER], wanted[..., INNER, INNER]).item()
 
 
 def _move(image: Float[Tensor, "1 3 h w"], down: float, right: float) -> Float[Tensor, "1 3 h w"]:

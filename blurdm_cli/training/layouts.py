@@ -23,8 +23,11 @@ from blurdm_cli.media.image import read_photo
 FLAT_LAYOUTS = (("input", "target"), ("blur", "sharp"), ("blurred", "sharp"))
 """Names of the folder of blurred photos and of the folder of sharp ones."""
 
-Pair = tuple[UInt8[Tensor, "3 h w"], UInt8[Tensor, "3 h w"]]
-"""A blurred photo and the sharp one."""
+BLURRED = {blurred for blurred, _ in FLAT_LAYOUTS} | {"blur_gamma"}
+"""Names of folders of blurred photos, in any layout but HIDE's."""
+
+Pair = tuple[UInt8[Tensor, "3 _ _"], UInt8[Tensor, "3 _ _"]]
+"""A blurred photo and the sharp one, of one size; other pairs may have another."""
 
 
 @dataclass(frozen=True)
@@ -57,16 +60,7 @@ def find_pairs(path: Path, *, gamma: bool = False) -> list[PairFiles]:
     Raises:
         InputError: there are none, or one has no partner.
     """
-    if path.is_file():
-        found = list(_listed(path))
-    elif names := flat_layout(path):
-        found = list(_matched(path / names[0], path / names[1]))
-    elif (path / "GT").is_dir() and (path / "test").is_dir():
-        found = list(_hide(path))
-    elif path.is_dir():
-        found = list(_videos(path, "blur_gamma" if gamma else "blur"))
-    else:
-        raise InputError(f"There is no {path}")
+    found = list(_pairs(path, "blur_gamma" if gamma else "blur"))
     if not found:
         known = ", ".join("/".join(names) for names in FLAT_LAYOUTS)
         raise InputError(
@@ -74,6 +68,15 @@ def find_pairs(path: Path, *, gamma: bool = False) -> list[PairFiles]:
             hint=f"It needs the folders {known}; or it is GoPro, HIDE or a RealBlur list",
         )
     return found
+
+
+def holds_pairs(path: Path) -> bool:
+    """Whether there are pairs of any of the layouts.
+
+    Raises:
+        InputError: there is no such path, or a half of the pairs is missing.
+    """
+    return path.is_file() or any(_pairs(path, "blur"))
 
 
 def flat_layout(folder: Path) -> tuple[str, str] | None:
@@ -105,6 +108,31 @@ def read_rgb(path: Path) -> UInt8[Tensor, "3 h w"]:
     if pixels.dtype == np.uint16:
         pixels = (pixels // 257).astype(np.uint8)
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+
+
+def _pairs(path: Path, blurred: str) -> Iterator[PairFiles]:
+    """The pairs of whatever layout there is; `blurred` is the name of GoPro's blurred folders."""
+    if path.is_file():
+        return _listed(path)
+    if not path.is_dir():
+        raise InputError(f"There is no {path}")
+    if names := flat_layout(path):
+        return _matched(path / names[0], path / names[1])
+    if (path / "GT").is_dir() and (path / "test").is_dir():
+        return _hide(path)
+    _refuse_half(path)
+    return _videos(path, blurred)
+
+
+def _refuse_half(folder: Path) -> None:
+    """Refuse a folder with half of a flat layout; `sharp` may stand alone."""
+    for names in FLAT_LAYOUTS:
+        for half, other in (names, names[::-1]):
+            if half != "sharp" and (folder / half).is_dir():
+                raise InputError(
+                    f"{folder} has {half}/ but no {other}/",
+                    hint=f"Pairs need both; of sharp photos alone, name {folder / half} itself",
+                )
 
 
 def _matched(blurred: Path, sharp: Path, prefix: str = "") -> Iterator[PairFiles]:

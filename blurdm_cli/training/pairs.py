@@ -186,13 +186,16 @@ def centre_crops(folder: Path, side: int) -> Batch:
     """The middle of each pair of a folder, to evaluate on.
 
     Raises:
-        InputError: `read_pairs` does, or a photo is smaller than a crop.
+        InputError: `read_pairs` does, or a photo is smaller than the middle.
     """
     crops = []
     for name, pair in read_pairs(folder).items():
         height, width = pair[0].shape[1:]
         if min(height, width) < side:
-            raise InputError(f"{name} in {folder} is smaller than {side} x {side} pixels")
+            raise InputError(
+                f"{name} in {folder} is smaller than {side} x {side} pixels",
+                hint="Leave it out; or leave out --val, and crops of --data are evaluated on",
+            )
         top, left = (height - side) // 2, (width - side) // 2
         crops.append(torch.stack(pair)[:, :, top : top + side, left : left + side] / 255)
     blurred, sharp = torch.stack(crops).unbind(dim=1)

@@ -9,7 +9,7 @@ pictures/         blurred, restored and sharp crops at each evaluation
 import csv
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from blurdm_cli.errors import TrainingError
+from blurdm_cli.media.files import output_error
 
 COLUMNS = (
     "step",
@@ -50,24 +51,32 @@ class RunFolder:
         Raises:
             TrainingError: the folder holds a run already and `resume` was not asked for,
                 or its recipe is another one.
+            OutputError: the folder cannot be made.
         """
-        written = json.loads(json.dumps(recipe))
-        path = self.folder / "recipe.json"
         if self.checkpoint.exists():
             if not resume:
                 raise TrainingError(
                     f"{self.folder} holds a run already",
                     hint="Add --resume to go on with it, or choose another --output",
                 )
-            before = json.loads(path.read_text())
-            changed = [key for key in before if _differs(written.get(key), before[key])]
-            if changed:
+            if changed := changes(recipe, self.recipe()):
                 raise TrainingError(
                     f"The run in {self.folder} has another recipe: {', '.join(changed)}",
                     hint="Resume with the options that it was started with",
                 )
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(written, indent=2) + "\n")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise output_error(self.folder, error) from error
+        self._recipe.write_text(json.dumps(recipe, indent=2) + "\n")
+
+    def recipe(self) -> dict[str, Any]:
+        """What was asked for when the run was last started."""
+        return json.loads(self._recipe.read_text())
+
+    @property
+    def _recipe(self) -> Path:
+        return self.folder / "recipe.json"
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Replace the checkpoint; the old one stands until the new one is whole."""
@@ -109,8 +118,17 @@ class RunFolder:
             path.write_text("".join([header, *kept]))
 
 
-def _differs(now: Any, before: Any) -> bool:
-    """Whether a recipe is another one; what a newer version added to it does not count."""
+def changes(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
+    """What differs in a recipe from one that was read, as `part.key`.
+
+    What a newer version added to recipes does not count.
+    """
+    return list(_changes(json.loads(json.dumps(now)), before))
+
+
+def _changes(now: Any, before: Any, name: str = "") -> Iterator[str]:
     if isinstance(now, dict) and isinstance(before, dict):
-        return any(_differs(now.get(key), before[key]) for key in before)
-    return bool(now != before)
+        for key in before:
+            yield from _changes(now.get(key), before[key], f"{name}.{key}" if name else key)
+    elif now != before:
+        yield name

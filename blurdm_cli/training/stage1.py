@@ -22,7 +22,7 @@ from blurdm_cli.training.recipe import ImageRecipe, Objective
 
 @dataclass(frozen=True)
 class Stage1(ImageRecipe):
-    """The recipe. Each field is a flag of `blurdm train`, and is kept with the run."""
+    """The recipe, kept with the run; `blurdm train` has flags for what is most often changed."""
 
     growth: float = 0.6
 

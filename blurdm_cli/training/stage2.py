@@ -25,7 +25,7 @@ from blurdm_cli.training.recipe import Objective, Recipe
 
 @dataclass(frozen=True)
 class Stage2(Recipe):
-    """The recipe. Each field is a flag of `blurdm train`, and is kept with the run."""
+    """The recipe, kept with the run; `blurdm train` has flags for what is most often changed."""
 
     learning_rate: float = 5e-4
     prior_rate: float = 1.0

@@ -25,7 +25,7 @@ from blurdm_cli.training.loop import Machine, fit
 from blurdm_cli.training.networks import Networks
 from blurdm_cli.training.pairs import Batch, Source
 from blurdm_cli.training.recipe import Objective, Progress, Recipe
-from blurdm_cli.training.run import RunFolder
+from blurdm_cli.training.run import RunFolder, changes
 from blurdm_cli.training.stage1 import OraclePrior, Stage1
 from blurdm_cli.training.stage2 import FoundPrior, Stage2
 from blurdm_cli.training.stage3 import Stage3, WholeModel
@@ -80,8 +80,10 @@ def train(
         Whether all stages came to their end.
 
     Raises:
-        TrainingError: a stage before the first one has not been trained, or a run is in
-            the way.
+        TrainingError: a stage before the first one has not been trained, or as another
+            model, or a run is in the way.
+        OutputError: the run's folder cannot be made.
+        ModelError: what was learnt is not finite in the model's precision.
     """
     first = next(iter(recipes))
     torch.manual_seed(recipes[first].seed)
@@ -97,11 +99,11 @@ def train(
         objective = OBJECTIVES[name](networks, recipe)
         last = fit(objective, source, validation, recipe, machine, run, partial(report, name))
         history[name] = asdict(recipe) | last.outcome()
-        if last.fraction == 1:
-            _save(networks, history, result)
         if isinstance(objective, WholeModel):
             trained = replace(spec, training=history)
             zoo.write(output / "model", trained, networks.weights(), model_card(trained))
+        if last.fraction == 1:
+            _save(networks, history, result)
         if last.fraction < 1:
             return False
     return True
@@ -112,19 +114,40 @@ def _begin(
 ) -> dict[str, Any]:
     """Load what the first stage starts from, and say how that was trained."""
     if start is not None:
+        if first == "stage2":
+            raise TrainingError(
+                "stage2 is taught by the sharp encoder of stage1, which no model folder holds",
+                hint="Run `blurdm train all --from MODEL`;"
+                " or, where OUTPUT holds a stage1 that is done, leave out --from",
+            )
         _start_from(networks, spec, start)
         return {}
     order = stages_of(spec)
-    before = order.index(first) - 1
-    if before < 0:
+    place = order.index(first) - 1
+    if place < 0:
         return {}
-    result = output / order[before] / RESULT
+    before = order[place]
+    result = output / before / RESULT
     if not result.exists():
+        from_model = ", or name a model to start from: --from MODEL"
         raise TrainingError(
-            f"{first} starts from {order[before]}, which is not done: {result} is missing",
-            hint="Run `blurdm train all`, or name a model to start from: --from MODEL",
+            f"{first} starts from {before}, which is not done: {result} is missing",
+            hint="Run `blurdm train all`" + from_model * (first == "stage3"),
         )
+    _check_same_model(spec, output / before)
     return _load(networks, result)
+
+
+def _check_same_model(spec: ModelSpec, before: Path) -> None:
+    """Refuse to go on from a stage that trained other networks."""
+    now, trained = spec.to_json(), RunFolder(before).recipe()["model"]
+    parts = ("backbone", "prior", "input_range")
+    changed = changes({key: now[key] for key in parts}, {key: trained[key] for key in parts})
+    if changed:
+        raise TrainingError(
+            f"{before} was trained with other networks: {', '.join(changed)} differ",
+            hint="Repeat the options of the model that it was trained with, such as --size",
+        )
 
 
 def _start_from(networks: Networks, spec: ModelSpec, start: zoo.Model) -> None:

@@ -63,3 +63,45 @@ def test_a_folder_without_pairs_is_an_input_error(blurdm: Blurdm, tmp_path: Path
     assert result.code == 3
     assert "holds no pairs" in result.err
     assert "fix" in result.err
+
+
+@pytest.mark.parametrize("option", ["--grid", "--csv"])
+def test_a_file_that_is_there_is_replaced_only_if_that_is_asked_for(
+    blurdm: Blurdm, pairs: Path, tmp_path: Path, option: str
+) -> None:
+    mine = tmp_path / "mine.png"
+    mine.write_text("mine")
+    words = ("eval", TINY[1], "--data", pairs, *TINY[2:], option)
+    refused = blurdm(*words, mine)
+    of_pair = blurdm(*words, pairs / "target" / "0.png", "--overwrite")
+    assert (refused.code, of_pair.code) == (5, 5)
+    assert "--overwrite" in refused.err
+    assert mine.read_text() == "mine"
+    assert blurdm(*words, mine, "--overwrite").code == 0
+    assert mine.read_bytes() != b"mine"
+
+
+@pytest.mark.parametrize(
+    ("size", "options", "what"),
+    [
+        ((80, 10), (), "too small"),
+        ((80, 20), ("--align", "shift"), "too small"),
+        ((80, 63), (), "differ in size"),
+    ],
+)
+def test_a_pair_that_cannot_be_scored_is_found_before_any_is(
+    blurdm: Blurdm,
+    pairs: Path,
+    size: tuple[int, int],
+    options: tuple[str, ...],
+    what: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("blurdm_cli.engine.deblur.Deblurrer.open", None)
+    kinds = ("input",) if "differ" in what else ("input", "target")
+    for kind in kinds:
+        Image.new("RGB", size).save(pairs / kind / "2.png")
+    result = blurdm("eval", TINY[1], "--data", pairs, *options)
+    assert result.code == 3
+    assert what in result.err
+    assert "2.png" in result.err

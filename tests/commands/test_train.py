@@ -5,9 +5,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from blurdm_cli import zoo
+from blurdm_cli.commands.model_options import AskedPrior, Encoder, Prior, spec_from
+from blurdm_cli.errors import UsageError
 from tests.commands.conftest import Blurdm
 
 SMALL = ("--size", "tiny", "--prior-channels", "16", "--crop", "32", "--batch", "2")
+
+
+@pytest.fixture(autouse=True)
+def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks here are tiny: threads on a busy machine cost, not help."""
+    monkeypatch.setattr("blurdm_cli.engine.runtime.available_cores", lambda: 1)
 
 
 @pytest.fixture
@@ -76,6 +85,10 @@ def test_a_run_that_reaches_its_time_limit_says_so_and_is_resumed(
         (("--from", "no-such-model"), 6),
         (("--device", "cuda:99"), 7),
         (("--val", "no-such-folder"), 3),
+        (("--steps", "4", "--duration", "4"), 2),
+        (("--frames-share", "0.2"), 2),
+        (("--prior", "mlp", "--step-weight", "1"), 2),
+        (("--prior", "none", "--step-weight", "1"), 2),
     ],
 )
 def test_what_cannot_be_trained_is_one_line_with_a_code(
@@ -86,6 +99,65 @@ def test_what_cannot_be_trained_is_one_line_with_a_code(
     assert result.code == code
     assert result.err.count("error") == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_a_model_to_start_from_has_its_own_backbone_and_may_have_another_prior(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    start = zoo.find("blurdm-tiny").spec
+    nothing = AskedPrior(None, None, None, None)
+    assert spec_from(start, None, None, nothing) == start
+    same = AskedPrior(Prior.blurdm, 64, Encoder.light, "released")
+    assert spec_from(start, "unet", "tiny", same) == start
+    assert capsys.readouterr().err == ""
+
+    other = spec_from(start, None, None, AskedPrior(None, 32, Encoder.spectral, "paper")).prior
+    assert other.schedule is not None
+    assert (other.channels, other.encoder, other.schedule.name) == (32, "spectral", "paper")
+    assert "learnt from nothing" in capsys.readouterr().err
+    plain = spec_from(start, None, None, AskedPrior(Prior.none, None, None, None))
+    assert plain.prior_channels == 0
+    again = spec_from(plain, None, None, AskedPrior(Prior.blurdm, None, None, None)).prior
+    assert (again.channels, again.schedule) == (256, start.prior.schedule)
+
+    for backbone, size in (("nafnet", None), (None, "fast"), ("unet", "fast")):
+        with pytest.raises(UsageError, match="another backbone"):
+            spec_from(start, backbone, size, nothing)
+
+
+@pytest.mark.parametrize(
+    ("stage", "options", "what"),
+    [
+        ("stage2", ("--prior", "none"), "no stage2"),
+        ("stage1", ("--step-weight", "1"), "for stage2"),
+        ("stage2", ("--step-weight", "1"), "needs sharp photos"),
+        ("all", ("--from", "blurdm-tiny", "--size", "fast"), "another backbone"),
+        ("all", ("--crop", "320"), "smaller than a crop of 320"),
+    ],
+)
+def test_what_would_end_a_run_or_be_lost_is_said_before_it_begins(
+    blurdm: Blurdm, pairs: Path, tmp_path: Path, stage: str, options: tuple[str, ...], what: str
+) -> None:
+    result = blurdm("train", stage, "--data", pairs, "-o", tmp_path / "run", *options)
+    assert result.code in (2, 3)
+    assert what in result.err
+    assert "fix" in result.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_resumed_with_what_it_began_with_alone(
+    blurdm: Blurdm, sharp_photos: Path, pairs: Path, tmp_path: Path
+) -> None:
+    words = ("train", "stage1", "--data", sharp_photos, "-o", tmp_path / "run", *SMALL)
+    (sharp_photos / "torn.png").write_bytes(b"torn")
+
+    begun = blurdm(*words, "--steps", "1")
+    resumed = blurdm(*words, "--steps", "1", "--resume", "--val", pairs)
+
+    assert begun.code == 0
+    assert begun.err.count("warning: left out") == 1
+    assert resumed.code == 2
+    assert "model.training.evaluated" in resumed.err
 
 
 def test_data_that_is_not_there_is_code_3(blurdm: Blurdm, tmp_path: Path) -> None:

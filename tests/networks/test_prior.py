@@ -106,3 +106,12 @@ def test_a_diffusion_without_a_schedule_is_refused() -> None:
         PriorNetwork(PriorSpec("blurdm", 16))
     with pytest.raises(ValueError, match="without a prior"):
         PriorNetwork(PriorSpec("none", 0))
+
+
+@pytest.mark.parametrize(
+    "values", [None, ScheduleSpec("falling", (2.0, 1.0), (0.0, 0.1)), ScheduleSpec("none", (), ())]
+)
+def test_a_model_whose_schedule_cannot_be_is_refused(values: ScheduleSpec | None) -> None:
+    broken = replace(model(), prior=replace(model().prior, schedule=values))
+    with pytest.raises(ModelError, match="The prior 'blurdm'"):
+        build(broken)

@@ -81,3 +81,11 @@ def test_a_photo_that_was_warped_is_warped_back() -> None:
     gained = psnr(moved, wanted, inside) - psnr(found, wanted, inside)
     assert gained.item() > 10
     assert 0.9 < inside.float().mean() < 1
+
+
+@pytest.mark.parametrize("align", ["none", "shift", "homography"])
+def test_the_smallest_photo_that_can_be_scored_is_scored(align: evaluation.Align) -> None:
+    side = evaluation.smallest(align)
+    photo = (soft_photo()[0, :, :side, :side] * 255).byte()
+    (scores,) = evaluation.evaluate(np.copy, [("a", (photo, photo))], align=align)
+    assert scores.ssim_restored == pytest.approx(1)

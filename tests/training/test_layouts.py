@@ -61,3 +61,12 @@ def test_a_list_that_cannot_be_followed_says_why(tmp_path: Path, text: str, what
 def test_a_path_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="There is no"):
         find_pairs(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("half", "other"), [("input", "target"), ("blur", "sharp"), ("target", "input")]
+)
+def test_the_half_that_is_missing_is_named(tmp_path: Path, half: str, other: str) -> None:
+    write(tmp_path / half / "a.png")
+    with pytest.raises(InputError, match=f"{half}/ but no {other}/"):
+        find_pairs(tmp_path)

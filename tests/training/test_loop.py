@@ -14,7 +14,7 @@ from blurdm_cli.training import meter
 from blurdm_cli.training.loop import Machine, fit
 from blurdm_cli.training.pairs import Batch, Order
 from blurdm_cli.training.recipe import Objective, Progress, Recipe
-from blurdm_cli.training.run import RunFolder
+from blurdm_cli.training.run import RunFolder, changes
 from blurdm_cli.training.state import State
 
 RECIPE = Recipe(steps=8, batch=2, crop=16, learning_rate=0.01, evaluate_every=4)
@@ -170,6 +170,12 @@ def test_a_run_is_not_overwritten_nor_resumed_with_another_recipe(tmp_path: Path
         train(tmp_path)
     with pytest.raises(TrainingError, match="another recipe: steps"):
         train(tmp_path, recipe=replace(RECIPE, steps=9), resume=True)
+
+
+def test_the_parts_of_a_recipe_that_changed_are_named() -> None:
+    before = {"model": {"training": {"data": ["a"], "evaluated": "b"}}, "steps": 3}
+    now = {"model": {"training": {"data": ["a"], "evaluated": "c", "new": 1}}, "steps": 3}
+    assert changes(now, before) == ["model.training.evaluated"]
 
 
 def test_wide_layers_learn_slower(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from blurdm_cli import zoo
-from blurdm_cli.errors import TrainingError
+from blurdm_cli.errors import ModelError, OutputError, TrainingError
 from blurdm_cli.networks.build import build
 from blurdm_cli.spec import ModelSpec, PriorSpec
 from blurdm_cli.training import stages
@@ -224,3 +224,49 @@ def test_the_oracle_is_told_each_motion_that_is_known(spec: ModelSpec, batch: Ba
     torch.testing.assert_close(told[1], seen[1])
     assert (told[0] - seen[0]).abs().max() > 1e-3
     assert (told[0] - other[0]).abs().max() > 1e-3
+
+
+def test_a_second_stage_needs_the_first_not_a_model(
+    spec: ModelSpec, batch: Batch, tmp_path: Path
+) -> None:
+    weights = {name: value.numpy() for name, value in build(spec).state_dict().items()}
+    start = zoo.write(tmp_path / "start", spec, weights, "a card")
+    second = {"stage2": Stage2(steps=1, **SMALL)}
+    with pytest.raises(TrainingError, match="sharp encoder of stage1"):
+        stages.train(second, spec, Same(batch), batch, tmp_path, Machine(), start=start)
+    with pytest.raises(TrainingError, match="stage2 starts from stage1") as caught:
+        stages.train(second, spec, Same(batch), batch, tmp_path, Machine())
+    assert "--from" not in str(caught.value.hint)
+
+
+def test_a_stage_does_not_go_on_from_other_networks(
+    spec: ModelSpec, batch: Batch, tmp_path: Path
+) -> None:
+    validation = replace(batch, partial=None)
+    first, second = ({name: recipes(1)[name]} for name in ("stage1", "stage2"))
+    stages.train(first, spec, Same(batch), validation, tmp_path, Machine())
+    other = replace(spec, prior=replace(spec.prior, channels=32))
+    with pytest.raises(TrainingError, match=r"other networks: prior\.channels"):
+        stages.train(second, other, Same(batch), validation, tmp_path, Machine())
+    renamed = replace(spec, name="other", training={"data": ["more"]})
+    assert stages.train(second, renamed, Same(batch), validation, tmp_path, Machine())
+
+
+def test_weights_that_overflow_in_a_model_are_no_finished_run(
+    spec: ModelSpec, batch: Batch, tmp_path: Path
+) -> None:
+    weights = {name: value.numpy() for name, value in build(spec).state_dict().items()}
+    weights["backbone.head.bias"][:] = 1e6
+    start = zoo.write(tmp_path / "start", spec, weights, "a card")
+    third = {"stage3": Stage3(steps=1, learning_rate=0.0, **SMALL)}
+    for machine in (Machine(), Machine(resume=True)):
+        with pytest.raises(ModelError, match=r"head\.bias.* float16"):
+            stages.train(third, spec, Same(batch), batch, tmp_path / "run", machine, start=start)
+
+
+def test_an_output_that_is_a_file_is_refused(spec: ModelSpec, batch: Batch, tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("mine")
+    first = {"stage1": recipes(1)["stage1"]}
+    with pytest.raises(OutputError, match="cannot be written"):
+        stages.train(first, spec, Same(batch), batch, tmp_path / "run", Machine())
+    assert (tmp_path / "run").read_text() == "mine"
