@@ -147,7 +147,9 @@ def train(
         spec = _new_spec(backbone, size, prior, prior_channels, encoder, schedule)
     limit = time.monotonic() + time_limit if time_limit else math.inf
     machine = _machine(device, compiled, limit, resume)
-    source, validation, described = _read_data(data, frames, frames_share, val, machine.device)
+    source, validation, described = _read_data(
+        data, frames, frames_share, val, crop, machine.device
+    )
     history = {"data": described} | ({"from": found.spec.training} if found else {})
     spec = replace(spec, name=name, training=history)
     options = {
@@ -265,6 +267,7 @@ def _read_data(
     frames: Path | None,
     frames_share: float,
     val: Path | None,
+    crop: int,
     device: torch.device,
 ) -> tuple[Source, Batch, list[str]]:
     """Read all training photos, and the crops to evaluate on; say what they are."""
@@ -295,7 +298,7 @@ def _read_data(
         sources.append((weight, pairs.FrameCrops(pairs.read_frames(frames, device))))
         described.append(f"{frames.name}: averages of high-speed frames, {frames_share:.0%}")
     source = sources[0][1] if len(sources) == 1 else pairs.Mixture(sources)
-    validation = pairs.centre_crops(val, VALIDATION_CROP) if val else _drawn(source)
+    validation = pairs.centre_crops(val, VALIDATION_CROP) if val else _drawn(source, crop)
     return (
         source,
         pairs.Batch(validation.blurred.to(device), validation.sharp.to(device)),
@@ -303,8 +306,8 @@ def _read_data(
     )
 
 
-def _drawn(source: Source) -> Batch:
+def _drawn(source: Source, crop: int) -> Batch:
     """Crops of the training photos, always the same, for a run that has no pairs beside it."""
     from blurdm_cli.training.pairs import Order
 
-    return source.draw(Order(16, VALIDATION_CROP // 2))
+    return source.draw(Order(16, min(crop or VALIDATION_CROP, VALIDATION_CROP // 2)))
