@@ -11,7 +11,8 @@ BlurdmError
 ├── VerificationError    an exported graph is not the model that it was made from
 └── ComputeError         the runtime failed on input that was valid
     ├── RuntimeMissing   … because the runtime, its device or its precision is not on this machine
-    └── OutOfMemory      … because even the smallest tile does not fit on the device
+    ├── OutOfMemory      … because even the smallest tile does not fit on the device
+    └── StepTooLarge     … because a step of training does not fit on the device
 
 The command line turns a BlurdmError into one line, a hint, and its exit code.
 Anything else that reaches the command line is a bug, and keeps its traceback.
@@ -92,4 +93,16 @@ class OutOfMemory(ComputeError):
         super().__init__(
             f"A {tile}-pixel tile does not fit in the memory of {device}",
             hint=f"Free some memory, or try a smaller tile: --tile {max(tile // 2, 64)}",
+        )
+
+
+class StepTooLarge(ComputeError):
+    """A step of training does not fit in the device's memory."""
+
+    exit_code = 8
+
+    def __init__(self, device: str, batch: int, crop: int) -> None:
+        super().__init__(
+            f"{batch} crops of {crop} pixels a step do not fit in the memory of {device}",
+            hint=f"Try fewer, --batch {max(batch // 2, 1)}, or a smaller --crop",
         )

@@ -62,10 +62,8 @@ class TorchRuntime:
             mixed = self._dtype != torch.float32
             with torch.autocast(self._device.type, self._dtype, enabled=mixed):
                 return compute(tiles, latents).float()
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
-        except RuntimeError as error:
-            if "can't allocate memory" in str(error) or "out of memory" in str(error):
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
                 raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
             raise ComputeError(f"torch failed on {self.device}: {error}") from error
 
@@ -87,6 +85,13 @@ class GuidedRuntime:
     ) -> Float32[np.ndarray, "n 3 h w"]:
         priors = np.tile(self._prior, (len(blurred), 1))
         return self._whole.run(self._restore, blurred, priors).contiguous().cpu().numpy()
+
+
+def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+    """Whether an error of torch's says that the device's memory is too small."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return "can't allocate memory" in str(error) or "out of memory" in str(error)
 
 
 def move(network: nn.Module, device: torch.device) -> None:

@@ -1,5 +1,6 @@
 """Blocks that networks share."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -43,7 +44,11 @@ class ChannelNorm(nn.LayerNorm):
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
-def keep_variance(convolution: nn.Conv2d | nn.ConvTranspose2d, gain: float = 1.0) -> None:
+def keep_variance(
+    convolution: nn.Conv2d | nn.ConvTranspose2d,
+    gain: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> None:
     """Draw weights that give outputs `gain` times the variation of the inputs; biases are 0.
 
     PyTorch's own weights shrink features at each layer without a norm. Where they are small against
@@ -52,7 +57,7 @@ def keep_variance(convolution: nn.Conv2d | nn.ConvTranspose2d, gain: float = 1.0
     """
     weight, bias = convolution.weight, convolution.get_parameter("bias")
     inputs = weight.shape[0] if isinstance(convolution, nn.ConvTranspose2d) else weight[0].numel()
-    nn.init.normal_(weight, std=gain * inputs**-0.5)
+    nn.init.normal_(weight, std=gain * inputs**-0.5, generator=generator)
     nn.init.zeros_(bias)
 
 

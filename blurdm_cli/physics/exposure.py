@@ -45,7 +45,7 @@ def expose(
     *,
     things: MovingObjects | None = None,
     steps: int = 1,
-    most: Sequence[int | None] | None = None,
+    frames: Sequence[int | None] | None = None,
 ) -> Float[Tensor, "steps_and_one n 3 rows columns"]:
     """Take pictures of scenes with a moving camera, and keep each partial exposure.
 
@@ -56,8 +56,9 @@ def expose(
         size: height and width of the pictures, in pixels, taken from the scenes' middle.
         things: an object in front of each scene, if any.
         steps: T, how many parts the exposures are cut into.
-        most: instants that are added up for each scene at most; None for as many as it takes
-            to see no gap between them.
+        frames: how many instants are added up for each scene, as of a high-speed camera, whose
+            middle frame is the sharp one; None for as many as it takes to see no gap between
+            them. Where the exposures are cut into parts, as many as can be shared out.
 
     Returns:
         I_0 … I_T in linear light; the first is sharp, the last is blurred.
@@ -78,8 +79,8 @@ def expose(
     radius = max(size) / 2
     lengths = [max(path.length(radius) for path in both) for both in zip(*whose, strict=True)]
     counts = [
-        _count(length, steps, limit)
-        for length, limit in zip(lengths, most or [None] * len(lengths), strict=True)
+        _count(length, steps, wanted)
+        for length, wanted in zip(lengths, frames or [None] * len(lengths), strict=True)
     ]
     # the longest exposures stand first, so that those not yet over are always a slice
     order = sorted(range(len(counts)), key=lambda which: -counts[which])
@@ -137,10 +138,17 @@ class _Layer:
     paths: Sequence[Trajectory]
 
 
-def _count(length: float, steps: int, most: int | None) -> int:
-    """How many instants to add up, a multiple of twice the steps."""
-    wanted = length / SAMPLE_SPACING if most is None else min(length / SAMPLE_SPACING, most)
-    return 2 * steps * max(1, math.ceil(wanted / (2 * steps)))
+def _count(length: float, steps: int, frames: int | None) -> int:
+    """How many instants to add up: as many as there are frames, where there is one part alone.
+
+    Else a multiple of twice the steps, so that each part has as many before the middle as after
+    it; no more than there are frames, but that each part has some.
+    """
+    if frames is not None and steps == 1:
+        return frames
+    each = 2 * steps
+    wanted = math.ceil(length / SAMPLE_SPACING / each) if frames is None else frames // each
+    return each * max(wanted, 1)
 
 
 def _add_up(

@@ -1,7 +1,10 @@
 """The training loop that all three stages share.
 
-Nothing in a step waits for the device: losses are looked at every `LOG_EVERY` steps. For a GPU,
-crops are drawn ahead in a thread and a stream of their own; a processor has no time to spare.
+A step gives a GPU its work and does not wait for it: losses are looked at every `LOG_EVERY` steps,
+and crops are drawn ahead in a thread and a stream of their own. A processor has no time to spare.
+
+A run is resumed where it was kept: between two steps, at each evaluation, every `KEEP_EVERY`
+seconds and where it is interrupted. After an error, the last state that was kept stands.
 """
 
 import math
@@ -9,24 +12,37 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
-from itertools import count
+from functools import cache
+from itertools import chain, count
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from blurdm_cli.engine.ahead import Ahead
-from blurdm_cli.engine.torch_runtime import move
+from blurdm_cli.engine.torch_runtime import is_out_of_memory, move
+from blurdm_cli.errors import StepTooLarge
+from blurdm_cli.training.interruption import interruptions
 from blurdm_cli.training.meter import Meter
 from blurdm_cli.training.metrics import psnr
 from blurdm_cli.training.networks import Sleepers
-from blurdm_cli.training.pairs import Batch, Source
+from blurdm_cli.training.pairs import Batch, Order, Source
 from blurdm_cli.training.recipe import Objective, Progress, Recipe
 from blurdm_cli.training.run import RunFolder
-from blurdm_cli.training.state import State
+from blurdm_cli.training.state import State, seed_of
 
 LOG_EVERY = 50
-"""Steps between two rows of losses.csv."""
+"""Steps between two rows of losses.csv, at most."""
+
+KEEP_EVERY = 300.0
+"""Seconds between two checkpoints, at most, and a step more."""
+
+WATCHED = 256
+"""Crops beside the validation's that a unit must sleep on to be woken."""
+
+WAKING_SHARE = 0.8
+"""Of a run, in which units that fell asleep are woken at evaluations: later, too little is left to
+learn in."""
 
 DRAWN_AT_ONCE = {"cuda": 8}
 """Steps whose crops are drawn together: a GPU is slow to start, whatever there is to do."""
@@ -37,7 +53,7 @@ DRAWN_AHEAD = 16
 
 @dataclass(frozen=True)
 class Machine:
-    """Where and how to compute; it does not change what is learnt."""
+    """Where and how to compute; what is learnt differs by rounding, most of all in bf16."""
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     bf16: bool = False
@@ -68,47 +84,127 @@ def fit(
 
     Raises:
         TrainingError: the run cannot start here, or goes on giving nothing finite.
+        StepTooLarge: the device's memory is too small for a step.
+        KeyboardInterrupt: the run was interrupted; it is kept to be resumed.
     """
-    move(objective, machine.device)
-    saved = run.load(machine.device) if machine.resume else None
-    if saved is None:
-        sleepers = Sleepers(objective)
-        with sleepers.watch():
-            _restore(objective, validation, machine)
-        sleepers.wake()
-    parameters: list[Tensor] = [p for p in objective.parameters() if p.requires_grad]
-    state = State.start(objective, parameters, recipe)
-    if saved is not None:
-        state.load(saved)
+    with _enough_memory(recipe, machine.device):
+        move(objective, machine.device)
+        saved = run.load(machine.device) if machine.resume else None
+        parameters: list[Tensor] = [p for p in objective.parameters() if p.requires_grad]
+        state = State.start(objective, parameters, recipe)
+        watched = _watched(source, validation, recipe)
+        if saved is None:
+            _wake(objective, watched, state, recipe, machine)
+        else:
+            state.load(saved)
+        last = _steps(objective, source, validation, watched, state, recipe, machine, run, report)
+        if last is None or last.step != state.step:
+            last = _evaluate(objective, validation, state, recipe, machine, run, report)
+        with torch.no_grad():
+            torch._foreach_copy_(parameters, state.ema)
+        return last
+
+
+def _steps(
+    objective: Objective,
+    source: Source,
+    validation: Batch,
+    watched: Callable[[], Iterable[Batch]],
+    state: State,
+    recipe: Recipe,
+    machine: Machine,
+    run: RunFolder,
+    report: Callable[[Progress], None],
+) -> Progress | None:
+    """Take the steps that are missing, and keep the state between two of them.
+
+    Returns:
+        How the last evaluation on the way went, if there was one.
+
+    Raises:
+        KeyboardInterrupt: somebody asked for it; the state is kept first.
+    """
     loss_of = torch.compile(objective.loss) if machine.compiled else objective.loss
-    meter = Meter(state, recipe)
+    meter, last = Meter(state, recipe), None
 
-    def evaluate() -> Progress:
-        found = _evaluate(objective, validation, state, recipe, machine, run, report)
-        meter.start()
-        return found
+    def keep_row() -> None:
+        if row := meter.look():
+            run.log(state.row(recipe) | row)
+            report(state.progress(recipe, meter.loss, rate=meter.rate))
 
-    try:
+    with interruptions() as asked:
         with _batches(source, state, recipe, machine.device) as found:
-            batches = iter(found)
-            while state.fraction(recipe) < 1 and time.monotonic() < machine.deadline:
+            batches, kept = iter(found), time.monotonic()
+            while state.fraction(recipe) < 1 and time.monotonic() < machine.deadline and not asked:
                 batch = next(batches)
                 meter.waited()
-                meter.add(_step(loss_of, parameters, state, batch, recipe, machine))
-                if state.step % LOG_EVERY == 0:
-                    run.log(state.row(recipe) | meter.look())
-                    report(state.progress(recipe, meter.loss, rate=meter.rate))
-                if state.step % recipe.evaluate_every == 0:
-                    meter.look()
-                    evaluate()
+                meter.add(_step(loss_of, state, batch, recipe, machine))
+                evaluating = state.step % recipe.evaluate_every == 0
+                keeping = evaluating or time.monotonic() - kept >= KEEP_EVERY
+                if keeping or state.step % LOG_EVERY == 0:
+                    keep_row()
+                if evaluating:
+                    last = _evaluate(objective, validation, state, recipe, machine, run, report)
+                    if state.fraction(recipe) < WAKING_SHARE:
+                        _wake(objective, watched, state, recipe, machine)
+                if keeping:
                     run.save(state.save())
-        meter.look()
-    finally:
+                    kept = time.monotonic()
+                    meter.start()
+        keep_row()
         run.save(state.save())
-    last = evaluate()
-    with torch.no_grad():
-        torch._foreach_copy_(parameters, state.ema)
     return last
+
+
+@contextmanager
+def _enough_memory(recipe: Recipe, device: torch.device) -> Iterator[None]:
+    """Say in the user's words that a device's memory is too small for a recipe."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise StepTooLarge(str(device), recipe.batch, recipe.crop) from error
+        raise
+
+
+def _watched(source: Source, validation: Batch, recipe: Recipe) -> Callable[[], Iterable[Batch]]:
+    """Crops to look for sleeping units on; the source's are drawn when they are first asked for.
+
+    On the validation's alone a unit may sleep, and work on others.
+    """
+    seed, firsts = seed_of(recipe, "watched"), range(0, WATCHED, recipe.batch)
+
+    @cache
+    def draw(first: int) -> Batch:
+        return source.draw(Order(recipe.batch, recipe.crop, seed, first))
+
+    return lambda: chain(validation.split(8), map(draw, firsts))
+
+
+def _wake(
+    objective: Objective,
+    watched: Callable[[], Iterable[Batch]],
+    state: State,
+    recipe: Recipe,
+    machine: Machine,
+) -> None:
+    """Give new weights to the units that sleep on all crops watched, now and in the EMA."""
+    sleepers = Sleepers(objective)
+    if not sleepers.trained:
+        return
+
+    def look() -> None:
+        for crops in watched():
+            _restore(objective, crops, machine)
+            if not sleepers.share():
+                break
+
+    with sleepers.watch():
+        look()
+        with _averaged(state.parameters, state.ema):
+            look()
+    averages = dict(zip(state.parameters, state.ema, strict=True))
+    sleepers.wake(seed_of(recipe, f"waking {state.step}"), averages)
 
 
 def _batches(
@@ -137,7 +233,6 @@ def _draws(source: Source, state: State, recipe: Recipe, device: torch.device) -
 
 def _step(
     loss_of: Callable[[Batch], Float[Tensor, ""]],
-    parameters: list[Tensor],
     state: State,
     batch: Batch,
     recipe: Recipe,
@@ -152,7 +247,7 @@ def _step(
     with torch.autocast(machine.device.type, torch.bfloat16, enabled=machine.bf16):
         loss = loss_of(batch)
     loss.backward()
-    norm = nn.utils.clip_grad_norm_(parameters, recipe.gradient_clip)
+    norm = nn.utils.clip_grad_norm_(state.parameters, recipe.gradient_clip)
     value = loss.detach() + 0 * norm
     # as torch.amp.GradScaler tells a fused optimiser to leave a step out
     state.optimizer.found_inf = (~value.isfinite()).float()  # type: ignore[attr-defined]
@@ -160,7 +255,7 @@ def _step(
     state.optimizer.zero_grad()
     state.step += 1
     decay = min(recipe.ema_decay, (1 + state.step) / (10 + state.step))
-    torch._foreach_lerp_(state.ema, [p.detach() for p in parameters], 1 - decay)
+    torch._foreach_lerp_(state.ema, [p.detach() for p in state.parameters], 1 - decay)
     return value
 
 
@@ -178,8 +273,9 @@ def _averaged(parameters: list[Tensor], ema: list[Tensor]) -> Iterator[None]:
 
 def _restore(objective: Objective, crops: Batch, machine: Machine) -> Float[Tensor, "n 3 h w"]:
     """Restore crops as an evaluation does; training's random state is kept."""
+    device = machine.device
     with (
-        torch.random.fork_rng(),
+        torch.random.fork_rng([] if device.type == "cpu" else [device], device_type=device.type),
         torch.autocast(machine.device.type, torch.bfloat16, enabled=machine.bf16),
     ):
         torch.manual_seed(0)

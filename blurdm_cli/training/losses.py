@@ -86,7 +86,8 @@ def image_loss(
 
 def _blurred(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
     """Images under a 5x5 binomial window, with their borders repeated."""
-    line = torch.tensor([0.05, 0.25, 0.4, 0.25, 0.05], device=images.device)
+    # made on the device: a list that is copied there makes each step wait for it
+    line = torch.cat([images.new_full((1,), share) for share in (0.05, 0.25, 0.4, 0.25, 0.05)])
     window = torch.outer(line, line).expand(images.shape[1], 1, 5, 5)
     padded = pad(images, (2, 2, 2, 2), mode="replicate")
     return conv2d(padded, window, groups=images.shape[1])

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -95,13 +95,19 @@ class Networks(nn.Module):
 class Sleepers:
     """Finds the units of residual blocks that are 0 whatever the networks look at.
 
-    Such a dead ReLU has no gradient, and never learns again.
+    Such a dead ReLU has no gradient, and never learns again. To give it new weights is the ReDo
+    of Sokar et al., "The Dormant Neuron Phenomenon in Deep Reinforcement Learning", ICML 2023.
     """
 
     def __init__(self, networks: nn.Module) -> None:
         found = (block for block in networks.modules() if isinstance(block, ResidualBlock))
         self.blocks = [block for block in found if isinstance(block.activation, nn.ReLU)]
         self._awake: dict[nn.Module, Tensor] = {}
+
+    @property
+    def trained(self) -> list[ResidualBlock]:
+        """The blocks that learn here; a frozen one keeps its sleepers."""
+        return [block for block in self.blocks if block.first.weight.requires_grad]
 
     @contextmanager
     def watch(self) -> Iterator[None]:
@@ -120,19 +126,36 @@ class Sleepers:
         return torch.cat(asleep).float().mean().item() if asleep else 0.0
 
     @torch.no_grad()
-    def wake(self) -> None:
-        """Give them new weights, without a change to what the networks compute.
+    def wake(self, seed: int, averages: Mapping[Tensor, Tensor]) -> None:
+        """Give them new weights, without a change to what the networks make of what was watched.
 
         Their inputs are weighed anew, and what they pass on is weighed with 0: from there
         they can learn.
+
+        Args:
+            seed: of the new weights.
+            averages: of the parameters that have one; woken with them, as they must have been
+                watched, too.
         """
-        for block in self.blocks:
+        generator = torch.Generator().manual_seed(seed)
+        for block in self.trained:
             asleep = ~self._awake[block.first]
-            fresh = copy.deepcopy(block.first)
-            keep_variance(fresh, gain=math.sqrt(2))
-            block.first.weight[asleep] = fresh.weight[asleep]
-            block.first.get_parameter("bias")[asleep] = 0
-            block.second.weight[:, asleep] = 0
+            fresh = copy.deepcopy(block.first).cpu()
+            keep_variance(fresh, math.sqrt(2), generator)
+            first, bias, second = (
+                [parameter, averages.get(parameter, parameter)]
+                for parameter in (
+                    block.first.weight,
+                    block.first.get_parameter("bias"),
+                    block.second.weight,
+                )
+            )
+            for weight in first:
+                weight[asleep] = fresh.weight.to(weight)[asleep]
+            for weight in bias:
+                weight[asleep] = 0
+            for weight in second:
+                weight[:, asleep] = 0
 
     def _see(self, first: nn.Module, inputs: object, outputs: Tensor) -> None:
         now = (outputs > 0).any(dim=3).any(dim=2).any(dim=0)

@@ -5,6 +5,7 @@ An exposure costs most of the time that a crop takes, so that each is photograph
 
 from collections.abc import Sequence
 from dataclasses import replace
+from threading import Lock
 
 import numpy as np
 import torch
@@ -39,7 +40,7 @@ class PhotoCrops:
 
     def __init__(
         self,
-        photos: Sequence[UInt8[Tensor, "3 h w"]],
+        photos: Sequence[UInt8[Tensor, "3 _ _"]],
         recipe: Synthesis,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -56,13 +57,16 @@ class PhotoCrops:
             raise TrainingError("The photos have no detail to learn from")
         # a cell with half of the threshold's detail is drawn a quarter as often
         weights = [np.minimum(cell / threshold, 1) ** 2 + 0.01 for cell in cells]
-        self._shapes = [weight.shape for weight in weights]
-        self._cumulated = np.cumsum(np.concatenate([weight.ravel() for weight in weights]))
+        self._weights = weights
         self._first = np.cumsum([0] + [weight.size for weight in weights])
+        self._cumulated: dict[int, np.ndarray] = {}
         self._exposures: dict[tuple[float, ...], Exposure] = {}
+        self._one_at_a_time = Lock()
 
     def draw(self, order: Order) -> Batch:
-        return self._photograph(self._exposed(order), order)
+        with self._one_at_a_time:
+            exposures = self._exposed(order)
+        return self._photograph(exposures, order)
 
     def _exposed(self, order: Order) -> list[Exposure]:
         """What an order's crops are photographed from.
@@ -84,16 +88,16 @@ class PhotoCrops:
         return [self._exposures[place] for place in places]
 
     def _scene(self, rng: np.random.Generator, side: int) -> Float[Tensor, "3 {side} {side}"]:
-        """Cut a square with detail out of a photo, sRGB-encoded."""
-        cell = int(np.searchsorted(self._cumulated, rng.random() * self._cumulated[-1]))
+        """Cut a square with detail out of a photo that is as large, sRGB-encoded."""
+        cumulated = self._cells(side)
+        cell = int(np.searchsorted(cumulated, rng.random() * cumulated[-1]))
         index = int(np.searchsorted(self._first, cell, side="right")) - 1
-        row, column = divmod(cell - int(self._first[index]), self._shapes[index][1])
+        row, column = divmod(cell - int(self._first[index]), self._weights[index].shape[1])
         photo = self.photos[index]
         height, width = photo.shape[1:]
         extent = side
         if rng.random() < self.recipe.shrink_share:
             extent = min(int(side * rng.uniform(1, 2)), height, width)
-        extent = min(extent, height, width)
         centre = np.array([row, column]) * CELL + rng.integers(CELL, size=2)
         top = int(np.clip(centre[0] - extent // 2, 0, height - extent))
         left = int(np.clip(centre[1] - extent // 2, 0, width - extent))
@@ -103,6 +107,27 @@ class PhotoCrops:
                 scene[None], size=(side, side), mode="bilinear", antialias=True
             ).squeeze(0)
         return scene
+
+    def _cells(self, side: int) -> Float[np.ndarray, "cells"]:
+        """Weights of all cells, added up; those of photos that are smaller than a side are 0.
+
+        An enlarged photo has nothing sharp to teach.
+
+        Raises:
+            TrainingError: all photos are smaller.
+        """
+        if side not in self._cumulated:
+            extents = [min(photo.shape[1:]) for photo in self.photos]
+            if max(extents) < side:
+                raise TrainingError(
+                    f"All photos are too small for crops of {side - 2 * MARGIN} pixels, which "
+                    f"need {side} with what moves in from around them",
+                    hint=_smaller(max(extents) - 2 * MARGIN),
+                )
+            weights = zip(self._weights, extents, strict=True)
+            large = [weight.ravel() * (extent >= side) for weight, extent in weights]
+            self._cumulated[side] = np.cumsum(np.concatenate(large))
+        return self._cumulated[side]
 
     def _expose(
         self, rngs: Sequence[np.random.Generator], side: int, steps: int, reach: float
@@ -124,6 +149,13 @@ class PhotoCrops:
         light = torch.stack(turned, dim=1)
         batch = develop(light, self.recipe, rng, keep_partial=order.partial_steps > 0)
         return replace(batch, motion=torch.stack(motion))
+
+
+def _smaller(largest: int) -> str:
+    """What to do where photos are too small, and crops of this side are the largest there are."""
+    if largest < CELL:
+        return "Train on larger photos"
+    return f"Train on larger photos, or on smaller crops: --crop {largest // CELL * CELL}"
 
 
 def _detail(photo: UInt8[Tensor, "3 h w"]) -> np.ndarray:

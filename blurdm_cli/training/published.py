@@ -13,6 +13,7 @@ GOPRO_PAIRS = 2103
 
 LEFT_ALONE: dict[str, Any] = {
     "growth": 0.0,
+    "prior_rate": 1.0,
     "ema_decay": 0.0,
     "gradient_clip": 1e6,
     "motion_weight": 0.0,
@@ -32,19 +33,10 @@ def _epochs(count: int, batch: int) -> int:
 def _stages(image: dict[str, Any], last: dict[str, Any] | None = None) -> dict[str, dict[str, Any]]:
     """Stages 1 and 3 of one recipe, or of two, and stage 2 between them."""
     image = LEFT_ALONE | image
-    batch, crop, rate = image["batch"], image["crop"], image["learning_rate"]
+    shared = ("batch", "crop", "learning_rate", "weight_decay", *LEFT_ALONE)
     return {
         "stage1": image,
-        "stage2": {
-            "steps": _epochs(500, batch),
-            "batch": batch,
-            "crop": crop,
-            "learning_rate": rate,
-            "weight_decay": image["weight_decay"],
-            "ema_decay": image["ema_decay"],
-            "motion_weight": image["motion_weight"],
-            "full_rate_inputs": image["full_rate_inputs"],
-        },
+        "stage2": {name: image[name] for name in shared} | {"steps": _epochs(500, image["batch"])},
         "stage3": image | (last or {}),
     }
 
@@ -57,7 +49,6 @@ PUBLISHED: dict[str, dict[str, dict[str, Any]]] = {
             "batch": 20,
             "crop": 256,
             "learning_rate": 1e-4,
-            "prior_rate": 1.0,
             "weight_decay": 0.0,
             "frequency_weight": 0.1 * 256,
         }
@@ -69,7 +60,6 @@ PUBLISHED: dict[str, dict[str, dict[str, Any]]] = {
             "batch": 8,
             "crop": 256,
             "learning_rate": 1e-4,
-            "prior_rate": 1.0,
             "weight_decay": 0.0,
             "frequency_weight": 0.0,
             "edge_weight": 0.05,

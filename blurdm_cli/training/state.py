@@ -1,6 +1,7 @@
 """The state of a training run: all that changes from step to step, and that a checkpoint keeps."""
 
 import math
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +59,7 @@ class State:
         return Order(
             count=recipe.batch * steps,
             side=recipe.crop,
-            seed=recipe.seed,
+            seed=seed_of(recipe),
             first=step * recipe.batch,
             partial_steps=self.objective.partial_steps,
             reach=max(math.ceil(grown * 16), 1) / 16,
@@ -92,8 +93,9 @@ class State:
             "seconds": self.seconds,
             "skipped": self.skipped,
         }
-        if torch.cuda.is_available():
-            state["cuda"] = torch.cuda.get_rng_state()
+        device = self.parameters[0].device
+        if device.type != "cpu":
+            state["device"] = torch.get_device_module(device).get_rng_state(device)
         return state
 
     def load(self, state: dict[str, Any]) -> None:
@@ -101,10 +103,16 @@ class State:
         self.optimizer.load_state_dict(state["optimizer"])
         self.ema = state["ema"]
         torch.set_rng_state(state["torch"].cpu())
-        if "cuda" in state and torch.cuda.is_available():
-            torch.cuda.set_rng_state(state["cuda"].cpu())
+        device = self.parameters[0].device
+        if "device" in state and device.type != "cpu":
+            torch.get_device_module(device).set_rng_state(state["device"].cpu(), device)
         self.step, self.seconds = state["step"], state["seconds"]
         self.skipped = state["skipped"]
+
+
+def seed_of(recipe: Recipe, purpose: str = "training") -> int:
+    """Of the crops of a stage: another stage, or another purpose, has others of the same seed."""
+    return zlib.crc32(f"{type(recipe).__name__} {purpose} {recipe.seed}".encode())
 
 
 OF_PRIOR = {"sharp_encoder", "motion_encoder", "motion_head", "prior", "fusion"}
@@ -117,8 +125,17 @@ def _groups(objective: Objective, recipe: Recipe) -> list[dict[str, Any]]:
     for name, parameter in objective.named_parameters():
         if parameter.requires_grad:
             share = recipe.prior_rate if OF_PRIOR & set(name.split(".")) else 1.0
-            inputs = parameter[0].numel() if parameter.dim() > 1 else 1
+            inputs = _inputs(objective.get_submodule(name.rpartition(".")[0]), parameter)
             if recipe.full_rate_inputs:
                 share *= min(recipe.full_rate_inputs / inputs, 1.0)
             groups.setdefault(share, []).append(parameter)
     return [{"params": found, "share": share} for share, found in groups.items()]
+
+
+def _inputs(layer: nn.Module, parameter: nn.Parameter) -> float:
+    """Of how many weighted values an output of a layer is the sum; 1 for a bias and the like."""
+    if parameter.dim() < 2:
+        return 1
+    if isinstance(layer, nn.ConvTranspose2d):  # each output hears of one place in a stride
+        return parameter[:, 0].numel() / math.prod(layer.stride)
+    return parameter[0].numel()

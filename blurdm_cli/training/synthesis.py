@@ -191,7 +191,7 @@ def _blur_alike(shots: Sequence[Shot], steps: int) -> list[Exposure]:
         (light.shape[2] - 2 * MARGIN, light.shape[3] - 2 * MARGIN),
         things=things,
         steps=steps,
-        most=[shot.frames for shot in shots],
+        frames=[shot.frames for shot in shots],
     )
     exposures = torch.where(encoded, srgb_to_linear(exposures), exposures)
     return [Exposure(exposures[:, n], motion[n]) for n in range(len(shots))]

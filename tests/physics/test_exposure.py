@@ -130,8 +130,28 @@ def test_scenes_are_exposed_together_as_each_alone(steps: int) -> None:
         torch.testing.assert_close(together[:, n], alone, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("frames", [3, 7, 13])
+def test_an_average_of_an_odd_number_of_frames_has_the_sharp_one_in_its_middle(frames: int) -> None:
+    """All instants lie whole pixels from the middle one, as many on each side."""
+    image = scene()
+    blurred = expose(image[None], [sweep(right=float(frames))], (64, 64), frames=[frames])[-1, 0]
+    half = frames // 2
+    seen = [image[:, 16:80, 16 + shift : 80 + shift] for shift in range(-half, half + 1)]
+    torch.testing.assert_close(blurred, torch.stack(seen).mean(dim=0), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("frames", "counted"), [(7, 6), (13, 12), (2, 6)])
+def test_partial_exposures_share_out_no_more_frames_than_there_are(
+    frames: int, counted: int
+) -> None:
+    path = sweep(right=40.0)
+    some = expose(scene()[None], [path], (64, 64), steps=3, frames=[frames])[-1, 0]
+    as_many = expose(scene()[None], [path], (64, 64), frames=[counted])[-1, 0]
+    torch.testing.assert_close(some, as_many, atol=1e-5, rtol=0)
+
+
 def test_few_instants_are_as_many_pictures_on_top_of_each_other() -> None:
     image, path = scene(), sweep(right=8.0)  # at the instants: 2 pixels to the left and right
-    blurred = expose(image[None], [path], (64, 64), most=[2])[-1, 0]
+    blurred = expose(image[None], [path], (64, 64), frames=[2])[-1, 0]
     twice = (image[:, 16:80, 14:78] + image[:, 16:80, 18:82]) / 2
     torch.testing.assert_close(blurred, twice, atol=1e-4, rtol=0)

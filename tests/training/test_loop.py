@@ -1,16 +1,18 @@
 import csv
 import math
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from blurdm_cli.errors import TrainingError
-from blurdm_cli.training import meter
+from blurdm_cli.errors import StepTooLarge, TrainingError
+from blurdm_cli.training import loop, meter
 from blurdm_cli.training.loop import Machine, fit
 from blurdm_cli.training.pairs import Batch, Order
 from blurdm_cli.training.recipe import Objective, Progress, Recipe
@@ -72,6 +74,124 @@ def train(
 def rows(folder: Path) -> list[dict[str, str]]:
     with (folder / "losses.csv").open() as file:
         return list(csv.DictReader(file))
+
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+
+
+@pytest.fixture(params=SIGNALS)
+def interruption(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
+    """A signal that ends the command as Ctrl-C does."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in SIGNALS}
+    yield request.param
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("step", [2, 4])
+def test_a_run_that_is_interrupted_in_a_step_is_resumed_as_if_it_had_not_been(
+    tmp_path: Path, interruption: signal.Signals, step: int
+) -> None:
+    _, whole = train(tmp_path / "whole")
+    asked = count(1)
+
+    def interrupt() -> None:
+        if next(asked) == step:
+            signal.raise_signal(interruption)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "parts", tell=interrupt)
+    assert signal.getsignal(interruption) is signal.default_int_handler
+    kept = RunFolder(tmp_path / "parts").load(torch.device("cpu"))
+    assert kept is not None
+    assert kept["step"] == step
+    _, parts = train(tmp_path / "parts", resume=True)
+    for name, value in whole.items():
+        assert torch.equal(parts[name], value)
+    evaluated = [row["step"] for row in rows(tmp_path / "parts") if row["psnr_restored"]]
+    assert evaluated == ["4", "8"]
+
+
+def test_whoever_interrupts_twice_does_not_wait(
+    tmp_path: Path, interruption: signal.Signals
+) -> None:
+    asked, finished = count(1), []
+
+    def interrupt() -> None:
+        if next(asked) == 6:
+            signal.raise_signal(interruption)
+            signal.raise_signal(interruption)
+            finished.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, tell=interrupt)
+    kept = RunFolder(tmp_path).load(torch.device("cpu"))
+    assert kept is not None
+    assert kept["step"] == 4  # of the last evaluation, not half of a step
+    assert not finished
+
+
+def test_an_error_in_a_step_leaves_the_last_whole_state(tmp_path: Path) -> None:
+    _, whole = train(tmp_path / "whole")
+    asked = count(1)
+
+    def fail() -> None:
+        if next(asked) == 6:
+            raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        train(tmp_path / "parts", tell=fail)
+    _, parts = train(tmp_path / "parts", resume=True)
+    for name, value in whole.items():
+        assert torch.equal(parts[name], value)
+
+
+def test_a_run_is_kept_by_the_clock_too_with_the_rows_that_belong_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, asked = [0.0], count(1)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+
+    def pass_time() -> None:
+        clock[0] += loop.KEEP_EVERY / 3
+        if next(asked) == 8:
+            raise ArithmeticError
+
+    lazy = replace(RECIPE, evaluate_every=100)
+    with pytest.raises(ArithmeticError):
+        train(tmp_path, tell=pass_time, recipe=lazy)
+    kept = RunFolder(tmp_path).load(torch.device("cpu"))
+    assert kept is not None
+    assert kept["step"] == 6
+    train(tmp_path, recipe=lazy, resume=True)
+    assert [row["step"] for row in rows(tmp_path)] == ["3", "6", "8", "8"]
+    assert b"\r" not in (tmp_path / "losses.csv").read_bytes()
+
+
+def test_the_last_step_is_evaluated_once(tmp_path: Path) -> None:
+    train(tmp_path)
+    evaluated = [row["step"] for row in rows(tmp_path) if row["psnr_restored"]]
+    assert evaluated == ["4", "8"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_a_step_that_does_not_fit_in_memory_says_what_to_make_smaller(
+    tmp_path: Path, error: Exception
+) -> None:
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(StepTooLarge, match="2 crops of 16 pixels a step") as caught:
+        train(tmp_path, tell=fail)
+    assert caught.value.exit_code == 8
+    assert "--batch 1" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("stop", [1, 3, 6])
@@ -184,6 +304,20 @@ def test_wide_layers_learn_slower(tmp_path: Path) -> None:
     state = State.start(objective, list(objective.parameters()), slow)
     shares = {group["share"]: len(group["params"]) for group in state.optimizer.param_groups}
     assert shares == {2 / 3: 1, 1.0: 1, 0.1: 2}
+
+
+@pytest.mark.parametrize(("kernel", "stride", "inputs"), [(2, 2, 6), (4, 2, 24), (3, 1, 54)])
+def test_outputs_of_a_transposed_convolution_hear_of_one_place_in_a_stride(
+    kernel: int, stride: int, inputs: int
+) -> None:
+    objective = Line()
+    objective.backbone = nn.ConvTranspose2d(6, 3, kernel, stride=stride)
+    slow = replace(RECIPE, full_rate_inputs=2)
+    state = State.start(objective, list(objective.parameters()), slow)
+    weight = objective.backbone.weight
+    groups = state.optimizer.param_groups
+    [share] = [g["share"] for g in groups if any(p is weight for p in g["params"])]
+    assert share == pytest.approx(2 / inputs)
 
 
 def test_losses_csv_tells_how_fast_it_goes(tmp_path: Path) -> None:

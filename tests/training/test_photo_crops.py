@@ -98,9 +98,22 @@ def test_photos_without_detail_are_refused() -> None:
         PhotoCrops([torch.full((3, 64, 64), 128, dtype=torch.uint8)], CLEAN)
 
 
-def test_small_photos_are_enlarged_to_a_crop() -> None:
-    photo = torch.randint(256, (3, 40, 70), dtype=torch.uint8)
-    assert PhotoCrops([photo], CLEAN).draw(ORDER).sharp.shape == (4, 3, 32, 32)
+def test_crops_come_from_photos_that_need_not_be_enlarged() -> None:
+    red, blue = torch.randint(256, (2, 3, 96, 120), dtype=torch.uint8)
+    red[1:], blue[:2] = 0, 0
+    small = red[:, :90, :90]
+    crops = PhotoCrops([small, blue, small], CLEAN).draw(Order(24, 32)).sharp
+    assert not crops[:, :2].any()
+    assert crops[:, 2].std() > 0.1
+    assert PhotoCrops([red, blue], CLEAN).draw(Order(24, 32)).sharp[:, 0].any()
+
+
+def test_crops_larger_than_all_photos_are_refused_with_the_largest_that_are_not() -> None:
+    source = PhotoCrops([torch.randint(256, (3, 160, 240), dtype=torch.uint8)], CLEAN)
+    with pytest.raises(TrainingError, match="crops of 128 pixels, which need 192") as caught:
+        source.draw(Order(1, 128))
+    assert str(caught.value.hint).endswith("--crop 96")
+    assert source.draw(Order(1, 96)).sharp.shape == (1, 3, 96, 96)
 
 
 def test_the_motion_of_a_crop_turns_with_it(photos: list[torch.Tensor]) -> None:

@@ -14,7 +14,7 @@ from blurdm_cli.training import losses, stages
 from blurdm_cli.training.loop import Machine
 from blurdm_cli.training.networks import Networks
 from blurdm_cli.training.pairs import Batch, Order
-from blurdm_cli.training.published import PUBLISHED
+from blurdm_cli.training.published import LEFT_ALONE, PUBLISHED
 from blurdm_cli.training.recipe import ImageRecipe
 from blurdm_cli.training.stage1 import OraclePrior, Stage1
 
@@ -64,6 +64,16 @@ def test_published_numbers_are_recipes_that_the_backbone_takes(backbone: str) ->
         assert recipe.steps > 10_000
 
 
+@pytest.mark.parametrize("backbone", list(PUBLISHED))
+def test_published_recipes_leave_alone_in_all_stages_what_the_authors_did_not_do(
+    backbone: str,
+) -> None:
+    own = {"loformer": {"gradient_clip": 0.01}}.get(backbone, {})  # its authors do clip
+    for name, kind in stages.RECIPES.items():
+        recipe = kind(**PUBLISHED[backbone][name])
+        assert {field: getattr(recipe, field) for field in LEFT_ALONE} == LEFT_ALONE | own
+
+
 def test_mimo_unet_s_stages_are_as_long_as_in_the_paper() -> None:
     epochs = [
         PUBLISHED["mimo_unet"][name]["steps"] * 20 / 2103 for name in ("stage1", "stage2", "stage3")
@@ -95,6 +105,15 @@ def test_edges_count_and_flat_light_hardly_does() -> None:
     fine = losses.edge_distance(image + columns, image).item()
     assert losses.edge_distance(image, image).item() == pytest.approx(1e-3)
     assert fine > 10 * flat
+
+
+def test_no_constant_of_the_losses_is_copied_to_the_device(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    image = torch.rand(1, 3, 32, 32)
+    monkeypatch.setattr(torch, "tensor", None)
+    recipe = ImageRecipe(edge_weight=1.0)
+    assert losses.image_loss([image], image, recipe).isfinite()
 
 
 @pytest.mark.parametrize(("error", "psnr"), [(0.1, 20.0), (0.01, 40.0)])
