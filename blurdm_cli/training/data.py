@@ -64,6 +64,7 @@ def read_data(
     Raises:
         InputError: there is nothing in a folder, something that cannot be read, or a pair
             or a frame that is smaller than a crop.
+        TrainingError: all sharp photos are too small, or have no detail.
     """
     photos, pair_crops, described, left_out = [], [], [], []
     sizes: dict[str, torch.Size] = {}
@@ -81,7 +82,10 @@ def read_data(
             described.append(f"{name}: {len(read)} sharp photos, blurred by synthesis")
     sources: list[tuple[float, Source]] = []
     if photos:
-        sources.append((len(photos), PhotoCrops(photos, Synthesis(), device)))
+        photo_crops = PhotoCrops(photos, Synthesis(), device)
+        if few := photo_crops.too_small(max(crops)):
+            left_out.append(f"photos too small for crops of {max(crops)} pixels: {few}")
+        sources.append((len(photos), photo_crops))
     if pair_crops:
         sources.append((len(pair_crops), pairs.PairCrops(pair_crops)))
     if frames:

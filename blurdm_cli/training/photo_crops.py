@@ -63,6 +63,16 @@ class PhotoCrops:
         self._exposures: dict[tuple[float, ...], Exposure] = {}
         self._one_at_a_time = Lock()
 
+    def too_small(self, crop: int) -> int:
+        """How many photos are too small for crops of so many pixels, and are left out for them.
+
+        Raises:
+            TrainingError: all are.
+        """
+        cumulated = self._cells(crop + 2 * MARGIN)
+        ends = cumulated[self._first[1:] - 1]
+        return int((np.diff(ends, prepend=0) == 0).sum())
+
     def draw(self, order: Order) -> Batch:
         with self._one_at_a_time:
             exposures = self._exposed(order)

@@ -5,12 +5,12 @@ import pytest
 import torch
 from PIL import Image
 
-from blurdm_cli.errors import InputError
+from blurdm_cli.errors import InputError, TrainingError
 from blurdm_cli.training.data import Data, read_data
 from blurdm_cli.training.pairs import Order
 
 
-def write(path: Path, height: int = 80, width: int = 90) -> None:
+def write(path: Path, height: int = 100, width: int = 110) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     Image.fromarray(noise).save(path)
@@ -37,7 +37,7 @@ def test_a_pair_smaller_than_the_largest_crop_is_named_before_anything_is_learnt
 
 
 def test_frames_smaller_than_a_crop_are_refused_too(tmp_path: Path) -> None:
-    write(tmp_path / "sharp" / "a.png")
+    write(tmp_path / "sharp" / "a.png", 130, 150)
     for number in range(13):
         write(tmp_path / "frames" / f"{number}.png", 40, 64)
     with pytest.raises(InputError, match="frames has 64 x 40"):
@@ -86,6 +86,16 @@ def test_sharp_photos_may_lie_in_sub_folders_and_bad_ones_are_left_out(tmp_path:
     assert len(found.left_out) == 2
     assert "torn.jpg" in found.left_out[0]
     assert "tiny.png is smaller than 32" in found.left_out[1]
+
+
+def test_photos_too_small_for_the_largest_crop_are_told_of_before_anything_is_learnt(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path / "small.png")
+    write(tmp_path / "large.png", 200, 150)
+    assert read(tmp_path, crops=(32, 64)).left_out == ["photos too small for crops of 64 pixels: 1"]
+    with pytest.raises(TrainingError, match="All photos are too small for crops of 128"):
+        read(tmp_path, crops=(32, 128))
 
 
 def test_blurred_photos_are_not_taken_for_sharp_ones(tmp_path: Path) -> None:
