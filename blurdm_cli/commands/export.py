@@ -42,7 +42,7 @@ def onnx(
         Path | None, typer.Option("--output", "-o", help="The file (MODEL.onnx here).")
     ] = None,
     precision: Annotated[
-        GraphPrecision, typer.Option(help="fp16 keeps inputs, output and norms in fp32.")
+        GraphPrecision, typer.Option(help="fp16 keeps inputs, output, norms and the prior in fp32.")
     ] = GraphPrecision.fp32,
     int8: Annotated[
         Path | None,
@@ -50,7 +50,10 @@ def onnx(
     ] = None,
     size: Annotated[
         str | None,
-        typer.Option(metavar="HxW", help="Fix height and width in pixels, and the batch to 1."),
+        typer.Option(
+            metavar="HxW",
+            help="Fix height and width in pixels, and the batch to 1; deblur then cuts such tiles.",
+        ),
     ] = None,
     opset: Annotated[int, typer.Option(help="Version of ONNX's operations.")] = 18,
     slim: Annotated[bool, typer.Option("--slim", help="Simplify the graph.")] = False,
@@ -68,7 +71,8 @@ def onnx(
 ) -> None:
     """Write a model as an ONNX graph, once both give the same pictures.
 
-    Inputs: blurred (n, 3, height, width), sRGB in [0, 1], and noise (n, 256); output: restored.
+    Inputs: blurred (n, 3, height, width), sRGB in [0, 1], and noise (n, prior channels), for a
+    model with a prior; output: restored.
     """
     if into_model and (output or int8 or size or precision != GraphPrecision.fp32):
         raise UsageError(

@@ -11,10 +11,10 @@ import numpy as np
 from blurdm_cli.engine import guard as gd
 from blurdm_cli.engine.ahead import Ahead
 from blurdm_cli.engine.jobs import Job, Progress, Tile, counted
-from blurdm_cli.engine.limits import check_options, whole_tile
+from blurdm_cli.engine.limits import check_options, check_size, whole_tile
 from blurdm_cli.engine.photo_prior import PhotoPrior, check_scope, of_photo
 from blurdm_cli.engine.pixels import Pixels, quantise, white_of
-from blurdm_cli.engine.runtime import Runtime, open_runtime
+from blurdm_cli.engine.runtime import Runtime, SizedRuntime, open_runtime
 from blurdm_cli.engine.tiles import TileRestorer
 from blurdm_cli.engine.tiling import blend
 from blurdm_cli.spec import ModelSpec
@@ -59,7 +59,7 @@ class Deblurrer:
             runtime: runs the model.
             spec: what the model says of itself.
             tile: largest side of a tile, in pixels; cut to a multiple of what the model
-                takes. None: the side that suits the model.
+                takes. None: the side that suits the model, or the graph's only size.
             halo: pixels at a tile's inner edges that are not trusted, at most a third of
                 the tile. None: what suits the model, but at most a quarter of the tile.
             batch: how many tiles the runtime gets at a time.
@@ -75,9 +75,14 @@ class Deblurrer:
             RuntimeMissing: the model takes one prior a photo, and the runtime has none.
         """
         check_scope(runtime, spec)
-        side = whole_tile(spec.tile if tile is None else tile, spec.multiple_of)
-        halo = min(spec.halo, side // 4) if halo is None else halo
-        check_options(side, halo, batch, seed, strength)
+        size = runtime.size if isinstance(runtime, SizedRuntime) else None
+        if size:
+            check_size(size, tile, batch, tta=tta)
+            shorter, side = sorted(size)
+        else:
+            shorter = side = whole_tile(spec.tile if tile is None else tile, spec.multiple_of)
+        halo = min(spec.halo, shorter // 4) if halo is None else halo
+        check_options(shorter, halo, batch, seed, strength)
         noise = np.random.default_rng(seed).standard_normal(spec.prior_channels)
         self.runtime = runtime
         self.spec = spec
@@ -90,6 +95,7 @@ class Deblurrer:
             side,
             halo,
             batch,
+            size=size,
             guard=guard,
             tta=tta,
             in_fp32=in_fp32,

@@ -20,6 +20,33 @@ def whole_tile(tile: int, multiple_of: int) -> int:
     return tile - tile % multiple_of
 
 
+def check_size(size: tuple[int, int], tile: int | None, batch: int, *, tta: bool) -> None:
+    """See that nothing is asked of a graph that only takes tiles of one size, one at a time.
+
+    Args:
+        size: height and width in pixels.
+        tile: the side that was asked for, if any was.
+        batch: tiles at a time.
+        tta: whether tiles are to be turned.
+
+    Raises:
+        UsageError: something is.
+    """
+    height, width = size
+    asked = {
+        f"--tile {tile}": tile is not None and size != (tile, tile),
+        f"--batch {batch}": batch > 1,
+        "--tta, which turns tiles,": tta and height != width,
+    }
+    for option, impossible in asked.items():
+        if impossible:
+            raise UsageError(
+                f"The graph takes tiles of {height}x{width} pixels alone, one at a time:"
+                f" {option} cannot be had",
+                hint="Leave it out, or export the graph without --size",
+            )
+
+
 def check_options(tile: int, halo: int, batch: int, seed: int, strength: float) -> None:
     """See that each option is in its range.
 

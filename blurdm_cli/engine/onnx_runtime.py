@@ -1,5 +1,6 @@
 """The runtime that runs an exported graph with ONNX Runtime. It needs no PyTorch."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ class OnnxRuntime:
                 hint=f"blurdm export onnx … --precision {precision}, or another --runtime",
             )
         self._inputs = [entry.name for entry in self._session.get_inputs()]
+        self.size = _size(self._session.get_inputs()[0].shape)
         self._shape: tuple[int, ...] = ()
         self._binding: Any = None
         self._values: dict[str, Any] = {}
@@ -80,6 +82,12 @@ class OnnxRuntime:
         self._values[OUTPUT] = ort.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, *place)
         self._binding.bind_ortvalue_output(OUTPUT, self._values[OUTPUT])
         self._shape = shape
+
+
+def _size(shape: Sequence[object]) -> tuple[int, int] | None:
+    """Height and width of the tiles that a graph takes, if they are numbers and not names."""
+    _, _, height, width = shape
+    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
 
 
 def _open_session(graph: Path, device: str) -> tuple[ort.InferenceSession, str]:

@@ -52,7 +52,7 @@ class OpenVinoRuntime:
                 hint="Try --runtime torch, or onnx",
             )
         opened = OnnxRuntime(graph, "cpu")  # OpenVINO does not read a graph's metadata
-        self.spec, exported = opened.spec, opened.precision
+        self.spec, self.size, exported = opened.spec, opened.size, opened.precision
         self._graph, self._core = graph, ov.Core()
         able = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.precision = _choose_precision(precision, exported, has_bf16="BF16" in able)

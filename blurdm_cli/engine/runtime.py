@@ -71,6 +71,14 @@ class BesideRuntime(Runtime, Protocol):
 
 
 @runtime_checkable
+class SizedRuntime(Runtime, Protocol):
+    """A runtime whose graph may take tiles of one size alone, one at a time."""
+
+    size: tuple[int, int] | None
+    """Height and width of the tiles, in pixels; None where any will do."""
+
+
+@runtime_checkable
 class PhotoRuntime(Runtime, Protocol):
     """A runtime that can also give all tiles of a photo the prior of the whole photo."""
 

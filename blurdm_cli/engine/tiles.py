@@ -40,6 +40,8 @@ class TileRestorer:
     """Pixels at a tile's inner edges that are not trusted."""
     batch: int
     """How many tiles the runtime gets at a time; fewer once memory ran short."""
+    size: tuple[int, int] | None = None
+    """Height and width of every tile, where the runtime takes no others; then `batch` is 1."""
     guard: gd.Guard = "on"
     tta: bool = False
     """Average over a tile's eight turns and mirrorings."""
@@ -50,8 +52,8 @@ class TileRestorer:
 
     def plan(self, height: int, width: int) -> Plan:
         """Cut a photo of this size into tiles."""
-        sizes = {"tile": self.side, "halo": self.halo, "multiple_of": self.multiple_of}
-        return plan_tiles(height, width, **sizes)
+        tile = self.size or self.side
+        return plan_tiles(height, width, tile=tile, halo=self.halo, multiple_of=self.multiple_of)
 
     def restore_each(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Tile | None]]:
         """Restore the tiles of photos, each in its plan's order.
@@ -170,6 +172,8 @@ class TileRestorer:
         Returns:
             Whether there is less to ask for.
         """
+        if self.size:
+            return False
         if count > self.batch or max(height, width) > self.side:
             return True  # another thread has asked already
         if count > 1:

@@ -80,7 +80,9 @@ class Plan:
         return tiles
 
 
-def plan_tiles(height: int, width: int, *, tile: int, halo: int, multiple_of: int = 1) -> Plan:
+def plan_tiles(
+    height: int, width: int, *, tile: int | tuple[int, int], halo: int, multiple_of: int = 1
+) -> Plan:
     """Cover a photo with the fewest tiles that overlap enough, as small as that lets them be.
 
     Neighbours overlap by twice the halo, and by at least a quarter of it (and a pixel)
@@ -92,7 +94,8 @@ def plan_tiles(height: int, width: int, *, tile: int, halo: int, multiple_of: in
     Args:
         height: of the photo, in pixels, at least 1.
         width: of the photo, in pixels, at least 1.
-        tile: largest side of a tile, in pixels; a multiple of `multiple_of`.
+        tile: largest side of a tile, in pixels; or height and width of every tile, however
+            small the photo is. Multiples of `multiple_of`.
         halo: pixels at a tile's inner edges that are not trusted; at most a third of the tile.
         multiple_of: the sides of tiles are multiples of this.
 
@@ -102,11 +105,15 @@ def plan_tiles(height: int, width: int, *, tile: int, halo: int, multiple_of: in
     if min(height, width) < 1:
         raise ValueError(f"a photo of {width} x {height} pixels has nothing to cut")
     smallest = max(3 * halo, _overlap(halo) + 1)
-    if multiple_of < 1 or tile % multiple_of or halo < 0 or tile < smallest:
+    sides = (tile, tile) if isinstance(tile, int) else tile
+    if multiple_of < 1 or halo < 0 or any(s % multiple_of or s < smallest for s in sides):
         raise ValueError(f"tiles of {tile} pixels with {halo=} and {multiple_of=}")
-    return Plan(
-        _plan_axis(height, tile, halo, multiple_of), _plan_axis(width, tile, halo, multiple_of)
+    exact = not isinstance(tile, int)
+    rows, columns = (
+        _plan_axis(length, side, halo, multiple_of, exact=exact)
+        for length, side in zip((height, width), sides, strict=True)
     )
+    return Plan(rows, columns)
 
 
 def blend(
@@ -165,9 +172,10 @@ def _thirds(weights: Float32[np.ndarray, "extent"]) -> tuple[slice, slice, slice
     return slice(begin, first), slice(first, last), slice(last, end)
 
 
-def _plan_axis(length: int, tile: int, halo: int, multiple_of: int) -> Axis:
+def _plan_axis(length: int, tile: int, halo: int, multiple_of: int, *, exact: bool) -> Axis:
     if length <= tile:
-        side, starts = _round_up(length, multiple_of), np.zeros(1, dtype=np.int64)
+        side = tile if exact else _round_up(length, multiple_of)
+        starts = np.zeros(1, dtype=np.int64)
     else:
         overlap = _overlap(halo)
         unit = multiple_of if tile - overlap >= multiple_of else 1  # else too little room to align
@@ -179,7 +187,8 @@ def _plan_axis(length: int, tile: int, halo: int, multiple_of: int) -> Axis:
 
         gaps = gaps_of(tile)
         least = _round_up(max(-(-length // (gaps + 1)), overlap + unit, 3 * halo), multiple_of)
-        side = next(s for s in range(least, tile + 1, multiple_of) if gaps_of(s) == gaps)
+        sides = range(tile if exact else least, tile + 1, multiple_of)
+        side = next(side for side in sides if gaps_of(side) == gaps)
         starts = np.arange(gaps + 1, dtype=np.int64) * (end - side) // gaps
         starts -= starts % unit
     weights = _weights(starts, side, halo)

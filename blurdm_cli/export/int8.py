@@ -21,9 +21,7 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from blurdm_cli.engine.graph import INPUTS
-
-PREFIX = "backbone."
-"""Of the parameters whose convolutions are quantised."""
+from blurdm_cli.export.onnx import BACKBONE
 
 
 class _Tiles(CalibrationDataReader):  # type: ignore[misc]
@@ -71,7 +69,7 @@ def quantise(
 def _kept(graph: onnx.ModelProto) -> list[str]:
     """The convolutions that stay in fp32."""
     convolutions = [node for node in graph.graph.node if node.op_type == "Conv"]
-    inside = [node for node in convolutions if node.input[1].startswith(PREFIX)]
+    inside = [node for node in convolutions if node.input[1].startswith(BACKBONE)]
     edges = {id(node) for node in (inside[:1] + inside[-1:])}
     quantised = {id(node) for node in inside} - edges
     return [node.name for node in convolutions if id(node) not in quantised]

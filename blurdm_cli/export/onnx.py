@@ -32,8 +32,8 @@ OPSETS = range(18, 24)
 
 DEFAULT_OPSET = 18
 
-SENSITIVE = ("ReduceMean", "CumSum", "Pow", "Sqrt", "Reciprocal", "Div")
-"""Operations that stay in fp32 in an fp16 graph: norms, pooling and sums."""
+BACKBONE = "backbone."
+"""Of the parameters that only the backbone has."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,10 @@ def make_graph(model: Model, options: Options) -> onnx.ModelProto:
 
         graph = onnxslim.slim(graph)
     if options.precision == "fp16":
-        graph = _to_fp16(graph)
+        from blurdm_cli.export.fp16 import halve
+
+        with _silence():
+            graph = halve(graph)
     if options.precision == "int8":
         from blurdm_cli.export.int8 import quantise
 
@@ -156,15 +159,6 @@ def _trace(model: Model, options: Options) -> onnx.ModelProto:
         )
     assert program is not None
     return program.model_proto
-
-
-def _to_fp16(graph: onnx.ModelProto) -> onnx.ModelProto:
-    """Compute in fp16, but for sensitive operations; inputs and output stay in fp32."""
-    from onnxconverter_common.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
-
-    kept = [*DEFAULT_OP_BLOCK_LIST, *SENSITIVE]
-    with _silence():
-        return convert_float_to_float16(graph, keep_io_types=True, op_block_list=kept)
 
 
 def _clean(graph: onnx.ModelProto) -> None:

@@ -18,6 +18,9 @@ LARGEST_DIFFERENCE = {"fp32": 1e-4}
 LEAST_PSNR = {"fp16": 50.0, "int8": 45.0}
 """In dB, between the two outputs."""
 
+PATTERN_CONTRAST = 0.1
+"""Amplitude of stripes and checkerboards; at more, models may multiply any difference."""
+
 
 @dataclass(frozen=True)
 class Agreement:
@@ -53,8 +56,9 @@ def verify(
 
     Returns:
         How they agree: on noise of three sizes (that of the model's tile among them), or
-        thrice of the one size, and on the middle of the photo. An int8 graph knows the
-        values of photos alone: it gets the photo in the three sizes.
+        thrice of the one size, on stripes and a checkerboard, and on the middle of the
+        photo. An int8 graph knows the values of photos alone: it gets the photo in the
+        three sizes.
 
     Raises:
         VerificationError: they differ by more than they may.
@@ -92,6 +96,8 @@ def _inputs(
         else:
             count = 1 if size else 2
             yield f"noise {height}x{width}", rng.random((count, 3, height, width), np.float32)
+    if precision != "int8":
+        yield from _patterns(*size or (tile, tile))
     if size is None:
         height, width = (
             min(2 * tile, side) // multiple_of * multiple_of for side in photo.shape[:2]
@@ -99,6 +105,17 @@ def _inputs(
         yield f"the photo {height}x{width}", middle(photo, height, width)
     elif precision != "int8":
         yield f"the photo {size[0]}x{size[1]}", middle(photo, *size)
+
+
+def _patterns(height: int, width: int) -> Iterator[tuple[str, Float32[np.ndarray, "1 3 h w"]]]:
+    """What gathers all its power in one frequency, where sums are largest."""
+    rows, columns = np.mgrid[:height, :width]
+    for what, wave in (
+        ("stripes", np.sin(np.pi / 2 * columns)),
+        ("a checkerboard", (-1.0) ** (rows + columns)),
+    ):
+        pattern = np.tile(0.5 + PATTERN_CONTRAST * wave, (1, 3, 1, 1))
+        yield f"{what} {height}x{width}", pattern.astype(np.float32)
 
 
 def middle(

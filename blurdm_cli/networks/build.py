@@ -152,7 +152,10 @@ class DeblurNetwork(nn.Module):
     def find_photo_prior(
         self, blurred: Float[Tensor, "n 3 h w"], noise: Float[Tensor, "n c"]
     ) -> Float[Tensor, "n c"]:
-        """The prior of whole photos, of any size, in memory that their height does not decide.
+        """The prior of whole photos, of any size: features of a band of rows at a time.
+
+        The spectral encoder's spectrum alone is of the whole photo at once, in memory that
+        grows with its height.
 
         Raises:
             ValueError: the model has no prior.

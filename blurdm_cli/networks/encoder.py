@@ -52,6 +52,8 @@ class LatentEncoder(nn.Module):
     ) -> Float[Tensor, "n c"]:
         """The same latent, from one band of rows at a time: a photo's height costs no memory.
 
+        The spectrum alone, where it is looked at, is of the whole image at once.
+
         Args:
             blurred: images.
             other: as many, of the same size.

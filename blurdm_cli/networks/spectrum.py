@@ -38,7 +38,8 @@ WIDTH = 32
 class Spectrum(nn.Module):
     """The log power spectrum of images, less that of natural scenes, and its cepstrum.
 
-    Computed in float32 and without gradients: it has nothing to learn.
+    Computed in float32, in exported graphs too (sums of power are beyond fp16), and without
+    gradients: it has nothing to learn.
     """
 
     def __init__(self) -> None:

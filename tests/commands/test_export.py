@@ -14,13 +14,25 @@ def test_a_model_becomes_a_graph_that_deblurs(blurdm: Blurdm, photo: Path, tmp_p
     graph = tmp_path / "tiny.onnx"
     made = blurdm("export", "onnx", TINY, "-o", graph, "--photo", photo)
     assert made.code == 0
-    assert len(made.out.splitlines()) == 4
-    assert made.out.count("dB") == 4
+    assert len(made.out.splitlines()) == 6
+    assert made.out.count("dB") == 6
     names = ("graph.png", "model.png")
     same = ("--runtime", "onnx", "--precision", "fp32", "--device", "cpu")
     for name, model in zip(names, (graph, TINY), strict=True):
         assert blurdm("deblur", photo, "-o", tmp_path / name, "--model", model, *same).code == 0
     assert (tmp_path / names[0]).read_bytes() == (tmp_path / names[1]).read_bytes()
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+def test_a_graph_of_one_size_deblurs_photos_of_any(
+    blurdm: Blurdm, photo: Path, tmp_path: Path, runtime: str
+) -> None:
+    graph = tmp_path / "tiny.onnx"
+    assert blurdm("export", "onnx", TINY, "-o", graph, "--size", "48x96").code == 0
+    words = ("deblur", photo, "-o", tmp_path / "out.png", "--model", graph, "--runtime", runtime)
+    assert blurdm(*words).code == 0
+    refused = blurdm(*words, "--tile", 128)
+    assert (refused.code, refused.err.count("48x96")) == (2, 1)
 
 
 def test_a_graph_that_is_not_the_model_is_not_published(

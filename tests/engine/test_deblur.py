@@ -109,6 +109,44 @@ def test_identity_tiles_give_the_photo_back_and_suit_the_model(
         assert tile_seen.max() <= 1
 
 
+class OneSizeRuntime(FakeRuntime):
+    """Takes single tiles of one size."""
+
+    def __init__(self, *size: int, fails: Callable[[int, int], bool] = lambda *_: False) -> None:
+        super().__init__(fails=fails)
+        self.size = size
+
+
+@pytest.mark.parametrize("size", [(64, 64), (40, 96), (256, 128)])
+@pytest.mark.parametrize("taken", [(1, 1), (30, 200), (300, 90)])
+def test_a_graph_of_one_size_gets_single_tiles_of_that_size(
+    size: tuple[int, int], taken: tuple[int, int]
+) -> None:
+    runtime, pixels = OneSizeRuntime(*size), photo(*taken)
+    np.testing.assert_array_equal(Deblurrer(runtime, spec())(pixels), pixels)
+    assert {tile.shape[1:] for tile in runtime.tiles} == {size}
+    assert set(runtime.batches) == {1}
+
+
+@pytest.mark.parametrize("options", [{"tile": 128}, {"batch": 2}, {"tta": True}])
+def test_what_a_graph_of_one_size_cannot_do_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="64x96 pixels alone") as caught:
+        Deblurrer(OneSizeRuntime(64, 96), spec(), **options)
+    assert caught.value.hint
+
+
+def test_a_square_graph_of_one_size_may_be_asked_for_that_and_turned() -> None:
+    pixels = photo(70, 50)
+    deblurrer = Deblurrer(OneSizeRuntime(64, 64), spec(), tile=64, tta=True)
+    np.testing.assert_array_equal(deblurrer(pixels), pixels)
+
+
+def test_tiles_of_one_size_become_no_smaller_when_memory_runs_short() -> None:
+    runtime = OneSizeRuntime(512, 512, fails=lambda call, pixels: True)
+    with pytest.raises(OutOfMemory):
+        Deblurrer(runtime, spec())(photo(600, 600))
+
+
 @pytest.mark.parametrize("size", [(1, 1), (7, 5000), (5000, 7), (128, 129)])
 @pytest.mark.parametrize("colour", [(33, 25, 23), (0, 0, 0), (255, 255, 255)])
 def test_flat_photos_stay_flat(size: tuple[int, int], colour: tuple[int, int, int]) -> None:

@@ -87,6 +87,19 @@ def test_identity_tiles_give_the_photo_back(height: int, width: int, halo: int) 
     np.testing.assert_allclose(restored, photo, atol=1e-6)
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (7, 500), (64, 96), (65, 97), (333, 640)])
+def test_tiles_of_one_size_cover_photos_of_any(height: int, width: int) -> None:
+    photo = np.random.default_rng(0).random((height, width, 3), dtype=np.float32)
+    plan = plan_tiles(height, width, tile=(64, 96), halo=16, multiple_of=8)
+    tiles = plan.cut(photo, plan.corners, 1.0)
+
+    rows = [values.copy() for _, values in blend(plan, tiles)]
+
+    assert tiles.shape[1:] == (3, 64, 96)
+    restored = np.concatenate(rows, axis=1).transpose(1, 2, 0)
+    np.testing.assert_allclose(restored, photo, atol=1e-6)
+
+
 def test_rows_are_handed_out_once_each_from_the_top() -> None:
     plan = plan_tiles(500, 300, tile=64, halo=8)
     tiles = iter(np.zeros((len(plan.corners), 3, 64, 64), dtype=np.float32))
@@ -121,10 +134,17 @@ def test_a_photo_smaller_than_its_padding_has_its_edge_repeated() -> None:
 
 @pytest.mark.parametrize(
     ("height", "width", "tile", "halo", "multiple_of"),
-    [(0, 9, 64, 8, 1), (9, 9, 64, 22, 1), (9, 9, 64, -1, 1), (9, 9, 60, 8, 8)],
+    [
+        (0, 9, 64, 8, 1),
+        (9, 9, 64, 22, 1),
+        (9, 9, 64, -1, 1),
+        (9, 9, 60, 8, 8),
+        (9, 9, (64, 60), 8, 8),
+        (9, 9, (64, 16), 8, 8),
+    ],
 )
 def test_a_plan_that_makes_no_sense_is_refused(
-    height: int, width: int, tile: int, halo: int, multiple_of: int
+    height: int, width: int, tile: int | tuple[int, int], halo: int, multiple_of: int
 ) -> None:
     with pytest.raises(ValueError, match=r"nothing to cut|tiles of"):
         plan_tiles(height, width, tile=tile, halo=halo, multiple_of=multiple_of)

@@ -11,6 +11,7 @@ from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.engine.onnx_runtime import OnnxRuntime
 from blurdm_cli.engine.openvino_runtime import OpenVinoRuntime
 from blurdm_cli.errors import ModelError, UsageError, VerificationError
+from blurdm_cli.export.fp16 import SENSITIVE, UNTOUCHED, halve
 from blurdm_cli.export.onnx import Options, make_graph, share_weights
 from blurdm_cli.export.verify import Agreement, middle, verify
 from blurdm_cli.networks.build import BACKBONES, build
@@ -88,7 +89,7 @@ def test_every_backbone_and_every_prior_exports(
     path = tmp_path / "small.onnx"
     onnx.save(make_graph(model, Options()), path)
     agreements = verify(model, path, photo)
-    assert len({agreement.what for agreement in agreements}) == 4
+    assert len({agreement.what for agreement in agreements}) == 6
     assert max(agreement.largest for agreement in agreements) < 1e-4
     width = 64 + model.spec.multiple_of
     blurred = np.random.default_rng(0).random((2, 3, 64, width), dtype=np.float32)
@@ -120,16 +121,81 @@ def test_a_graph_has_the_inputs_and_axes_that_it_should(graph: onnx.ModelProto) 
     }
 
 
-def test_fp16_is_close_and_half_as_large(
+def test_fp16_is_close_and_its_backbone_half_as_large(
     tiny: zoo.Model, graph: onnx.ModelProto, photo: np.ndarray, tmp_path: Path
 ) -> None:
     half = make_graph(tiny, Options("fp16"))
     path = tmp_path / "half.onnx"
     onnx.save(half, path)
     assert min(agreement.psnr for agreement in verify(tiny, path, photo)) > 60
-    assert half.ByteSize() < 0.65 * graph.ByteSize()
+    sizes = [
+        sum(t.ByteSize() for t in one.graph.initializer if t.name.startswith("backbone."))
+        for one in (half, graph)
+    ]
+    assert sizes[0] < 0.55 * sizes[1]
     types = {entry.type.tensor_type.elem_type for entry in (*half.graph.input, *half.graph.output)}
     assert types == {onnx.TensorProto.FLOAT}
+
+
+@pytest.fixture(scope="module")
+def spectral(tmp_path_factory: pytest.TempPathFactory) -> zoo.Model:
+    """A small model that looks at the spectrum."""
+    prior = PriorSpec("blurdm", 16, "spectral", "tile", SCHEDULE)
+    return model_of(tmp_path_factory.mktemp("spectral"), "unet", prior)
+
+
+@pytest.fixture(scope="module")
+def spectral_graphs(spectral: zoo.Model) -> dict[tuple[int, int] | None, onnx.ModelProto]:
+    """Its graphs in fp32, by the size that they take."""
+    return {size: make_graph(spectral, Options(size=size)) for size in (None, (128, 128))}
+
+
+def write_fp16(graph: onnx.ModelProto, path: Path) -> Path:
+    facts = {entry.key: entry.value for entry in graph.metadata_props} | {"precision": "fp16"}
+    onnx.helper.set_model_props(graph, facts)
+    onnx.save(graph, path)
+    return path
+
+
+@pytest.mark.filterwarnings("ignore:the float32 number")
+@pytest.mark.parametrize("size", [None, (128, 128)])
+@pytest.mark.parametrize("slim", [False, True])
+def test_fp16_leaves_the_spectrum_in_fp32(
+    size: tuple[int, int] | None,
+    slim: bool,
+    spectral: zoo.Model,
+    spectral_graphs: dict[tuple[int, int] | None, onnx.ModelProto],
+    photo: np.ndarray,
+    tmp_path: Path,
+) -> None:
+    import onnxslim
+
+    graph = onnxslim.slim(spectral_graphs[size]) if slim else spectral_graphs[size]
+    half = halve(graph)
+    onnx.checker.check_model(half, full_check=True)
+    path = write_fp16(half, tmp_path / "half.onnx")
+    assert min(agreement.psnr for agreement in verify(spectral, path, photo, size)) > 60
+    halves = {t.name for t in half.graph.initializer if t.data_type == onnx.TensorProto.FLOAT16}
+    assert any(name.startswith("backbone.") for name in halves)
+    assert not any(name.startswith("prior.") for name in halves)
+
+
+@pytest.mark.filterwarnings("ignore:the float32 number")
+def test_a_graph_whose_spectrum_overflows_is_not_verified(
+    spectral: zoo.Model,
+    spectral_graphs: dict[tuple[int, int] | None, onnx.ModelProto],
+    photo: np.ndarray,
+    tmp_path: Path,
+) -> None:
+    from onnxconverter_common.float16 import convert_float_to_float16
+
+    size = (128, 128)
+    whole = spectral_graphs[size]
+    kept = [*UNTOUCHED, *SENSITIVE]
+    half = convert_float_to_float16(whole, keep_io_types=True, op_block_list=kept)
+    path = write_fp16(half, tmp_path / "half.onnx")
+    with pytest.raises(VerificationError, match="stripes"):
+        verify(spectral, path, photo, size)
 
 
 def test_int8_is_close_on_photos(tiny: zoo.Model, photo: np.ndarray, tmp_path: Path) -> None:
@@ -147,6 +213,9 @@ def test_a_fixed_size_is_the_only_one(tiny: zoo.Model, photo: np.ndarray, tmp_pa
     verify(tiny, path, photo, (48, 64))
     shape = onnx.load(path).graph.input[0].type.tensor_type.shape
     assert [axis.dim_value for axis in shape.dim] == [1, 3, 48, 64]
+    for runtime in (OnnxRuntime(path, "cpu"), OpenVinoRuntime(path, "cpu", "fp32")):
+        assert runtime.size == (48, 64)
+        assert Deblurrer(runtime, runtime.spec)(photo).shape == photo.shape
 
 
 def test_a_graph_beside_its_weights_holds_none_and_gives_the_same(
