@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from blurdm_cli.commands.app import main
+from blurdm_cli.commands.console import console
 
 TINY = ("--model", "blurdm-tiny", "--precision", "fp32")
 """The small model, in the precision that every machine has."""
@@ -21,6 +22,12 @@ class Result:
 
 
 Blurdm = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True)
+def talk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that asks for quiet gets it for itself alone."""
+    monkeypatch.setattr(console, "quiet", False)
 
 
 @pytest.fixture
