@@ -25,17 +25,23 @@ def main() -> None:
     arguments.add_argument("--every", type=int, default=1, help="take each n-th photo")
     options = arguments.parse_args()
     deblurrer = Deblurrer.open(options.model)
-    alarms, drifts = 0, []
+    alarms, drifts, scatters = 0, [], []
     for path, _ in gather(options.photos)[:: options.every]:
         pixels = read_photo(path).rgb()
         restored = deblurrer.restore(pixels)
         alarms += restored.guarded
-        drifts.append(np.abs(guard.drift(pixels, restored.pixels, white_of(pixels))).max())
-    print(f"{len(drifts)} photos, {alarms} alarms; the limit is {guard.LARGEST_DRIFT}")
-    shares = np.quantile(drifts, [0.5, 0.99, 1])
-    print(
-        "largest change of a square's light: median {:.3f}, 99 % {:.3f}, all {:.3f}".format(*shares)
-    )
+        drifted, scattered = guard.drift(pixels, restored.pixels, white_of(pixels))
+        drifts.append(np.abs(drifted).max())
+        scatters.append(scattered.max())
+    print(f"{len(drifts)} photos, {alarms} alarms")
+    for what, values, limit in (
+        ("a square's light", drifts, guard.LARGEST_DRIFT),
+        ("its values beside that", scatters, guard.LARGEST_SCATTER),
+    ):
+        shares = "median {:.3f}, 99 % {:.3f}, all {:.3f}".format(
+            *np.quantile(values, [0.5, 0.99, 1])
+        )
+        print(f"largest change of {what}: {shares}; the limit is {limit}")
 
 
 if __name__ == "__main__":

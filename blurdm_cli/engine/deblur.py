@@ -210,11 +210,8 @@ class Deblurrer:
                 values *= self.strength
                 values += pixels[rows].transpose(2, 0, 1) * np.float32((1 - self.strength) / white)
             quantise(values, restored[rows], white)
-        guarded = bool(job.notes)
         if self.guard != "off":
-            drifted = gd.drift(pixels, restored, white)
-            if np.abs(drifted).max() > gd.LARGEST_DRIFT:
-                note = "the light changed over whole regions; it is put back"
+            restored, mended = gd.mended(pixels, restored, white)
+            for note in mended:
                 job.doubt(note, strict=self.guard == "strict")
-                restored, guarded = gd.without_drift(restored, drifted, white), True
-        return Restored(restored, guarded, tuple(job.notes))
+        return Restored(restored, bool(job.notes), tuple(job.notes))

@@ -21,6 +21,10 @@ BLOCK = 64
 LARGEST_DRIFT = 0.1
 """Of white: a square's mean light that changed by more is no deblurring."""
 
+LARGEST_SCATTER = 0.22
+"""Of white: a square whose values changed by more, beside their mean, is like the photo no more.
+Patterns that fill a tile, as no photo of the training did, can bring that about."""
+
 FLAT, DETAILED = 1e-4, 1e-2
 """Standard deviations, of white: below the first there is no picture, above the second one is."""
 
@@ -39,19 +43,45 @@ def _spread(tile: Float32[np.ndarray, "3 h w"]) -> float:
     return float(tile[:, ::8, ::8].std(axis=(1, 2)).max())
 
 
-def drift(blurred: Pixels, restored: Pixels, white: float) -> Float32[np.ndarray, "rows columns 3"]:
-    """How much the mean light of each square changed, of white; every eighth row is looked at."""
-    height, width = blurred.shape[:2]
-    size = (max(1, round(width / BLOCK)), max(1, round(height / BLOCK)))
-    changed = np.subtract(restored[::8], blurred[::8], dtype=np.float32).transpose(2, 0, 1)
-    means = [
-        cv2.resize(np.ascontiguousarray(colour), size, interpolation=cv2.INTER_AREA)
-        for colour in changed
-    ]
-    return np.stack(means, axis=2).reshape(size[1], size[0], 3) / np.float32(white)
+def mended(blurred: Pixels, restored: Pixels, white: float) -> tuple[Pixels, list[str]]:
+    """A restored photo without what cannot be right, and a line for each thing that was mended."""
+    notes = []
+    drifted, scattered = drift(blurred, restored, white)
+    if scattered.max() > LARGEST_SCATTER:
+        restored = _without_scatter(blurred, restored, scattered)
+        notes.append("regions came out nothing like the photo; they are left as they were")
+        drifted, _ = drift(blurred, restored, white)
+    if np.abs(drifted).max() > LARGEST_DRIFT:
+        restored = _without_drift(restored, drifted, white)
+        notes.append("the light changed over whole regions; it is put back")
+    return restored, notes
 
 
-def without_drift(
+def drift(
+    blurred: Pixels, restored: Pixels, white: float
+) -> tuple[Float32[np.ndarray, "rows columns 3"], Float32[np.ndarray, "rows columns"]]:
+    """How much the light of each square changed on average, and how unevenly, of white.
+
+    The second is the standard deviation of the change within the square. Every seventh row is
+    looked at: patterns rarely repeat by sevens.
+    """
+    changed = np.subtract(restored[::7], blurred[::7], dtype=np.float32).transpose(2, 0, 1)
+    changed = np.ascontiguousarray(changed) / np.float32(white)
+    mean = _of_squares(changed, blurred.shape)
+    variance = _of_squares(changed**2, blurred.shape) - mean**2
+    return mean, np.sqrt(np.maximum(variance.mean(axis=2), 0))
+
+
+def _of_squares(
+    values: Float32[np.ndarray, "3 some_rows width"], shape: tuple[int, ...]
+) -> Float32[np.ndarray, "rows columns 3"]:
+    """Means over the squares of a photo of this shape."""
+    size = (max(1, round(shape[1] / BLOCK)), max(1, round(shape[0] / BLOCK)))
+    means = [cv2.resize(channel, size, interpolation=cv2.INTER_AREA) for channel in values]
+    return np.stack(means, axis=2)
+
+
+def _without_drift(
     restored: Pixels, drifted: Float32[np.ndarray, "rows columns 3"], white: float
 ) -> Pixels:
     """Take the change of light off again; what is finer than the squares stays restored."""
@@ -63,4 +93,21 @@ def without_drift(
         rows = slice(top, top + BLOCK)
         values = restored[rows] - smooth[rows] * np.float32(white) + half
         result[rows] = np.clip(values, 0, white)
+    return result
+
+
+def _without_scatter(
+    blurred: Pixels, restored: Pixels, scattered: Float32[np.ndarray, "rows columns"]
+) -> Pixels:
+    """Put the photo back in squares that changed too unevenly and those around them, softly."""
+    height, width = restored.shape[:2]
+    result = np.empty_like(restored)
+    half = np.float32(0 if restored.dtype == np.float32 else 0.5)
+    around = np.ones((3, 3), np.uint8)
+    back = cv2.dilate((scattered > LARGEST_SCATTER).astype(np.float32), around)
+    back = cv2.resize(back, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
+    for top in range(0, height, BLOCK):
+        rows = slice(top, top + BLOCK)
+        was = np.subtract(blurred[rows], restored[rows], dtype=np.float32)
+        result[rows] = restored[rows] + back[rows] * was + half
     return result

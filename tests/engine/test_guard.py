@@ -66,6 +66,30 @@ def test_light_that_was_made_up_is_taken_off_again(dtype: str) -> None:
     assert np.abs(difference).max() < 0.006
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_a_region_nothing_like_the_photo_is_left_as_it_was_and_the_rest_stays_restored(
+    dtype: str,
+) -> None:
+    """The answer of the left quarter is inverted about gray: its light is right, and no more."""
+
+    def wild(tiles: np.ndarray) -> np.ndarray:
+        found = tiles + np.float32(0.01)
+        found[..., :128] = np.where(tiles[..., :128] > 0.5, 0, 1)
+        return found
+
+    rng = np.random.default_rng(0)
+    white = 1.0 if dtype == "float32" else np.iinfo(dtype).max
+    pixels = (white * rng.choice([0.3, 0.7], (256, 512, 3))).astype(dtype)
+    restored = Deblurrer(FakeRuntime(wild), spec(), tile=512).restore(pixels)
+    assert restored.guarded
+    assert "nothing like the photo" in restored.notes[0]
+    np.testing.assert_array_equal(restored.pixels[:, :128], pixels[:, :128])
+    added = restored.pixels[:, 256:].astype(float) - pixels[:, 256:]
+    assert np.abs(added / white - 0.01).max() < 0.5 / 255 + 1e-6
+    steps = np.abs(np.diff((restored.pixels.astype(float) - pixels) / white, axis=1)).max()
+    assert steps < 1.5 / 255
+
+
 def test_without_a_guard_the_answer_is_taken_as_it_comes() -> None:
     restored = Deblurrer(FakeRuntime(one_colour), spec(), guard="off").restore(photo(100, 100))
     assert not restored.guarded
