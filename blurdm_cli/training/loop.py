@@ -37,8 +37,8 @@ LOG_EVERY = 50
 KEEP_EVERY = 300.0
 """Seconds between two checkpoints, at most, and a step more."""
 
-WATCHED = 256
-"""Crops beside the validation's that a unit must sleep on to be woken."""
+WATCHED = 32
+"""Batches beside the validation's that a unit must sleep on to be woken."""
 
 WAKING_SHARE = 0.8
 """Of a run, in which units that fell asleep are woken at evaluations: later, too little is left to
@@ -172,7 +172,7 @@ def _watched(source: Source, validation: Batch, recipe: Recipe) -> Callable[[], 
 
     On the validation's alone a unit may sleep, and work on others.
     """
-    seed, firsts = seed_of(recipe, "watched"), range(0, WATCHED, recipe.batch)
+    seed, firsts = seed_of(recipe, "watched"), range(0, WATCHED * recipe.batch, recipe.batch)
 
     @cache
     def draw(first: int) -> Batch:
@@ -201,8 +201,9 @@ def _wake(
 
     with sleepers.watch():
         look()
-        with _averaged(state.parameters, state.ema):
-            look()
+        if state.step:  # the EMA begins where the weights do
+            with _averaged(state.parameters, state.ema):
+                look()
     averages = dict(zip(state.parameters, state.ema, strict=True))
     sleepers.wake(seed_of(recipe, f"waking {state.step}"), averages)
 

@@ -160,6 +160,7 @@ def test_what_sleeps_in_training_is_woken_in_the_average_too_and_learns_again(
     recipe = Stage1(**SMALL)
     objective = OraclePrior(networks, recipe)
     state = State.start(objective, [p for p in objective.parameters() if p.requires_grad], recipe)
+    state.step = 1
     with torch.no_grad():  # the average lags behind: one of the eight is awake there
         torch._foreach_mul_(state.ema, 0.9)
         bias = next(n for n, p in enumerate(state.parameters) if p is block.first.bias)
