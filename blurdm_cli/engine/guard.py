@@ -62,23 +62,20 @@ def drift(
 ) -> tuple[Float32[np.ndarray, "rows columns 3"], Float32[np.ndarray, "rows columns"]]:
     """How much the light of each square changed on average, and how unevenly, of white.
 
-    The second is the standard deviation of the change within the square. Every seventh row is
-    looked at: patterns rarely repeat by sevens.
+    The second is the standard deviation of the colours' mean change within the square. Every
+    seventh row is looked at: patterns rarely repeat by sevens.
     """
     changed = np.subtract(restored[::7], blurred[::7], dtype=np.float32).transpose(2, 0, 1)
-    changed = np.ascontiguousarray(changed) / np.float32(white)
-    mean = _of_squares(changed, blurred.shape)
-    variance = _of_squares(changed**2, blurred.shape) - mean**2
-    return mean, np.sqrt(np.maximum(variance.mean(axis=2), 0))
-
-
-def _of_squares(
-    values: Float32[np.ndarray, "3 some_rows width"], shape: tuple[int, ...]
-) -> Float32[np.ndarray, "rows columns 3"]:
-    """Means over the squares of a photo of this shape."""
-    size = (max(1, round(shape[1] / BLOCK)), max(1, round(shape[0] / BLOCK)))
-    means = [cv2.resize(channel, size, interpolation=cv2.INTER_AREA) for channel in values]
-    return np.stack(means, axis=2)
+    changed = np.ascontiguousarray(changed)
+    changed /= np.float32(white)
+    together = cv2.add(cv2.add(changed[0], changed[1]), changed[2])
+    size = tuple(max(1, round(side / BLOCK)) for side in blurred.shape[1::-1])
+    *colours, square = (
+        cv2.resize(values, size, interpolation=cv2.INTER_AREA)
+        for values in (*changed, cv2.multiply(together, together))
+    )
+    means = np.stack(colours, axis=2)
+    return means, np.sqrt(np.maximum(square - means.sum(axis=2) ** 2, 0)) / 3
 
 
 def _without_drift(
