@@ -63,11 +63,10 @@ def drift(
     """How much the light of each square changed on average, and how unevenly, of white.
 
     The second is the standard deviation of the colours' mean change within the square. Every
-    seventh row is looked at: patterns rarely repeat by sevens.
+    eleventh row is looked at: patterns rarely repeat by elevens.
     """
-    changed = np.subtract(restored[::7], blurred[::7], dtype=np.float32).transpose(2, 0, 1)
-    changed = np.ascontiguousarray(changed)
-    changed /= np.float32(white)
+    before, after = (photo[::11].transpose(2, 0, 1) for photo in (blurred, restored))
+    changed = np.subtract(after, before, out=np.empty(before.shape, np.float32), dtype=np.float32)
     together = cv2.add(cv2.add(changed[0], changed[1]), changed[2])
     size = tuple(max(1, round(side / BLOCK)) for side in blurred.shape[1::-1])
     *colours, square = (
@@ -75,7 +74,8 @@ def drift(
         for values in (*changed, cv2.multiply(together, together))
     )
     means = np.stack(colours, axis=2)
-    return means, np.sqrt(np.maximum(square - means.sum(axis=2) ** 2, 0)) / 3
+    spread = np.sqrt(np.maximum(square - means.sum(axis=2) ** 2, 0)) / 3
+    return means / np.float32(white), spread / np.float32(white)
 
 
 def _without_drift(
