@@ -4,6 +4,7 @@ Blur moves light by some pixels and makes none of it: seen from afar, the restor
 blurred one. benchmarks/guard.py measures how far good answers are from these limits.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import cv2
@@ -48,7 +49,7 @@ def mended(blurred: Pixels, restored: Pixels, white: float) -> tuple[Pixels, lis
     notes = []
     drifted, scattered = drift(blurred, restored, white)
     if scattered.max() > LARGEST_SCATTER:
-        restored = _without_scatter(blurred, restored, scattered)
+        restored = _without_scatter(blurred, restored, scattered, white)
         notes.append("regions came out nothing like the photo; they are left as they were")
         drifted, _ = drift(blurred, restored, white)
     if np.abs(drifted).max() > LARGEST_DRIFT:
@@ -82,29 +83,39 @@ def _without_drift(
     restored: Pixels, drifted: Float32[np.ndarray, "rows columns 3"], white: float
 ) -> Pixels:
     """Take the change of light off again; what is finer than the squares stays restored."""
-    height, width = restored.shape[:2]
-    result = np.empty_like(restored)
-    half = np.float32(0 if restored.dtype == np.float32 else 0.5)
-    smooth = cv2.resize(drifted, (width, height), interpolation=cv2.INTER_LINEAR)
-    for top in range(0, height, BLOCK):
-        rows = slice(top, top + BLOCK)
-        values = restored[rows] - smooth[rows] * np.float32(white) + half
-        result[rows] = np.clip(values, 0, white)
-    return result
+    smooth = _over_photo(drifted, restored) * np.float32(white)
+    return _adding(restored, lambda rows: -smooth[rows], white)
 
 
 def _without_scatter(
-    blurred: Pixels, restored: Pixels, scattered: Float32[np.ndarray, "rows columns"]
+    blurred: Pixels,
+    restored: Pixels,
+    scattered: Float32[np.ndarray, "rows columns"],
+    white: float,
 ) -> Pixels:
     """Put the photo back in squares that changed too unevenly and those around them, softly."""
-    height, width = restored.shape[:2]
+    around = np.ones((3, 3), np.uint8)
+    wild = cv2.dilate((scattered > LARGEST_SCATTER).astype(np.float32), around)
+    back = _over_photo(wild, restored)[..., None]
+
+    def added(rows: slice) -> Float32[np.ndarray, "some_rows width 3"]:
+        return back[rows] * np.subtract(blurred[rows], restored[rows], dtype=np.float32)
+
+    return _adding(restored, added, white)
+
+
+def _over_photo(
+    squares: Float32[np.ndarray, "rows columns *channels"], photo: Pixels
+) -> Float32[np.ndarray, "height width *channels"]:
+    """Values of squares, interpolated for each pixel of a photo."""
+    return cv2.resize(squares, photo.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _adding(restored: Pixels, added: Callable[[slice], np.ndarray], white: float) -> Pixels:
+    """A photo with something added to its values, rounded and clipped, some rows at a time."""
     result = np.empty_like(restored)
     half = np.float32(0 if restored.dtype == np.float32 else 0.5)
-    around = np.ones((3, 3), np.uint8)
-    back = cv2.dilate((scattered > LARGEST_SCATTER).astype(np.float32), around)
-    back = cv2.resize(back, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
-    for top in range(0, height, BLOCK):
+    for top in range(0, len(restored), BLOCK):
         rows = slice(top, top + BLOCK)
-        was = np.subtract(blurred[rows], restored[rows], dtype=np.float32)
-        result[rows] = restored[rows] + back[rows] * was + half
+        result[rows] = np.clip(restored[rows] + added(rows) + half, 0, white)
     return result
