@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from blurdm_cli.commands.console import print_line, say
-from blurdm_cli.errors import OutputError
+from blurdm_cli.commands.options import check_output
 
 if TYPE_CHECKING:
     from blurdm_cli.media.image import Photo
@@ -77,13 +77,7 @@ def _check(outputs: Sequence[Path], inputs: Sequence[Path], overwrite: bool) -> 
     for path in outputs:
         if path.suffix.lower() not in PAGES:
             format_of(path.suffix)
-        taken = any(path.exists() and other.exists() and path.samefile(other) for other in inputs)
-        if taken:
-            raise OutputError(f"{path} is one of the photos", hint="Choose another --output")
-        if path.exists() and not overwrite:
-            raise OutputError(
-                f"{path} exists already", hint="Say --overwrite, or choose another --output"
-            )
+        check_output(path, inputs, overwrite, instead="--output")
 
 
 def _tell_scores(photos: Sequence[Photo]) -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from blurdm_cli.commands.console import hold_progress, print_data, print_json
-from blurdm_cli.errors import InputError, OutputError
+from blurdm_cli.commands.options import check_output
+from blurdm_cli.errors import InputError
 
 if TYPE_CHECKING:
     from blurdm_cli.training.evaluation import Deblur, Scores
@@ -75,7 +76,9 @@ def evaluate(
     from blurdm_cli.training.layouts import find_pairs
 
     files = find_pairs(data, gamma=gamma)
-    _check_outputs([path for path in (table, grid) if path], files, overwrite)
+    photos = [path for file in files for path in (file.blurred, file.sharp)]
+    for path in filter(None, (table, grid)):
+        check_output(path, photos, overwrite, instead="name")
     _check_pairs(files, evaluation.smallest(align.value))
     deblurrer = Deblurrer.open(model, device=device, precision=precision, tile=tile)
     scores: list[Scores] = []
@@ -109,18 +112,6 @@ def evaluate(
     print_data(
         f"{len(scores)} pairs; mean gain {mean.gain:+.2f} dB, 95 %: {low:+.2f} to {high:+.2f}"
     )
-
-
-def _check_outputs(outputs: list[Path], files: list[PairFiles], overwrite: bool) -> None:
-    """Refuse outputs that are there already, before any work is done."""
-    inputs = {path.resolve() for file in files for path in (file.blurred, file.sharp)}
-    for path in outputs:
-        if path.resolve() in inputs:
-            raise OutputError(f"{path} is one of the photos", hint="Choose another name")
-        if path.exists() and not overwrite:
-            raise OutputError(
-                f"{path} exists already", hint="Say --overwrite, or choose another name"
-            )
 
 
 def _check_pairs(files: list[PairFiles], smallest: int) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from blurdm_cli.commands.console import warn
+from blurdm_cli.errors import OutputError
 
 if TYPE_CHECKING:
     from blurdm_cli.media.inputs import Search
@@ -56,3 +59,24 @@ def search_for(
         PHOTO_SUFFIXES | VIDEO_SUFFIXES if videos else PHOTO_SUFFIXES,
         left_out=lambda error: warn(f"{error.filename} is left out: {error.strerror}"),
     )
+
+
+def check_output(path: Path, inputs: Collection[Path], overwrite: bool, *, instead: str) -> None:
+    """Refuse an output that is there already, before any work is done.
+
+    Args:
+        path: the output.
+        inputs: what is read; none of it is ever replaced.
+        overwrite: whether other files are.
+        instead: what to choose another one of, in words.
+
+    Raises:
+        OutputError: it is there, and is not to be replaced.
+    """
+    if not path.exists():
+        return
+    if any(other.exists() and path.samefile(other) for other in inputs):
+        raise OutputError(f"{path} is one of the photos", hint=f"Choose another {instead}")
+    if not overwrite:
+        hint = f"Say --overwrite, or choose another {instead}"
+        raise OutputError(f"{path} exists already", hint=hint)
