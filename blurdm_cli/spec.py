@@ -18,7 +18,7 @@ FORMAT = 1
 
 PriorKind = Literal["none", "mlp", "noise", "blur", "blurdm"]
 EncoderKind = Literal["paper", "light", "spectral"]
-PriorScope = Literal["tile", "image"]
+PriorScope = Literal["tile", "region", "image"]
 FusionKind = Literal["one_plus_scale", "scale"]
 
 
@@ -42,7 +42,8 @@ class PriorSpec:
     """Length of the latent; 0 where `kind` is "none"."""
     encoder: EncoderKind = "light"
     scope: PriorScope = "tile"
-    """"tile": one latent a tile, with tiles near the training crop; "image": one a photo."""
+    """"tile": one latent a tile, with tiles near the training crop; "region": one for each of a
+    tile's regions, which are as large as the training crop; "image": one a photo."""
     schedule: ScheduleSpec | None = None
     """None where the prior is not a diffusion."""
     fusion: FusionKind = "one_plus_scale"

@@ -105,4 +105,4 @@ def _schedule(name: str) -> ScheduleSpec:
 def _usual_prior(encoder: Encoder) -> PriorSpec:
     from blurdm_cli.spec import PriorSpec
 
-    return PriorSpec(encoder=encoder.value, schedule=_schedule("released"))
+    return PriorSpec(encoder=encoder.value, scope="region", schedule=_schedule("released"))

@@ -58,8 +58,8 @@ class Deblurrer:
         Args:
             runtime: runs the model.
             spec: what the model says of itself.
-            tile: largest side of a tile, in pixels; cut to a multiple of what the model
-                takes. None: the side that suits the model, or the graph's only size.
+            tile: side of the square that is a tile's largest area, in pixels; cut to a multiple of
+                what the model takes. None: what suits the model, or the graph's only size.
             halo: pixels at a tile's inner edges that are not trusted, at most a third of
                 the tile. None: what suits the model, but at most a quarter of the tile.
             batch: how many tiles the runtime gets at a time.

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from math import isqrt
 from threading import Lock
 from typing import Any
 
@@ -35,7 +36,7 @@ class TileRestorer:
     multiple_of: int
     """The sides of tiles are multiples of this."""
     side: int
-    """Largest side of a tile, in pixels; smaller once memory ran short."""
+    """Of the square that is a tile's largest area, in pixels; smaller once memory ran short."""
     halo: int
     """Pixels at a tile's inner edges that are not trusted."""
     batch: int
@@ -103,7 +104,8 @@ class TileRestorer:
         self, blurred: Float32[np.ndarray, "n 3 h w"], owners: Sequence[Job]
     ) -> Float32[np.ndarray, "n 3 h w"]:
         """Restore tiles, with less at a time where memory runs short."""
-        too_much = max(blurred.shape[2:]) > self.side or len(blurred) > self.batch
+        area = blurred.shape[2] * blurred.shape[3]
+        too_much = area > self.side**2 or len(blurred) > self.batch
         if not too_much:
             try:
                 restored = self._run(self.runtime, blurred, owners[0])
@@ -174,15 +176,15 @@ class TileRestorer:
         """
         if self.size:
             return False
-        if count > self.batch or max(height, width) > self.side:
+        if count > self.batch or height * width > self.side**2:
             return True  # another thread has asked already
         if count > 1:
             self.batch = count // 2
             return True
         multiple_of = self.multiple_of
-        longest = min(max(height, width), self.side)
-        side = -(-max(longest // 2, SMALLEST_RETREAT) // multiple_of) * multiple_of
-        if side >= longest:
+        whole = min(isqrt(height * width), self.side)
+        side = -(-max(whole // 2, SMALLEST_RETREAT) // multiple_of) * multiple_of
+        if side >= whole:
             return False
         self.batch, self.halo, self.side = 1, min(self.halo, side // 4), side
         return True

@@ -83,19 +83,21 @@ class Plan:
 def plan_tiles(
     height: int, width: int, *, tile: int | tuple[int, int], halo: int, multiple_of: int = 1
 ) -> Plan:
-    """Cover a photo with the fewest tiles that overlap enough, as small as that lets them be.
+    """Cover a photo with tiles that overlap enough, so that they have the fewest pixels in all.
 
     Neighbours overlap by twice the halo, and by at least a quarter of it (and a pixel)
     more for the cross-fade, and are evenly spread. Tiles start at multiples of
     `multiple_of`, and the last of a row or column ends where the photo does, padded to a multiple:
     a network that samples down, or looks at patches, sees the photo as it would in one piece. A
-    photo smaller than a tile becomes one tile.
+    photo smaller than a tile becomes one tile. Tiles need not be square: what a network needs of
+    memory goes with a tile's area, and a whole frame of video has no overlaps.
 
     Args:
         height: of the photo, in pixels, at least 1.
         width: of the photo, in pixels, at least 1.
-        tile: largest side of a tile, in pixels; or height and width of every tile, however
-            small the photo is. Multiples of `multiple_of`.
+        tile: side in pixels of the square that is a tile's largest area; its longer side is twice
+            that at most. Or height and width of every tile, however small the photo is. Multiples
+            of `multiple_of`.
         halo: pixels at a tile's inner edges that are not trusted; at most a third of the tile.
         multiple_of: the sides of tiles are multiples of this.
 
@@ -108,9 +110,10 @@ def plan_tiles(
     sides = (tile, tile) if isinstance(tile, int) else tile
     if multiple_of < 1 or halo < 0 or any(s % multiple_of or s < smallest for s in sides):
         raise ValueError(f"tiles of {tile} pixels with {halo=} and {multiple_of=}")
-    exact = not isinstance(tile, int)
+    if isinstance(tile, int):
+        sides = _best_sides((height, width), tile, halo, multiple_of)
     rows, columns = (
-        _plan_axis(length, side, halo, multiple_of, exact=exact)
+        _axis(length, side, halo, multiple_of)
         for length, side in zip((height, width), sides, strict=True)
     )
     return Plan(rows, columns)
@@ -172,27 +175,58 @@ def _thirds(weights: Float32[np.ndarray, "extent"]) -> tuple[slice, slice, slice
     return slice(begin, first), slice(first, last), slice(last, end)
 
 
-def _plan_axis(length: int, tile: int, halo: int, multiple_of: int, *, exact: bool) -> Axis:
-    if length <= tile:
-        side = tile if exact else _round_up(length, multiple_of)
-        starts = np.zeros(1, dtype=np.int64)
-    else:
-        overlap = _overlap(halo)
-        unit = multiple_of if tile - overlap >= multiple_of else 1  # else too little room to align
-        end = _round_up(length, unit)
+def _best_sides(
+    lengths: tuple[int, int], tile: int, halo: int, multiple_of: int
+) -> tuple[int, int]:
+    """Height and width of tiles of no more than a square's area, with the fewest pixels in all."""
+    shortest = _round_up(max(tile // 2, 3 * halo, _overlap(halo) + 1), multiple_of)
+    longest = _round_down(tile**2 // shortest, multiple_of)
+    found = []
+    limit = longest
+    while limit >= shortest:
+        height = _least_side(lengths[0], limit, halo, multiple_of)
+        widest = min(_round_down(tile**2 // height, multiple_of), longest)
+        sides = (height, _least_side(lengths[1], widest, halo, multiple_of))
+        pixels = height * sides[1]
+        for length, side in zip(lengths, sides, strict=True):
+            pixels *= _steps(length, side, halo, multiple_of) + 1
+        found.append((pixels, sides))
+        limit = height - multiple_of
+    return min(found)[1]
 
-        def gaps_of(side: int) -> int:
-            stride = side - overlap
-            return -(-(end - side) // (stride - stride % unit))
 
-        gaps = gaps_of(tile)
-        least = _round_up(max(-(-length // (gaps + 1)), overlap + unit, 3 * halo), multiple_of)
-        sides = range(tile if exact else least, tile + 1, multiple_of)
-        side = next(side for side in sides if gaps_of(side) == gaps)
-        starts = np.arange(gaps + 1, dtype=np.int64) * (end - side) // gaps
-        starts -= starts % unit
-    weights = _weights(starts, side, halo)
-    return Axis(length, side, tuple(starts.tolist()), weights)
+def _least_side(length: int, limit: int, halo: int, multiple_of: int) -> int:
+    """The smallest side that needs no more tiles than this one."""
+    if length <= limit:
+        return _round_up(length, multiple_of)
+    steps = _steps(length, limit, halo, multiple_of)
+    unit = _unit(limit, halo, multiple_of)
+    least = max(-(-length // (steps + 1)), _overlap(halo) + unit, 3 * halo)
+    sides = range(_round_up(least, multiple_of), limit + 1, multiple_of)
+    return next(side for side in sides if _steps(length, side, halo, multiple_of) == steps)
+
+
+def _axis(length: int, side: int, halo: int, multiple_of: int) -> Axis:
+    """The fewest tiles of this side, evenly spread."""
+    steps, unit = _steps(length, side, halo, multiple_of), _unit(side, halo, multiple_of)
+    end = _round_up(length, unit)
+    starts = np.arange(steps + 1, dtype=np.int64) * max(end - side, 0) // max(steps, 1)
+    starts -= starts % unit
+    return Axis(length, side, tuple(starts.tolist()), _weights(starts, side, halo))
+
+
+def _steps(length: int, side: int, halo: int, multiple_of: int) -> int:
+    """How many tiles there are beside the first."""
+    if length <= side:
+        return 0
+    unit = _unit(side, halo, multiple_of)
+    stride = _round_down(side - _overlap(halo), unit)
+    return -(-(_round_up(length, unit) - side) // stride)
+
+
+def _unit(side: int, halo: int, multiple_of: int) -> int:
+    """What the places of tiles are multiples of; 1 where there is too little room to align."""
+    return multiple_of if side - _overlap(halo) >= multiple_of else 1
 
 
 def _overlap(halo: int) -> int:
@@ -232,3 +266,7 @@ def _padding(side: int, inside: int) -> Int64[np.ndarray, "padding"]:
 
 def _round_up(value: int, multiple_of: int) -> int:
     return -(-value // multiple_of) * multiple_of
+
+
+def _round_down(value: int, multiple_of: int) -> int:
+    return value - value % multiple_of

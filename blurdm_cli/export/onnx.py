@@ -113,7 +113,7 @@ def share_weights(graph: onnx.ModelProto, model: Model) -> onnx.ModelProto:
 
 def _check_options(model: Model, options: Options) -> None:
     multiple_of, prior = model.spec.multiple_of, model.spec.prior
-    if prior.kind != "none" and prior.scope != "tile":
+    if prior.kind != "none" and prior.scope == "image":
         raise UsageError(
             f"The model {model.spec.name!r} takes one prior a photo; a graph sees single tiles",
             hint="Import it again with --prior-scope tile, and compare the two",
@@ -162,11 +162,16 @@ def _trace(model: Model, options: Options) -> onnx.ModelProto:
 
 
 def _clean(graph: onnx.ModelProto) -> None:
-    """Leave out what tracing says of this machine: paths, and the names of Python objects."""
+    """Leave out what tracing says of this machine: paths, and the names of Python objects.
+
+    What it says of the shapes between inputs and outputs goes too: some hold for the traced
+    size alone, and ONNX Runtime relies on them.
+    """
     graph.doc_string = ""
     graph.graph.doc_string = ""
     del graph.graph.metadata_props[:]
-    for part in (graph.graph.node, graph.graph.value_info, graph.graph.initializer):
+    del graph.graph.value_info[:]
+    for part in (graph.graph.node, graph.graph.initializer):
         for entry in part:
             entry.doc_string = ""
             del entry.metadata_props[:]

@@ -3,6 +3,7 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 
 class PriorFusion(nn.Module):
@@ -22,10 +23,24 @@ class PriorFusion(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(
-        self, x: Float[Tensor, "n c h w"], prior: Float[Tensor, "n d"]
+        self, x: Float[Tensor, "n c h w"], prior: Float[Tensor, "n *regions d"]
     ) -> Float[Tensor, "n c h w"]:
-        scale, shift = self.to_scale_shift(prior)[:, :, None, None].chunk(2, dim=1)
-        return x * (self.unscaled + scale) + shift
+        """Fuse.
+
+        Args:
+            x: features.
+            prior: one for each image, or one for each of its regions, (n, rows, columns, d).
+        """
+        scale_shift: Tensor = self.to_scale_shift(prior.flatten(0, -2))
+        scale, shift = scale_shift.unflatten(0, prior.shape[:-1]).chunk(2, dim=-1)
+        return x * _spread(self.unscaled + scale, x) + _spread(shift, x)
+
+
+def _spread(values: Float[Tensor, "n *regions c"], x: Float[Tensor, "n c h w"]) -> Tensor:
+    """Each channel's value for all pixels, or between those of the regions."""
+    if values.ndim == 2:
+        return values[:, :, None, None]
+    return interpolate(values.permute(0, 3, 1, 2), x.shape[2:], mode="bilinear")
 
 
 class GuidedBlocks(nn.ModuleList):

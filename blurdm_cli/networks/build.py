@@ -65,7 +65,7 @@ LOFORMER_TILE = (384, 32)
 """As its authors restore photos; its cosine transforms make the tile's size count."""
 
 BACKBONES: dict[str, Family] = {
-    "unet": Family(unet.UNet, unet.SIZES, "fast", tile=(256, 32)),
+    "unet": Family(unet.UNet, unet.SIZES, "fast", tile=(1056, 32)),
     "mimo_unet": Family(mimo_unet.MimoUNet, mimo_unet.SIZES, "plus", mimo_unet.ORIGINAL_NAMES),
     "stripformer": Family(
         stripformer.Stripformer,
@@ -109,6 +109,7 @@ class DeblurNetwork(nn.Module):
                 prior that has no schedule or one that cannot be.
         """
         super().__init__()
+        self.by_region = spec.prior.scope == "region"
         self.low, high = spec.input_range
         self.span = high - self.low
         try:
@@ -137,8 +138,11 @@ class DeblurNetwork(nn.Module):
 
     def find_prior(
         self, blurred: Float[Tensor, "n 3 h w"], noise: Float[Tensor, "n c"] | None = None
-    ) -> Float[Tensor, "n c"] | None:
+    ) -> Float[Tensor, "n *regions c"] | None:
         """The latent prior of each image, or None for a model without one.
+
+        A model that has one for each region gives those; in training, where crops are as large
+        as a region, one for each crop.
 
         Raises:
             ValueError: the model has a prior, and there is no noise to start from.
@@ -147,6 +151,8 @@ class DeblurNetwork(nn.Module):
             return None
         if noise is None:
             raise ValueError("a model with a prior needs noise to start from")
+        if self.by_region and not self.training:
+            return self.prior.by_region(self.to_range(blurred), noise)
         return self.prior(self.to_range(blurred), noise)
 
     def find_photo_prior(
@@ -165,7 +171,7 @@ class DeblurNetwork(nn.Module):
         return self.prior.of_photo(self.to_range(blurred), noise)
 
     def restore(
-        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n c"] | None
+        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n *regions c"] | None
     ) -> Float[Tensor, "n 3 h w"]:
         """Restore images with a prior that is known."""
         return (self.backbone(self.to_range(blurred), prior) - self.low) / self.span

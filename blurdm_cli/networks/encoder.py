@@ -3,8 +3,10 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import conv2d
 
 from blurdm_cli.networks.blocks import ResidualBlock
+from blurdm_cli.networks.regions import over_regions
 from blurdm_cli.networks.spectrum import SpectralFeatures
 from blurdm_cli.spec import EncoderKind
 
@@ -44,8 +46,17 @@ class LatentEncoder(nn.Module):
     def forward(
         self, blurred: Float[Tensor, "n 3 h w"], other: Float[Tensor, "n 3 h w"]
     ) -> Float[Tensor, "n c"]:
-        pair = torch.cat([self.fold(blurred), self.fold(other)], dim=1)
-        return self._latent(self.features(pair).mean(dim=(2, 3)), blurred)
+        return self._latent(self._features(blurred, other).mean(dim=(2, 3)), blurred)
+
+    def by_region(
+        self, blurred: Float[Tensor, "n 3 h w"], other: Float[Tensor, "n 3 h w"]
+    ) -> Float[Tensor, "n rows columns c"]:
+        """A latent for each region of the images; see `networks.regions`."""
+        features, step = self._features(blurred, other).float(), self.stride
+        features = over_regions(features, blurred.shape[2:], step, step / 2)
+        features = features.permute(0, 2, 3, 1)
+        latents = self._latent(features.flatten(0, 2), blurred, by_region=True)
+        return latents.unflatten(0, features.shape[:3])
 
     def in_bands(
         self, blurred: Float[Tensor, "n 3 h w"], other: Float[Tensor, "n 3 h w"], rows: int = 512
@@ -62,21 +73,35 @@ class LatentEncoder(nn.Module):
         height, sums, count = blurred.shape[2], [], 0
         for top in range(0, height, rows):
             begin, end = max(top - REACH, 0), min(top + rows + REACH, height)
-            band = slice(begin, end)
-            pair = [self.fold(blurred[:, :, band]), self.fold(other[:, :, band])]
-            features = self.features(torch.cat(pair, dim=1))
+            band = blurred[:, :, begin:end]
+            features = self._features(band, band if other is blurred else other[:, :, begin:end])
             last = -(-(min(top + rows, height) - begin) // self.stride)
             own = features[:, :, (top - begin) // self.stride : last]
             sums.append(own.float().sum(dim=(2, 3)))
             count += own.shape[2] * own.shape[3]
         return self._latent(torch.stack(sums).sum(dim=0) / count, blurred)
 
+    def _features(
+        self, blurred: Float[Tensor, "n 3 h w"], other: Float[Tensor, "n 3 h w"]
+    ) -> Float[Tensor, "n c rows columns"]:
+        """What the pair shows at each place; of one image twice, the first layer sees one."""
+        if other is not blurred:
+            pair = torch.cat([self.fold(blurred), self.fold(other)], dim=1)
+            return self.features(pair)
+        first = self.features[0]
+        both = first.get_parameter("weight").unflatten(1, (2, -1)).sum(dim=1)
+        x = conv2d(self.fold(blurred), both, first.get_parameter("bias"), padding=1)
+        return self.features[1:](x)
+
     def _latent(
-        self, features: Float[Tensor, "n c"], blurred: Float[Tensor, "n 3 h w"]
-    ) -> Float[Tensor, "n c"]:
-        """From the features' mean, and the spectrum where it is looked at."""
+        self,
+        features: Float[Tensor, "m c"],
+        blurred: Float[Tensor, "n 3 h w"],
+        by_region: bool = False,
+    ) -> Float[Tensor, "m c"]:
+        """From the features' means, and the spectra where they are looked at."""
         if self.spectral:
-            features = torch.cat([features, self.spectral(blurred)], dim=1)
+            features = torch.cat([features, self.spectral(blurred, by_region)], dim=1)
         return self.to_latent(features)
 
 

@@ -98,7 +98,7 @@ class FFTformer(nn.Module):
         self.idle = nn.Conv2d(widths[2], widths[1], 1, bias=False).requires_grad_(False)
 
     def forward(
-        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n d"] | None
+        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n *regions d"] | None
     ) -> Float[Tensor, "n 3 h w"]:
         x = self.encoder[0](self.stem(blurred.contiguous(memory_format=torch.channels_last)))
         skips: list[Tensor] = []
@@ -265,7 +265,7 @@ class AttentionBlock(nn.Module):
         self.feed = FrequencyFeedForward(channels, EXPANSION, fourier)
 
     def forward(
-        self, x: Float[Tensor, "n c h w"], prior: Float[Tensor, "n d"] | None
+        self, x: Float[Tensor, "n c h w"], prior: Float[Tensor, "n *regions d"] | None
     ) -> Float[Tensor, "n c h w"]:
         normed = self.attention_norm(x)
         x = x + self.attention(normed if prior is None else self.fusion(normed, prior))

@@ -118,7 +118,7 @@ class LoFormer(nn.Module):
         self.head = nn.Conv2d(2 * width, 3, 3, padding=1)
 
     def forward(
-        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n d"] | None
+        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n *regions d"] | None
     ) -> Float[Tensor, "n 3 h w"]:
         x = self.stem(blurred.contiguous(memory_format=torch.channels_last))
         skips: list[Tensor] = []
@@ -225,7 +225,7 @@ class Block(nn.Module):
         self,
         x: Float[Tensor, "n c h w"],
         bases: tuple[Float[Tensor, "h h"], Float[Tensor, "w w"]],
-        prior: Float[Tensor, "n d"] | None,
+        prior: Float[Tensor, "n *regions d"] | None,
     ) -> Float[Tensor, "n c h w"]:
         tall, wide = bases
         frequencies = self.attention_norm(transform(x, tall, wide))

@@ -77,12 +77,12 @@ class MimoUNet(nn.Module):
         self.activation = nn.ReLU()
 
     def forward(
-        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n d"] | None
+        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n *regions d"] | None
     ) -> Float[Tensor, "n 3 h w"]:
         return self.forward_scales(blurred, prior)[0]
 
     def forward_scales(
-        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n d"] | None
+        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n *regions d"] | None
     ) -> list[Float[Tensor, "n 3 _ _"]]:
         """The restored image at its own size, at half and at a quarter of it."""
         photos = [blurred.contiguous(memory_format=torch.channels_last)]

@@ -113,7 +113,7 @@ class NAFNet(nn.Module):
         self.head = nn.Conv2d(width, 3, 3, padding=1)
 
     def forward(
-        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n d"] | None
+        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n *regions d"] | None
     ) -> Float[Tensor, "n 3 h w"]:
         x = self.stem(blurred.contiguous(memory_format=torch.channels_last))
         skips: list[Tensor] = []

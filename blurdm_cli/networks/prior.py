@@ -50,6 +50,17 @@ class PriorNetwork(nn.Module):
         with torch.autocast(condition.device.type, enabled=False):
             return self.sample(condition.float(), noise)
 
+    def by_region(
+        self, blurred: Float[Tensor, "n 3 h w"], noise: Float[Tensor, "n c"]
+    ) -> Float[Tensor, "n rows columns c"]:
+        """A prior for each region of the images, from the same noise; see `networks.regions`."""
+        condition = self.condition_encoder.by_region(blurred, blurred)
+        n, rows, columns, channels = condition.shape
+        everywhere = noise[:, None].expand(n, rows * columns, channels)
+        with torch.autocast(condition.device.type, enabled=False):
+            priors = self.sample(condition.flatten(0, 2).float(), everywhere.flatten(0, 1))
+        return priors.unflatten(0, (n, rows, columns))
+
     def of_photo(
         self, blurred: Float[Tensor, "n 3 h w"], noise: Float[Tensor, "n c"]
     ) -> Float[Tensor, "n c"]:

@@ -22,6 +22,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import conv1d, conv2d
 
+from blurdm_cli.networks.regions import over_regions
+
 WINDOW = 128
 """Pixels a side of the windows that are transformed."""
 
@@ -71,18 +73,30 @@ class Spectrum(nn.Module):
 
     @torch.no_grad()
     def forward(
-        self, images: Float[Tensor, "n 3 h w"]
-    ) -> tuple[Float[Tensor, "n 128 65"], Float[Tensor, "n 48 48"]]:
+        self, images: Float[Tensor, "n 3 h w"], by_region: bool = False
+    ) -> tuple[Float[Tensor, "m 128 65"], Float[Tensor, "m 48 48"]]:
         """Half of the log spectrum (rows: frequencies down, columns: right), and the cepstrum.
 
         Images smaller than a window are continued with zeros behind the Laplacian.
+
+        Args:
+            images: of any size.
+            by_region: whether to describe each region of an image (`networks.regions`), row by
+                row, one image after the other, instead of each image.
         """
         with torch.autocast(images.device.type, enabled=False):
-            logarithm = self._logarithm(images.float())
+            powers = self._powers(images.float())
+            if by_region:
+                powers = over_regions(powers, images.shape[2:], STRIDE, STRIDE)
+                powers = powers.permute(0, 3, 4, 1, 2).flatten(0, 2)
+            else:
+                powers = powers.sum(dim=(3, 4))
+            logarithm = self._logarithm(powers)
             both = (self.get_buffer("down") @ logarithm[:, None]) @ self.get_buffer("right")
             return logarithm, both.sum(dim=1)
 
-    def _logarithm(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 128 65"]:
+    def _powers(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 128 65 down right"]:
+        """The power spectrum of each window."""
         edges = conv2d(images, self.get_buffer("laplacian"))  # of the mean of the colours
         for axis in (2, 3):  # a runtime joins what is there faster than it pads by nothing
             shape = list(edges.shape)
@@ -92,8 +106,11 @@ class Spectrum(nn.Module):
         n, _, height, windows = rows.shape
         rows = rows.unflatten(1, (2, -1)).permute(0, 2, 4, 1, 3)  # n, half, windows, 2, h
         parts = conv1d(rows.reshape(-1, 2, height), self.get_buffer("columns"), stride=STRIDE)
-        power = parts.square().sum(dim=2).reshape(n, -1, windows, 2, WINDOW).sum(dim=(2, 3))
-        power = power.transpose(1, 2)
+        power = parts.square().reshape(n, -1, windows, 2, WINDOW, parts.shape[2]).sum(dim=3)
+        return power.permute(0, 3, 1, 4, 2)
+
+    def _logarithm(self, power: Float[Tensor, "m 128 65"]) -> Float[Tensor, "m 128 65"]:
+        """Of power, whitened; its mean is taken off."""
         power = power / (power.mean(dim=(1, 2), keepdim=True) + 1e-6)
         logarithm = torch.log(power + 1e-5) + self.get_buffer("whitening")
         return logarithm - logarithm.mean(dim=(1, 2), keepdim=True)
@@ -109,7 +126,7 @@ def _whitening(place: Float[Tensor, "128"], half: int) -> Float[Tensor, "128 65"
 
 
 class SpectralFeatures(nn.Module):
-    """Describe the blur of images by one vector each, from their `Spectrum`."""
+    """Describe the blur of images, or of their regions, by one vector each: see `Spectrum`."""
 
     def __init__(self, channels: int, slope: float) -> None:
         super().__init__()
@@ -119,8 +136,10 @@ class SpectralFeatures(nn.Module):
         sizes = -(-WINDOW // 16) * -(-(WINDOW // 2 + 1) // 16) + (-(-2 * LAGS // 8)) ** 2
         self.to_features = nn.Sequential(nn.Linear(WIDTH * sizes, channels), nn.LeakyReLU(slope))
 
-    def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c"]:
-        logarithm, cepstrum = self.spectrum(images)
+    def forward(
+        self, images: Float[Tensor, "n 3 h w"], by_region: bool = False
+    ) -> Float[Tensor, "m c"]:
+        logarithm, cepstrum = self.spectrum(images, by_region)
         seen = [
             self.of_spectrum(logarithm[:, None] / 2).flatten(1),
             self.of_cepstrum(cepstrum[:, None] * 20).flatten(1),

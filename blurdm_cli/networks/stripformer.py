@@ -104,7 +104,7 @@ class Stripformer(nn.Module):
         )
 
     def forward(
-        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n d"] | None
+        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n *regions d"] | None
     ) -> Float[Tensor, "n 3 h w"]:
         fine = self.fine(blurred.contiguous(memory_format=torch.channels_last))
         middle = self.middle(fine)
@@ -207,7 +207,7 @@ class StripBlock(nn.Module):
         self.position = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
 
     def forward(
-        self, x: Float[Tensor, "n c h w"], prior: Float[Tensor, "n d"] | None
+        self, x: Float[Tensor, "n c h w"], prior: Float[Tensor, "n *regions d"] | None
     ) -> Float[Tensor, "n c h w"]:
         guided = x if prior is None else self.fusion(x, prior)
         x = x + self.attention(self.attention_norm(guided))

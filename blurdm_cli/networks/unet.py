@@ -89,7 +89,7 @@ class UNet(nn.Module):
         keep_variance(self.head, gain=0.0)
 
     def forward(
-        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n d"] | None
+        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n *regions d"] | None
     ) -> Float[Tensor, "n 3 h w"]:
         x = self.stem(blurred)
         skips: list[Tensor] = []

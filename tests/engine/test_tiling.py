@@ -41,29 +41,42 @@ def test_neighbours_overlap_by_more_than_two_halos_and_inner_halos_weigh_nothing
     axis = plan_tiles(length, 1, tile=tile, halo=halo, multiple_of=multiple_of).rows
 
     for first, second in pairwise(axis.starts):
-        assert first < second < first + tile - 2 * halo
+        assert first < second < first + axis.side - 2 * halo
     assert (axis.weights[1:, :halo] == 0).all()
     assert (axis.weights[:-1, axis.side - halo :] == 0).all()
 
 
-@given(sides, cuts())
+@given(sides, sides, cuts())
 @settings(deadline=None)
 def test_tiles_are_multiples_and_end_with_the_photo_padded_to_one(
-    length: int, cut: tuple[int, int, int]
+    height: int, width: int, cut: tuple[int, int, int]
 ) -> None:
     tile, halo, multiple_of = cut
-    axis = plan_tiles(1, length, tile=tile, halo=halo, multiple_of=multiple_of).columns
+    plan = plan_tiles(height, width, tile=tile, halo=halo, multiple_of=multiple_of)
 
-    assert axis.side <= tile
-    assert axis.side % multiple_of == 0
-    assert axis.side < length + multiple_of
-    assert axis.starts[0] == 0
-    assert length <= axis.starts[-1] + axis.side < length + multiple_of
+    assert plan.rows.side * plan.columns.side <= tile**2
+    for axis in (plan.rows, plan.columns):
+        assert axis.side <= 2 * tile
+        assert axis.side % multiple_of == 0
+        assert axis.side < axis.length + multiple_of
+        assert axis.starts[0] == 0
+        assert axis.length <= axis.starts[-1] + axis.side < axis.length + multiple_of
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "tiles", "waste"),
+    [(720, 1280, 1, 0), (1080, 1920, 2, 0.06), (3000, 4000, 15, 0.15), (10000, 20000, 216, 0.17)],
+)
+def test_tiles_have_few_pixels_in_all(height: int, width: int, tiles: int, waste: float) -> None:
+    plan = plan_tiles(height, width, tile=1056, halo=32, multiple_of=16)
+    assert len(plan.corners) == tiles
+    pixels = tiles * plan.rows.side * plan.columns.side
+    assert pixels <= (1 + waste) * height * width
 
 
 def test_tiles_are_the_fewest_and_spread_evenly_at_multiples() -> None:
     def starts(length: int) -> tuple[int, ...]:
-        return plan_tiles(length, 1, tile=256, halo=32, multiple_of=8).rows.starts
+        return plan_tiles(length, 1, tile=(256, 96), halo=32, multiple_of=8).rows.starts
 
     stride = 256 - 2 * 32 - 32 // 4
     for tiles in range(1, 20):
@@ -102,7 +115,8 @@ def test_tiles_of_one_size_cover_photos_of_any(height: int, width: int) -> None:
 
 def test_rows_are_handed_out_once_each_from_the_top() -> None:
     plan = plan_tiles(500, 300, tile=64, halo=8)
-    tiles = iter(np.zeros((len(plan.corners), 3, 64, 64), dtype=np.float32))
+    size = (plan.rows.side, plan.columns.side)
+    tiles = iter(np.zeros((len(plan.corners), 3, *size), dtype=np.float32))
 
     seen = [slice(0, 0), *(rows for rows, _ in blend(plan, tiles))]
 
