@@ -124,7 +124,9 @@ def card(spec: ModelSpec) -> str:
     rows = [f"| {file} | `{sha}` |" for file, sha in spec.training["imported"].items()]
     guided = "no prior"
     if spec.prior.kind != "none":
-        guided = f"BlurDM's prior, one a {'photo' if spec.prior.scope == 'image' else 'tile'}"
+        guided = (
+            f"BlurDM's prior, one a {'photo' if spec.prior.scope == 'image' else spec.prior.scope}"
+        )
     return "\n".join(
         [
             f"# {spec.name}",

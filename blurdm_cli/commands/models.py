@@ -21,6 +21,7 @@ class Scope(StrEnum):
     """What a prior is found of."""
 
     tile = "tile"
+    region = "region"
     image = "image"
 
 
@@ -89,7 +90,8 @@ def import_model(
         Path | None, typer.Option(help="BlurDM's checkpoint, for a backbone trained with it.")
     ] = None,
     prior_scope: Annotated[
-        Scope | None, typer.Option(help="One prior a tile, or a photo (as the authors did).")
+        Scope | None,
+        typer.Option(help="One prior a tile, a region of 256 pixels, or a photo (as authors do)."),
     ] = None,
     size: Annotated[str | None, typer.Option(help="Of the backbone (the one that fits).")] = None,
     name: Annotated[str | None, typer.Option(help="The new model's name (the folder's).")] = None,

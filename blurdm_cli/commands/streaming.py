@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 QUEUED = 96 * 2**20
 """Bytes of frames that may wait in one queue; one frame may always."""
 
-MOST_QUEUED = 8
+MOST_QUEUED = 4
 
 
 @runtime_checkable

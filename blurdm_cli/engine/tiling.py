@@ -68,6 +68,8 @@ class Plan:
             white: the value that becomes 1.
         """
         rows, columns = self.rows, self.columns
+        if white == 1 and pixels.shape[:2] == (rows.side, columns.side):  # a frame as it is
+            return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32)
         tiles = np.empty((len(corners), 3, rows.side, columns.side), dtype=np.float32)
         for tile, (top, left) in zip(tiles, corners, strict=True):
             height, width = rows.inside(top), columns.inside(left)
@@ -126,13 +128,16 @@ def blend(
 
     Args:
         plan: how the photo was cut.
-        restored: the tiles, in the order of `plan.corners`; taken one by one, never changed.
+        restored: the tiles, in the order of `plan.corners`; taken one by one, and spent.
 
     Yields:
         Which rows of the photo, from the top, and their values. The values may be
         changed; they are gone when the next rows are asked for.
     """
     rows, columns, tiles = plan.rows, plan.columns, iter(restored)
+    if len(plan.corners) == 1:
+        yield slice(0, rows.length), next(tiles)[:, : rows.length, : columns.length]
+        return
     band = np.zeros((3, min(rows.side, rows.length), columns.length), dtype=np.float32)
     ends = [*rows.starts[1:], rows.length]
     for top, end, row_weights in zip(rows.starts, ends, rows.weights, strict=True):
