@@ -35,7 +35,7 @@ class OnePrior(TorchRuntime):
         )
 
         def of_the_image(blurred: Tensor, noise: Tensor | None = None) -> Tensor | None:
-            return None if prior is None else prior.expand(len(blurred), -1)
+            return None if prior is None else prior.expand(len(blurred), *prior.shape[1:])
 
         self._network.find_prior = of_the_image  # type: ignore[method-assign]
 
