@@ -43,7 +43,7 @@ class PriorSpec:
     encoder: EncoderKind = "light"
     scope: PriorScope = "tile"
     """"tile": one latent a tile, with tiles near the training crop; "region": one for each of a
-    tile's regions, which are as large as the training crop; "image": one a photo."""
+    tile's regions, whatever its size (networks/regions.py); "image": one a photo."""
     schedule: ScheduleSpec | None = None
     """None where the prior is not a diffusion."""
     fusion: FusionKind = "one_plus_scale"
@@ -68,7 +68,7 @@ class ModelSpec:
     multiple_of: int
     """Height and width of a network's input are multiples of this."""
     tile: int = 256
-    """Side of a tile in pixels that suits the prior best."""
+    """Side in pixels of the square that is the largest area of a tile, as it suits the model."""
     halo: int = 32
     """Pixels at a tile's inner edges that are not trusted."""
     input_range: tuple[float, float] = (0.0, 1.0)

@@ -167,7 +167,7 @@ def deblur(
         str,
         typer.Option(
             metavar="auto|N",
-            help="Side of a tile, pixels; auto is the model's.",
+            help="Largest area of a tile: side of a square, pixels; auto is the model's.",
             rich_help_panel=ENGINE,
         ),
     ] = "auto",

@@ -48,7 +48,10 @@ def evaluate(
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
-    tile: Annotated[int | None, typer.Option(help="Side of a tile, pixels (the model's).")] = None,
+    tile: Annotated[
+        int | None,
+        typer.Option(help="Largest area of a tile: side of a square, pixels (the model's)."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="On stdout: all pairs, the mean, the gain's interval.")
     ] = False,

@@ -91,7 +91,7 @@ def import_model(
     ] = None,
     prior_scope: Annotated[
         Scope | None,
-        typer.Option(help="One prior a tile, a region of 256 pixels, or a photo (as authors do)."),
+        typer.Option(help="One prior a tile, a region of 384 pixels, or a photo (as authors do)."),
     ] = None,
     size: Annotated[str | None, typer.Option(help="Of the backbone (the one that fits).")] = None,
     name: Annotated[str | None, typer.Option(help="The new model's name (the folder's).")] = None,

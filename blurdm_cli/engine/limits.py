@@ -7,7 +7,7 @@ SMALLEST_TILE = 64
 
 
 def whole_tile(tile: int, multiple_of: int) -> int:
-    """The side of a tile, cut to a multiple of what the model takes.
+    """What is asked of a tile, cut to a multiple of what the model takes.
 
     Raises:
         UsageError: it is too small.

@@ -141,8 +141,8 @@ class DeblurNetwork(nn.Module):
     ) -> Float[Tensor, "n *regions c"] | None:
         """The latent prior of each image, or None for a model without one.
 
-        A model that has one for each region gives those; in training, where crops are as large
-        as a region, one for each crop.
+        A model that has one for each region gives those; in training, where crops are no larger
+        than a region, one for each crop.
 
         Raises:
             ValueError: the model has a prior, and there is no noise to start from.

@@ -53,7 +53,7 @@ class LatentEncoder(nn.Module):
     ) -> Float[Tensor, "n rows columns c"]:
         """A latent for each region of the images; see `networks.regions`."""
         features, step = self._features(blurred, other).float(), self.stride
-        features = over_regions(features, blurred, step, step / 2)
+        features = over_regions(features, blurred, step, step)
         features = features.permute(0, 2, 3, 1)
         latents = self._latent(features.flatten(0, 2), blurred, by_region=True)
         return latents.unflatten(0, features.shape[:3])

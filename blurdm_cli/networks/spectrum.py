@@ -87,7 +87,7 @@ class Spectrum(nn.Module):
         with torch.autocast(images.device.type, enabled=False):
             powers = self._powers(images.float())
             if by_region:
-                powers = over_regions(powers, images, STRIDE, STRIDE)
+                powers = over_regions(powers, images, STRIDE, WINDOW)
                 powers = powers.permute(0, 3, 4, 1, 2).flatten(0, 2)
             else:
                 powers = powers.sum(dim=(3, 4))

@@ -30,16 +30,22 @@ def shaken(network: DeblurNetwork) -> DeblurNetwork:
 )
 def test_a_region_begins_every_128_pixels(size: tuple[int, int], regions: tuple[int, int]) -> None:
     places = torch.ones(1, 2, -(-size[0] // 16), -(-size[1] // 16))
-    found = over_regions(places, torch.zeros(1, 3, *size), 16, 8)
+    found = over_regions(places, torch.zeros(1, 3, *size), 16, 16)
     assert found.shape == (1, 2, *regions)
     torch.testing.assert_close(found, torch.ones_like(found))
 
 
-def test_a_region_is_the_mean_of_256_pixels_around_its_middle() -> None:
+def test_a_region_is_the_mean_of_384_pixels_around_its_middle() -> None:
     columns = torch.arange(64.0).expand(1, 1, 64, 64) * 16 + 8  # the pixel of a place's middle
-    found = over_regions(columns, torch.zeros(1, 3, 1024, 1024), 16, 8)[0, 0]
+    found = over_regions(columns, torch.zeros(1, 3, 1024, 1024), 16, 16)[0, 0]
     inner = torch.arange(1, 6) * 128.0 + 64
     torch.testing.assert_close(found[:, 1:6], inner.expand(len(found), -1))
+
+
+def test_a_window_that_reaches_out_of_a_region_is_not_of_it() -> None:
+    windows = torch.arange(15.0).expand(1, 1, 15, 15)  # of 128 pixels, every 64
+    found = over_regions(windows, torch.zeros(1, 3, 1026, 1026), 64, 128)[0, 0, 0]
+    torch.testing.assert_close(found, torch.tensor([1.0, 2, 4, 6, 8, 10, 12, 13]))
 
 
 @pytest.mark.parametrize("encoder", ["paper", "light", "spectral"])
