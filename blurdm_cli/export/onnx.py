@@ -158,19 +158,16 @@ def _trace(model: Model, options: Options) -> onnx.ModelProto:
             verbose=False,
         )
     assert program is not None
-    return program.model_proto
+    graph = program.model_proto
+    del graph.graph.value_info[:]  # shapes within: some are the traced size's, and relied on
+    return graph
 
 
 def _clean(graph: onnx.ModelProto) -> None:
-    """Leave out what tracing says of this machine: paths, and the names of Python objects.
-
-    What it says of the shapes between inputs and outputs goes too: some hold for the traced
-    size alone, and ONNX Runtime relies on them.
-    """
+    """Leave out what tracing says of this machine: paths, and the names of Python objects."""
     graph.doc_string = ""
     graph.graph.doc_string = ""
     del graph.graph.metadata_props[:]
-    del graph.graph.value_info[:]
     for part in (graph.graph.node, graph.graph.initializer):
         for entry in part:
             entry.doc_string = ""

@@ -115,6 +115,9 @@ def test_priors_of_regions_export(encoder: EncoderKind, tmp_path: Path, photo: n
     assert np.abs(one - other).max() < 1e-4
     onnx.save(make_graph(model, Options("fp16")), path)
     assert min(agreement.psnr for agreement in verify(model, path, photo)) > 50
+    tiles = tuple(middle(np.rot90(photo, k), 400, 272) for k in range(2))
+    onnx.save(make_graph(model, Options("int8", calibration=tiles)), path)
+    assert np.isfinite(OnnxRuntime(path, "cpu").restore(blurred, noise)).all()
 
 
 def test_a_graph_says_what_its_model_says(graph: onnx.ModelProto, tiny: zoo.Model) -> None:
