@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ class OnnxRuntime:
     """Runs a graph on one device. See `Runtime`.
 
     Inputs and outputs lie on the device, and stay there from one batch to the next of the
-    same shape: a photo's tiles allocate nothing.
+    same shape: a photo's tiles allocate nothing. Threads take turns.
     """
 
     name = "onnx"
@@ -49,18 +50,20 @@ class OnnxRuntime:
         self._shape: tuple[int, ...] = ()
         self._binding: Any = None
         self._values: dict[str, Any] = {}
+        self._turn = Lock()
 
     def restore(
         self, blurred: Float32[np.ndarray, "n 3 h w"], noise: Float32[np.ndarray, "n c"]
     ) -> Float32[np.ndarray, "n 3 h w"]:
         given = dict(zip(INPUTS, (blurred, noise), strict=True))
         try:
-            if blurred.shape != self._shape:
-                self._bind(given)
-            for name in self._inputs:
-                self._values[name].update_inplace(np.ascontiguousarray(given[name]))
-            self._session.run_with_iobinding(self._binding)
-            return self._values[OUTPUT].numpy().copy()
+            with self._turn:
+                if blurred.shape != self._shape:
+                    self._bind({name: array.shape for name, array in given.items()})
+                for name in self._inputs:
+                    self._values[name].update_inplace(np.ascontiguousarray(given[name]))
+                self._session.run_with_iobinding(self._binding)
+                return self._values[OUTPUT].numpy().copy()
         except MemoryError as error:
             raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
         except Exception as error:  # ONNX Runtime's errors have no class in common
@@ -69,17 +72,23 @@ class OnnxRuntime:
                 raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
             raise ComputeError(f"ONNX Runtime failed on {self.device}: {error}") from error
 
-    def _bind(self, given: dict[str, np.ndarray]) -> None:
-        """Make room on the device for batches of this shape."""
+    def _bind(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        """Allocate the device's own memory for batches of these shapes.
+
+        A value that is made from an array on the processor would share the caller's memory, and
+        the next batch would be written into it.
+        """
         kind, _, number = self.device.partition(":")
         place = (kind, int(number or 0))
         self._shape, self._values = (), {}  # the old ones go before the new ones come
         self._binding = self._session.io_binding()
+        shape = shapes[INPUTS[0]]
+        for name in (*self._inputs, OUTPUT):
+            self._values[name] = ort.OrtValue.ortvalue_from_shape_and_type(
+                shapes.get(name, shape), np.float32, *place
+            )
         for name in self._inputs:
-            self._values[name] = ort.OrtValue.ortvalue_from_numpy(given[name], *place)
             self._binding.bind_ortvalue_input(name, self._values[name])
-        shape = given[INPUTS[0]].shape
-        self._values[OUTPUT] = ort.OrtValue.ortvalue_from_shape_and_type(shape, np.float32, *place)
         self._binding.bind_ortvalue_output(OUTPUT, self._values[OUTPUT])
         self._shape = shape
 

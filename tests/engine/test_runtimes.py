@@ -92,6 +92,30 @@ def test_noise_decides_where_the_diffusion_starts(name: str) -> None:
     np.testing.assert_array_equal(blurred, before)
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_arrays_that_come_in_are_neither_changed_nor_kept(name: str) -> None:
+    runtime = opened(name)
+    first, noise = tiles()
+    second = 1 - first
+    arrays = (first.copy(), second.copy(), noise.copy())
+    answer = runtime.restore(first, noise)
+    runtime.restore(second, -noise)
+    for array, before in zip((first, second, noise), arrays, strict=True):
+        np.testing.assert_array_equal(array, before)
+    first[:] = 0
+    np.testing.assert_array_equal(runtime.restore(arrays[0], noise), answer)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_threads_that_share_a_runtime_get_their_own_answers(name: str) -> None:
+    runtime = opened(name)
+    shapes = [(1, 64, 64), (2, 64, 128), (1, 128, 64)] * 8
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(lambda shape: runtime.restore(*tiles(*shape)), shapes))
+    for shape, found in zip(shapes, together, strict=True):
+        np.testing.assert_allclose(found, runtime.restore(*tiles(*shape)), atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
 def test_a_graph_tells_its_model(name: str) -> None:
     runtime, spec = open_runtime(str(GRAPH), name, device="cpu")
