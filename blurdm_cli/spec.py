@@ -4,6 +4,7 @@ Nothing here knows of networks: the names of backbones and priors are checked
 where they are built.
 """
 
+import json
 import types
 import typing
 from collections.abc import Mapping
@@ -117,6 +118,18 @@ class ModelSpec:
         if spec.halo < 0:
             raise ModelError(f"config.json: halo is {spec.halo}, which is below 0")
         return spec
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Read JSON that may come from anywhere.
+
+    Raises:
+        ValueError: it is no JSON, or nested deeper than Python can follow.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def _read(kind: Any, value: Any, where: str) -> Any:

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from blurdm_cli.errors import ModelError
-from blurdm_cli.spec import ModelSpec
+from blurdm_cli.spec import ModelSpec, parse_json
 
 DEFAULT = "blurdm-fast"
 """The model that is used where none is named."""
@@ -219,7 +219,7 @@ def example_photo() -> Path | None:
 
 def _open(folder: Path) -> Model:
     try:
-        data: Any = json.loads(_read_bytes(folder / "config.json"))
+        data: Any = parse_json(_read_bytes(folder / "config.json"))
     except ValueError as error:
         raise ModelError(f"{folder / 'config.json'} is no JSON: {error}") from error
     if not isinstance(data, dict):

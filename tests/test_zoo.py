@@ -100,7 +100,7 @@ def test_damaged_or_missing_weights_are_an_error(models: Path, damage: bytes | N
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("config", ["{", "[]", "{}"])
+@pytest.mark.parametrize("config", ["{", "[]", "{}", "[" * 100_000])
 def test_a_config_that_cannot_be_read_is_an_error(models: Path, config: str) -> None:
     (models / "mine").mkdir()
     (models / "mine" / "config.json").write_text(config)

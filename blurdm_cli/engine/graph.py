@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from blurdm_cli.errors import ModelError
-from blurdm_cli.spec import ModelSpec
+from blurdm_cli.spec import ModelSpec, parse_json
 
 SPEC = "blurdm"
 PRECISION = "precision"
@@ -53,6 +53,6 @@ def understand(metadata: Mapping[str, str], graph: Path) -> tuple[ModelSpec, str
             hint="blurdm export onnx MODEL -o FILE.onnx makes a graph that it can run",
         )
     try:
-        return ModelSpec.from_json(json.loads(metadata[SPEC])), metadata[PRECISION]
+        return ModelSpec.from_json(parse_json(metadata[SPEC])), metadata[PRECISION]
     except ValueError as error:
         raise ModelError(f"{graph} has metadata that cannot be read: {error}") from error

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import UInt8, UInt16
 from PIL import Image
 
-from blurdm_cli.errors import DecodeError, OutputError, UsageError
+from blurdm_cli.errors import BlurdmError, DecodeError, OutputError, UsageError
 from blurdm_cli.media import metadata as md
 from blurdm_cli.media import pixels as px
 from blurdm_cli.media.decode import decode
@@ -33,7 +33,7 @@ FOREIGN = (
     *(OSError, SyntaxError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError),
     *(EOFError, RuntimeError, struct.error, zlib.error, cv2.error, Image.DecompressionBombError),
 )
-"""What Pillow, OpenCV and tifffile raise on damaged files."""
+"""What Pillow, OpenCV and tifffile raise on what they cannot write."""
 
 QUIET = px.Quiet()
 COPY_AGAIN = "Copy it again from where it came"
@@ -136,7 +136,9 @@ def _damage_named(name: str) -> Iterator[None]:
         raise DecodeError(
             f"{name} is {error}, which cannot be read yet", hint=error.hint
         ) from error
-    except FOREIGN as error:
+    except BlurdmError:
+        raise
+    except Exception as error:  # codecs raise whatever they like: LZMAError, RecursionError, ...
         raise DecodeError(f"{name} is damaged or cut off", hint=COPY_AGAIN) from error
 
 

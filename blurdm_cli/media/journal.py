@@ -26,6 +26,7 @@ from filelock import FileLock, Timeout
 from blurdm_cli.errors import InputError, OutputError
 from blurdm_cli.media.files import no_input, original_of, output_error
 from blurdm_cli.media.inputs import Found
+from blurdm_cli.spec import parse_json
 
 FOLDER, JOURNAL = ".blurdm", "run.ndjson"
 
@@ -94,7 +95,7 @@ class Journal:
             for line in self._path.read_bytes().splitlines(keepends=True):
                 self._torn = not line.endswith(b"\n")
                 with suppress(ValueError, KeyError, TypeError):  # a kill cut it off
-                    told = json.loads(line)
+                    told = parse_json(line)
                     self._last[told["output"]] = told
 
     def under(self, settings: str) -> "Journal":

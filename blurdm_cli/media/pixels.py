@@ -189,7 +189,7 @@ def decode_deep_tiff(data: bytes, page: tifffile.TiffPage) -> tuple[Planes, list
         samples = page.asarray()
         if samples.ndim == 3 and page.planarconfig == 2:
             samples = samples.transpose(1, 2, 0)
-    except ValueError:  # a compression for which tifffile wants one more package
+    except ValueError:  # a compression that tifffile does not know
         samples = _from_opencv(unturned(data, page))
     samples = samples.reshape(page.imagelength, page.imagewidth, -1)
     if samples.shape[2] != page.samplesperpixel:

@@ -30,6 +30,7 @@ from blurdm_cli.media.encoder import Encoding, as_encoded, open_encoder
 from blurdm_cli.media.files import atomic_output, output_error, stump
 from blurdm_cli.media.journal import FOLDER
 from blurdm_cli.media.video import AnyPacket
+from blurdm_cli.spec import parse_json
 
 SECONDS = 4
 """Of video in a segment, about."""
@@ -73,7 +74,7 @@ class Segment:
             file.seek(-8, os.SEEK_END)
             (begin,) = struct.unpack("<Q", file.read(8))
             file.seek(begin)
-            told = json.loads(file.read()[:-8])
+            told = parse_json(file.read()[:-8])
         frames = [Coded(*values) for values in told["frames"]]
         if sum(coded.size for coded in frames) != begin:
             raise ValueError(f"{path} is no whole segment")

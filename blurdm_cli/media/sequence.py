@@ -28,6 +28,7 @@ from blurdm_cli.media.pixels import upright
 from blurdm_cli.media.tags import Colour
 from blurdm_cli.media.video import Clip
 from blurdm_cli.media.yuv import FULL, RGB, to_rgb
+from blurdm_cli.spec import parse_json
 
 NUMBER = re.compile(r"%0?(\d*)d")
 
@@ -235,7 +236,7 @@ class FrameStore:
         self._orientation, self._write = orientation, write
         self.done, self.state, self.notes = 0, dict[str, Any](), dict[str, None]()
         if resume and is_begun(folder, manifest):
-            told = json.loads(self._path.read_text())
+            told = parse_json(self._path.read_text())
             if all(frame_path(pattern, each).exists() for each in numbers[: told["done"]]):
                 self.done, self.state = told["done"], told["state"]
 
@@ -275,7 +276,7 @@ class FrameStore:
 def is_begun(folder: Path, manifest: dict[str, Any]) -> bool:
     """Whether a run with this manifest began to write pictures, and was interrupted."""
     with suppress(OSError, ValueError, KeyError, TypeError):
-        return bool(json.loads(_progress(folder).read_text())["manifest"] == manifest)
+        return bool(parse_json(_progress(folder).read_text())["manifest"] == manifest)
     return False
 
 

@@ -4,6 +4,7 @@ import struct
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import cv2
 import numpy as np
@@ -630,6 +631,27 @@ def test_truncated_photos_are_refused(format, deep):
             read_photo(data[:size])
         assert "\n" not in str(caught.value)
         assert "Error" not in str(caught.value)
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lzma", "deflate", "lzw", "packbits"])
+def test_deep_tiff_files_of_any_compression_are_read_or_refused_in_a_line(compression):
+    file, pixels = io.BytesIO(), noise(40, 60, 3, dtype=np.uint16)
+    tifffile.imwrite(file, pixels, photometric="rgb", compression=compression)
+    data = bytearray(file.getvalue())
+    assert np.array_equal(read_photo(bytes(data)).pixels, pixels)
+    for place in range(300, len(data) - 300, 40):
+        data[place] ^= 0x5A
+    with suppress(DecodeError):
+        assert read_photo(bytes(data)).pixels.shape == pixels.shape
+
+
+def test_whatever_a_codec_raises_becomes_one_line(monkeypatch):
+    def raise_it(kind, data):
+        raise ModuleNotFoundError("compression.zstd")
+
+    monkeypatch.setattr("blurdm_cli.media.image.decode", raise_it)
+    with pytest.raises(DecodeError, match="damaged or cut off"):
+        read_photo(photo_file("png", smooth()))
 
 
 @pytest.mark.parametrize("progressive", [False, True])

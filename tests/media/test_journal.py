@@ -127,3 +127,11 @@ def test_a_folder_that_cannot_be_made_is_an_output_error(tmp_path):
 def test_a_stamp_of_a_missing_file_is_an_input_error(tmp_path):
     with pytest.raises(InputError):
         Stamp.of(tmp_path / "missing.jpg")
+
+
+def test_a_line_of_nested_brackets_is_passed_over(files):
+    home, _, _ = files
+    note(*files)
+    with (home / FOLDER / "run.ndjson").open("ab") as file:
+        file.write(b"[" * 100_000 + b"\n")
+    assert states(*files) == (True, True)
