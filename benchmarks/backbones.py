@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from blurdm_cli.engine.torch_runtime import choose_device, move
-from blurdm_cli.memory import keep_freed
+from blurdm_cli.machine import tune_allocator
 from blurdm_cli.networks.build import BACKBONES, DeblurNetwork, family
 from blurdm_cli.physics.diffusion import schedule
 from blurdm_cli.spec import BackboneSpec, ModelSpec, PriorSpec, ScheduleSpec
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--row", choices=("with", "without"), help="print one row's numbers only")
     options = parser.parse_args()
-    keep_freed()
+    tune_allocator()
     if options.row:
         (kind,) = options.backbones
         print(json.dumps(measure(kind, options.row == "with", options.device, options.repeats)))

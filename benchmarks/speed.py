@@ -21,8 +21,8 @@ from bare import restore_tiles
 from PIL import Image
 
 from blurdm_cli.engine.deblur import Deblurrer
+from blurdm_cli.machine import tune_allocator
 from blurdm_cli.media.image import read_photo, write_photo
-from blurdm_cli.memory import keep_freed
 from blurdm_cli.zoo import DEFAULT, example_photo, find
 
 PHOTO = (3000, 4000)
@@ -55,8 +55,8 @@ import resource
 from pathlib import Path
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.media.image import read_photo, write_photo
-from blurdm_cli.memory import keep_freed
-keep_freed()
+from blurdm_cli.machine import tune_allocator
+tune_allocator()
 path = Path({str(path)!r})
 deblurrer = Deblurrer.open({model!r}, runtime={runtime!r})
 photo = read_photo(path)
@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("model", nargs="?", default=DEFAULT)
     parser.add_argument("--runtime", default="auto")
     options = parser.parse_args()
-    keep_freed()
+    tune_allocator()
     deblurrer = Deblurrer.open(options.model, runtime=options.runtime)
     runtime = deblurrer.runtime
     print(f"{options.model}, {runtime.name} on {runtime.device} in {runtime.precision}")

@@ -23,8 +23,8 @@ from blurdm_cli import zoo
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.engine.pixels import white_of
 from blurdm_cli.engine.torch_runtime import TorchRuntime
+from blurdm_cli.machine import tune_allocator
 from blurdm_cli.media.image import read_photo
-from blurdm_cli.memory import keep_freed
 from blurdm_cli.networks.build import BACKBONES, build, family
 from blurdm_cli.physics.diffusion import schedule
 from blurdm_cli.spec import BackboneSpec, PriorSpec, ScheduleSpec
@@ -65,7 +65,7 @@ def main() -> None:
         "--size", type=int, nargs=2, default=(720, 1280), metavar=("ROWS", "COLUMNS")
     )
     options = parser.parse_args()
-    keep_freed()
+    tune_allocator()
     rows, columns = options.size
     pixels = cv2.resize(read_photo(options.photo).rgb(), (columns, rows))
     photo = (pixels / white_of(pixels)).astype(np.float32)

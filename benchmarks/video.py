@@ -26,10 +26,10 @@ from bare import restore_tiles
 from blurdm_cli.commands.clip import deblur_clip
 from blurdm_cli.commands.video_options import VideoOptions
 from blurdm_cli.engine.deblur import Deblurrer
+from blurdm_cli.machine import tune_allocator
 from blurdm_cli.media.image import read_photo
 from blurdm_cli.media.video import Losses, open_clip, read_frames
 from blurdm_cli.media.yuv import to_rgb
-from blurdm_cli.memory import keep_freed
 from blurdm_cli.zoo import DEFAULT, example_photo
 
 ROUNDS = 3
@@ -43,8 +43,8 @@ from pathlib import Path
 from blurdm_cli.commands.clip import deblur_clip
 from blurdm_cli.commands.video_options import VideoOptions
 from blurdm_cli.engine.deblur import Deblurrer
-from blurdm_cli.memory import keep_freed
-keep_freed()
+from blurdm_cli.machine import tune_allocator
+tune_allocator()
 source, target = map(Path, sys.argv[1:3])
 deblurrer = Deblurrer.open("blurdm-tiny", runtime=sys.argv[3])
 deblur_clip(source, target, deblurrer, VideoOptions(all_frames=True), settings="")
@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--runtime", default="auto")
     parser.add_argument("--frames", type=int, default=120)
     options = parser.parse_args()
-    keep_freed()
+    tune_allocator()
     deblurrer = Deblurrer.open(options.model, runtime=options.runtime)
     runtime = deblurrer.runtime
     print(f"{options.model}, {runtime.name} on {runtime.device} in {runtime.precision}")

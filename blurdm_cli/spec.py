@@ -17,6 +17,9 @@ from blurdm_cli.errors import ModelError
 FORMAT = 1
 """Version of the folder format; another number is refused."""
 
+CANDIDATE_PLANES = 10
+"""Planes that the candidates of a photo take; see `motion.candidates`."""
+
 PriorKind = Literal["none", "mlp", "noise", "blur", "blurdm"]
 EncoderKind = Literal["paper", "light", "spectral"]
 PriorScope = Literal["tile", "region", "image"]
@@ -68,6 +71,8 @@ class ModelSpec:
     prior: PriorSpec
     multiple_of: int
     """Height and width of a network's input are multiples of this."""
+    candidates: bool = False
+    """Whether the backbone also gets the deconvolved photo, and weighs it (networks/fusion.py)."""
     tile: int = 256
     """Side in pixels of the square that is the largest area of a tile, as it suits the model."""
     halo: int = 32
@@ -82,6 +87,11 @@ class ModelSpec:
     files: dict[str, str] = field(default_factory=dict)
     """SHA-256 of the weight files and the graph, by file name."""
     format: int = FORMAT
+
+    @property
+    def planes(self) -> int:
+        """Planes of a tile: red, green and blue, and those of the candidates."""
+        return 3 + CANDIDATE_PLANES * self.candidates
 
     @property
     def prior_channels(self) -> int:

@@ -21,7 +21,7 @@ from blurdm_cli.commands.score import score
 from blurdm_cli.commands.synth import synth
 from blurdm_cli.commands.train import train
 from blurdm_cli.errors import BlurdmError, RuntimeMissing
-from blurdm_cli.memory import keep_freed
+from blurdm_cli.machine import tune_allocator
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.command()(deblur)
@@ -77,7 +77,7 @@ def main() -> None:
 
     A polite end (SIGTERM) is treated as an interruption (SIGINT).
     """
-    keep_freed()
+    tune_allocator()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be any bytes

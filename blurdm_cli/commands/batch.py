@@ -25,6 +25,7 @@ from blurdm_cli.errors import InputError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from blurdm_cli.commands.places import Places
+    from blurdm_cli.engine.candidates import MotionMode
     from blurdm_cli.engine.deblur import Deblurrer
     from blurdm_cli.engine.guard import Guard
     from blurdm_cli.media.inputs import Search
@@ -67,6 +68,7 @@ class Computing:
     seed: int
     strength: float
     tta: bool
+    motion: MotionMode
     guard: Guard
 
     def open(self) -> Deblurrer:
@@ -297,6 +299,7 @@ def _settings(
         "seed": computing.seed,
         "strength": computing.strength,
         "tta": computing.tta,
+        "motion": computing.motion,
         "guard": computing.guard,
         **options.decides(),
     }

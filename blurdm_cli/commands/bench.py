@@ -14,7 +14,7 @@ import typer
 
 from blurdm_cli.commands.console import hold_progress, print_data, print_json, warn
 from blurdm_cli.errors import BlurdmError, ComputeError
-from blurdm_cli.memory import keep_freed
+from blurdm_cli.machine import tune_allocator
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,7 +116,7 @@ def measure(settings: str) -> None:
     from blurdm_cli.engine.deblur import Deblurrer
     from blurdm_cli.media.image import read_photo
 
-    keep_freed()
+    tune_allocator()
     model, runtime, precision, device, photo, megapixels, runs, begin = json.loads(settings)
     try:
         deblurrer = Deblurrer.open(model, runtime=runtime, device=device, precision=precision)

@@ -21,6 +21,7 @@ OUTPUT, MODEL, ENGINE, RUN = "Output", "Model", "Engine", "Run"
 Format = Literal["keep", "jpg", "png", "webp", "tiff", "avif"]
 Metadata = Literal["keep", "strip", "strip-gps"]
 Guard = Literal["on", "off", "strict"]
+MotionMode = Literal["auto", "off"]
 
 
 def deblur(
@@ -132,6 +133,14 @@ def deblur(
             rich_help_panel=MODEL,
         ),
     ] = False,
+    motion: Annotated[
+        MotionMode,
+        typer.Option(
+            help="Find the motion of each photo and undo it before the network runs, or not."
+            " Videos: always off.",
+            rich_help_panel=MODEL,
+        ),
+    ] = "auto",
     guard: Annotated[
         Guard,
         typer.Option(
@@ -266,6 +275,7 @@ def deblur(
         seed=seed,
         strength=strength,
         tta=tta,
+        motion=motion,
         guard=guard,
     )
     moving = video.VideoOptions.read(

@@ -83,11 +83,14 @@ def onnx(
     fixed = _size(size)
     _check_installed()
     from blurdm_cli import zoo
+    from blurdm_cli.engine.candidates import with_candidates
     from blurdm_cli.export.onnx import Options
     from blurdm_cli.export.verify import middle
 
     found = zoo.find(model)
-    tiles = [middle(pixels, *fixed or (256, 256)) for pixels in _photos(int8)] if int8 else ()
+    tiles = [middle(pixels, *fixed or (256, 256)) for pixels in _photos(int8)] if int8 else []
+    if found.spec.candidates:
+        tiles = [with_candidates(tile) for tile in tiles]
     options = Options("int8" if int8 else precision.value, fixed, opset, slim, tuple(tiles))
     target = found.folder / "new.onnx" if into_model else output or Path(f"{found.spec.name}.onnx")
     _publish(found, options, target, _photo(photo), into_model=into_model)

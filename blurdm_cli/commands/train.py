@@ -26,6 +26,7 @@ class Stage(StrEnum):
     stage2 = "stage2"
     stage3 = "stage3"
     all = "all"
+    candidates = "candidates"
 
 
 class RecipeOf(StrEnum):
@@ -36,15 +37,35 @@ class RecipeOf(StrEnum):
 
 
 def train(
-    stage: Annotated[Stage, typer.Argument(help="One stage, or all three in order.")],
+    stage: Annotated[
+        Stage,
+        typer.Argument(
+            help="One stage, or all three in order; candidates prepares crops for --candidates."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
     data: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option(
             help="Folder of sharp photos; or pairs: input/ and target/, blur/ and sharp/, the"
             " folders of GoPro and HIDE, a list of RealBlur. Repeatable."
         ),
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
+    ] = None,
+    candidates: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of crops that `train candidates` prepared. The model learns to use the"
+            " deconvolved photo; instead of --data."
+        ),
+    ] = None,
+    objects: Annotated[
+        Path | None,
+        typer.Option(help="candidates: folder of cut-outs (photos with transparency) that move."),
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="candidates: crops in all.")] = 20_000,
+    jobs: Annotated[
+        int, typer.Option(min=0, help="candidates: processes side by side.", show_default="cores")
+    ] = 0,
     frames: Annotated[
         Path | None, typer.Option(help="Folder of consecutive sharp high-speed frames.")
     ] = None,
@@ -153,6 +174,17 @@ def train(
     from blurdm_cli.training import stages
     from blurdm_cli.training.data import read_data
 
+    limit = time.monotonic() + time_limit if time_limit else math.inf
+    if stage is Stage.candidates:
+        _prepare(data or [], frames, objects, output, count, seed, jobs, limit)
+        return
+    if candidates and (data or frames):
+        raise UsageError(
+            "--candidates is instead of --data and --frames",
+            hint="`blurdm train candidates` makes crops of those",
+        )
+    if not candidates and not data:
+        raise UsageError("There is nothing to learn from", hint="Name photos: --data FOLDER")
     if steps and duration:
         raise UsageError("--steps and --duration are both given", hint="Leave out one of them")
     if frames_share is not None and not frames:
@@ -165,7 +197,12 @@ def train(
     else:
         usual = Encoder.paper if recipe is RecipeOf.paper else Encoder.spectral
         spec = new_spec(backbone or "unet", size, usual, asked)
-    limit = time.monotonic() + time_limit if time_limit else math.inf
+    spec = replace(spec, candidates=spec.candidates or candidates is not None)
+    if spec.candidates and not candidates:
+        raise UsageError(
+            f"{start} learns from crops with candidates",
+            hint="`blurdm train candidates` makes them; then --candidates FOLDER",
+        )
     machine = _machine(device, compiled, limit, resume)
     options = {
         "batch": batch,
@@ -181,7 +218,14 @@ def train(
     recipes = _recipes(stage, spec, published, changed, step_weight, steps, duration)
     crops = {each.crop for each in recipes.values()}
     read = read_data(
-        data, crops, machine.device, frames=frames, frames_share=share, val=val, skip=output
+        data or [],
+        crops,
+        machine.device,
+        frames=frames,
+        frames_share=share,
+        val=val,
+        skip=output,
+        candidates=candidates,
     )
     for line in read.left_out:
         warn(f"left out: {line}")
@@ -211,6 +255,49 @@ def train(
     say(f"done: {output}" if done else f"stopped at the time limit; go on with --resume: {output}")
 
 
+def _prepare(
+    data: list[Path],
+    frames: Path | None,
+    objects: Path | None,
+    output: Path,
+    count: int,
+    seed: int,
+    jobs: int,
+    deadline: float,
+) -> None:
+    """Prepare crops with candidates, as many as are missing."""
+    import torch
+
+    from blurdm_cli.machine import available_cores
+    from blurdm_cli.training.candidate_maker import CandidateRecipe
+    from blurdm_cli.training.candidate_run import make_shards, read_objects
+    from blurdm_cli.training.data import read_sharp
+    from blurdm_cli.training.pairs import read_frames
+
+    if not data:
+        raise UsageError("There are no photos to blur", hint="Name sharp photos: --data FOLDER")
+    photos = []
+    for folder in data:
+        sharp, left_out = read_sharp(folder, output)
+        photos += sharp
+        for line in left_out:
+            warn(f"left out: {line}")
+    with hold_progress("crops") as advance:
+        done = make_shards(
+            output,
+            photos,
+            read_frames(frames, torch.device("cpu")) if frames else None,
+            read_objects(objects) if objects else [],
+            CandidateRecipe(),
+            count=count,
+            seed=seed,
+            jobs=jobs or available_cores(),
+            deadline=deadline,
+            report=lambda made: advance(min(made / count, 1), f"{made} of {count} crops"),
+        )
+    say(f"done: {output}" if done else f"stopped at the time limit; go on with the same: {output}")
+
+
 def _published(spec: ModelSpec) -> dict[str, dict[str, Any]]:
     from blurdm_cli.training.published import PUBLISHED
 
@@ -225,8 +312,8 @@ def _published(spec: ModelSpec) -> dict[str, dict[str, Any]]:
 def _machine(device: str, compiled: bool, deadline: float, resume: bool) -> Machine:
     import torch
 
-    from blurdm_cli.engine.runtime import available_cores
     from blurdm_cli.engine.torch_runtime import choose_device, has_fast_bf16
+    from blurdm_cli.machine import available_cores
     from blurdm_cli.training.loop import Machine
 
     where = choose_device(device)
@@ -245,6 +332,7 @@ def _recipes(
     duration: float,
 ) -> dict[str, Recipe]:
     """The recipe of each stage to train; steps and duration are shared out among them."""
+    from blurdm_cli.training.recipe import FUSION_RECIPE, ImageRecipe
     from blurdm_cli.training.stages import RECIPES, SHARES, stages_of
 
     all_stages = stages_of(spec)
@@ -262,7 +350,9 @@ def _recipes(
     recipes = {}
     for name in names:
         share = SHARES[name] / whole
-        own = published.get(name, {}) | changed | {"duration": duration * share}
+        fused = spec.candidates and issubclass(RECIPES[name], ImageRecipe)
+        own = dict(FUSION_RECIPE) if fused else {}
+        own |= published.get(name, {}) | changed | {"duration": duration * share}
         if steps:
             own["steps"] = max(round(steps * share), 1)
         if name == "stage2":

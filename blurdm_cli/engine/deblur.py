@@ -10,6 +10,7 @@ import numpy as np
 
 from blurdm_cli.engine import guard as gd
 from blurdm_cli.engine.ahead import Ahead
+from blurdm_cli.engine.candidates import Candidates, MotionMode
 from blurdm_cli.engine.jobs import Job, Progress, Tile, counted
 from blurdm_cli.engine.limits import check_options, check_size, whole_tile
 from blurdm_cli.engine.photo_prior import PhotoPrior, check_scope, of_photo
@@ -51,6 +52,7 @@ class Deblurrer:
         strength: float = 1.0,
         guard: gd.Guard = "on",
         tta: bool = False,
+        motion: MotionMode = "auto",
         in_fp32: Callable[[], Runtime] | None = None,
     ) -> None:
         """Set up.
@@ -67,6 +69,7 @@ class Deblurrer:
             strength: 0 gives the photo back, 1 the restored one, between is a mix.
             guard: what to do where an answer cannot be right.
             tta: average over the tile's eight turns and mirrorings: eight times the work.
+            motion: whether the motion of photos is looked for, where the model can use it.
             in_fp32: opens the same model in fp32, for tiles that another precision spoilt;
                 None where the runtime computes in fp32 itself.
 
@@ -88,6 +91,7 @@ class Deblurrer:
         self.spec = spec
         self.strength = strength
         self.guard = guard
+        self.motion = motion
         self.tiles = TileRestorer(
             runtime,
             noise.astype(np.float32),
@@ -154,7 +158,7 @@ class Deblurrer:
             ComputeError: the runtime failed, or its answer is not a number, or it cannot be
                 right and the guard is strict.
         """
-        job = self._job(pixels)
+        job = self._job(pixels, self.motion)
         job = replace(job, alone=len(job.corners) == 1)
         [restored] = self._restore_jobs([job], progress)
         assert restored
@@ -162,6 +166,8 @@ class Deblurrer:
 
     def restore_each(self, photos: Iterable[np.ndarray | None]) -> Iterator[Restored | None]:
         """Deblur photos one after another, such as the frames of a video.
+
+        Their motion is not looked for.
 
         While one is put together, the tiles of the next are computed; tiles of one size share
         batches, whichever photo they are of.
@@ -176,7 +182,7 @@ class Deblurrer:
         Raises:
             ValueError, OutOfMemory, ComputeError: as `restore`.
         """
-        return self._restore_jobs(map(self._job, photos))
+        return self._restore_jobs(self._job(photo, "off") for photo in photos)
 
     def _restore_jobs(
         self, jobs: Iterable[Job], progress: Progress = lambda done, of: None
@@ -185,7 +191,7 @@ class Deblurrer:
             for job, own in groupby(tiles, key=itemgetter(0)):
                 yield self._assemble(job, counted(job, own, progress))
 
-    def _job(self, photo: Pixels | None) -> Job:
+    def _job(self, photo: Pixels | None, motion: MotionMode) -> Job:
         """What there is to do for a photo."""
         if photo is None:
             return Job(None)
@@ -195,7 +201,8 @@ class Deblurrer:
         prior = None
         if of_photo(self.spec):
             prior = PhotoPrior(photo, white, self.tiles.noise, self.spec.multiple_of)
-        return Job(photo, white, self.tiles.plan(*photo.shape[:2]), prior)
+        candidates = Candidates.of(photo, motion) if self.spec.candidates else None
+        return Job(photo, white, self.tiles.plan(*photo.shape[:2]), prior, candidates)
 
     def _assemble(self, job: Job, tiles: Iterator[Tile]) -> Restored | None:
         """Join a photo's restored tiles, and look at what came out."""

@@ -19,7 +19,8 @@ SPEC = "blurdm"
 PRECISION = "precision"
 
 INPUTS = ("blurred", "noise")
-"""Names of the inputs: tiles (n, 3, h, w) and noise (n, c); without a prior, the tiles alone."""
+"""Names of the inputs: tiles (n, 3, h, w), or with their candidates (n, 13, h, w), and noise
+(n, c); without a prior, the tiles alone."""
 
 OUTPUT = "restored"
 

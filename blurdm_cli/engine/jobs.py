@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float32
 
+from blurdm_cli.engine.candidates import Candidates
 from blurdm_cli.engine.photo_prior import PhotoPrior
 from blurdm_cli.engine.pixels import Pixels
 from blurdm_cli.engine.tiling import Corner, Plan
@@ -21,13 +22,15 @@ Progress = Callable[[int, int], None]
 class Job:
     """A photo on its way."""
 
-    photo: Pixels | None
-    """None: one that is left alone."""
+    photo: Pixels | Float32[np.ndarray, "h w planes"] | None
+    """None: one that is left alone. A tile that is cut again has all planes."""
     white: float = 1.0
     plan: Plan | None = None
     """None: it comes back as it is."""
     prior: PhotoPrior | None = None
     """What all its tiles share, if the model wants that."""
+    candidates: Candidates | None = None
+    """What its tiles are deconvolved with, if the model weighs candidates."""
     notes: dict[str, None] = field(default_factory=dict)
     alone: bool = False
     """Whether it is one tile that nothing else is computed beside."""
@@ -42,10 +45,12 @@ class Job:
         """Height and width of a tile; 0 where there is none."""
         return (self.plan.rows.side, self.plan.columns.side) if self.plan else (0, 0)
 
-    def cut(self, corner: Corner) -> Float32[np.ndarray, "1 3 h w"]:
+    def cut(self, corner: Corner) -> Float32[np.ndarray, "1 planes h w"]:
         """One of these tiles."""
         if self.photo is None or self.plan is None:
             raise ValueError("there is nothing to cut")
+        if self.candidates:
+            return self.candidates.cut(self.plan, corner, self.white)
         return self.plan.cut(self.photo, [corner], self.white)
 
     def doubt(self, note: str, *, strict: bool) -> None:

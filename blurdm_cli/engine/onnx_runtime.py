@@ -10,8 +10,9 @@ import onnxruntime as ort
 from jaxtyping import Float32
 
 from blurdm_cli.engine.graph import INPUTS, OUTPUT, understand
-from blurdm_cli.engine.runtime import available_cores, has_gpu_driver
+from blurdm_cli.engine.runtime import has_gpu_driver
 from blurdm_cli.errors import ComputeError, ModelError, OutOfMemory, RuntimeMissing
+from blurdm_cli.machine import available_cores
 
 ERRORS_ONLY = 3
 """ONNX Runtime's warnings are about its own optimisations."""
@@ -53,7 +54,7 @@ class OnnxRuntime:
         self._turn = Lock()
 
     def restore(
-        self, blurred: Float32[np.ndarray, "n 3 h w"], noise: Float32[np.ndarray, "n c"]
+        self, blurred: Float32[np.ndarray, "n planes h w"], noise: Float32[np.ndarray, "n c"]
     ) -> Float32[np.ndarray, "n 3 h w"]:
         given = dict(zip(INPUTS, (blurred, noise), strict=True))
         try:
@@ -82,15 +83,15 @@ class OnnxRuntime:
         place = (kind, int(number or 0))
         self._shape, self._values = (), {}  # the old ones go before the new ones come
         self._binding = self._session.io_binding()
-        shape = shapes[INPUTS[0]]
+        count, _, height, width = shapes[INPUTS[0]]
         for name in (*self._inputs, OUTPUT):
             self._values[name] = ort.OrtValue.ortvalue_from_shape_and_type(
-                shapes.get(name, shape), np.float32, *place
+                shapes.get(name, (count, 3, height, width)), np.float32, *place
             )
         for name in self._inputs:
             self._binding.bind_ortvalue_input(name, self._values[name])
         self._binding.bind_ortvalue_output(OUTPUT, self._values[OUTPUT])
-        self._shape = shape
+        self._shape = shapes[INPUTS[0]]
 
 
 def _size(shape: Sequence[object]) -> tuple[int, int] | None:

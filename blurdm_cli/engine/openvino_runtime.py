@@ -13,8 +13,8 @@ from jaxtyping import Float32
 
 from blurdm_cli.engine.graph import INPUTS
 from blurdm_cli.engine.onnx_runtime import OnnxRuntime
-from blurdm_cli.engine.runtime import available_cores
 from blurdm_cli.errors import ComputeError, ModelError, OutOfMemory, RuntimeMissing
+from blurdm_cli.machine import available_cores
 
 HINTS = {"fp32": "f32", "bf16": "bf16"}
 """OpenVINO's words for precisions."""
@@ -61,19 +61,19 @@ class OpenVinoRuntime:
         self._bindings = Lock()
 
     def restore(
-        self, blurred: Float32[np.ndarray, "n 3 h w"], noise: Float32[np.ndarray, "n c"]
+        self, blurred: Float32[np.ndarray, "n planes h w"], noise: Float32[np.ndarray, "n c"]
     ) -> Float32[np.ndarray, "n 3 h w"]:
         return self._infer(1, blurred, noise)
 
     def restore_beside(
-        self, blurred: Float32[np.ndarray, "n 3 h w"], noise: Float32[np.ndarray, "n c"]
+        self, blurred: Float32[np.ndarray, "n planes h w"], noise: Float32[np.ndarray, "n c"]
     ) -> Float32[np.ndarray, "n 3 h w"]:
         return self._infer(self.abreast, blurred, noise)
 
     def _infer(
         self,
         abreast: int,
-        blurred: Float32[np.ndarray, "n 3 h w"],
+        blurred: Float32[np.ndarray, "n planes h w"],
         noise: Float32[np.ndarray, "n c"],
     ) -> Float32[np.ndarray, "n 3 h w"]:
         """Compute a batch with the first free one of so many requests.
@@ -89,7 +89,8 @@ class OpenVinoRuntime:
         try:
             arrays = (np.require(array, np.float32, ("C", "W")) for array in (blurred, noise))
             given = dict(zip(INPUTS, arrays, strict=True))
-            restored = np.empty_like(blurred)
+            count, _, *size = blurred.shape
+            restored = np.empty((count, 3, *size), np.float32)
             with self._bindings:
                 for entry in request.model_inputs:
                     request.set_tensor(entry, ov.Tensor(given[entry.any_name], shared_memory=True))

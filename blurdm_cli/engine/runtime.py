@@ -39,13 +39,13 @@ class Runtime(Protocol):
     """What the networks compute in: "fp32", "bf16", "fp16", "int8"."""
 
     def restore(
-        self, blurred: Float32[np.ndarray, "n 3 h w"], noise: Float32[np.ndarray, "n c"]
+        self, blurred: Float32[np.ndarray, "n planes h w"], noise: Float32[np.ndarray, "n c"]
     ) -> Float32[np.ndarray, "n 3 h w"]:
         """Deblur each tile, starting the diffusion from the given noise.
 
         Args:
-            blurred: sRGB-encoded tiles in [0, 1]; height and width are multiples of
-                the model's `multiple_of`.
+            blurred: sRGB-encoded tiles in [0, 1], with their candidates behind where the model
+                takes them; height and width are multiples of the model's `multiple_of`.
             noise: one standard normal vector a tile, as long as the model's prior
                 (of length 0 for a model without a prior).
 
@@ -64,7 +64,7 @@ class BesideRuntime(Runtime, Protocol):
     """How many threads may be in `restore_beside` at a time."""
 
     def restore_beside(
-        self, blurred: Float32[np.ndarray, "n 3 h w"], noise: Float32[np.ndarray, "n c"]
+        self, blurred: Float32[np.ndarray, "n planes h w"], noise: Float32[np.ndarray, "n c"]
     ) -> Float32[np.ndarray, "n 3 h w"]:
         """As `restore`, to the last bit."""
         ...
@@ -129,13 +129,6 @@ def open_runtime(
             if where == tries[-1][1]:  # a missing card is no error where the processor will do
                 missing = missing or error
     raise missing or ModelError(f"No runtime can open {model}")
-
-
-def available_cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def has_gpu_driver() -> bool:

@@ -75,7 +75,7 @@ class TileRestorer:
 
     def _cut(
         self, jobs: Iterable[Job]
-    ) -> Iterator[tuple[list[Job], Float32[np.ndarray, "n 3 h w"] | None]]:
+    ) -> Iterator[tuple[list[Job], Float32[np.ndarray, "n _ h w"] | None]]:
         """Cut photos into batches of tiles of one size.
 
         Photos with a prior of their own share no batch.
@@ -84,7 +84,7 @@ class TileRestorer:
             Whose each tile is, and the tiles; None for a photo that comes back as it is.
         """
         owners: list[Job] = []
-        tiles: list[Float32[np.ndarray, "1 3 h w"]] = []
+        tiles: list[Float32[np.ndarray, "1 _ h w"]] = []
         for job in jobs:
             if tiles and (job.prior or job.sides != owners[-1].sides):
                 yield owners, np.concatenate(tiles)
@@ -101,8 +101,8 @@ class TileRestorer:
             yield owners, np.concatenate(tiles)
 
     def _restore(
-        self, blurred: Float32[np.ndarray, "n 3 h w"], owners: Sequence[Job]
-    ) -> Float32[np.ndarray, "n 3 h w"]:
+        self, blurred: Float32[np.ndarray, "n _ h w"], owners: Sequence[Job]
+    ) -> Float32[np.ndarray, "n _ h w"]:
         """Restore tiles, with less at a time where memory runs short."""
         area = blurred.shape[2] * blurred.shape[3]
         too_much = area > self.side**2 or len(blurred) > self.batch
@@ -122,16 +122,16 @@ class TileRestorer:
         if self.guard == "off" and np.isfinite(restored).all():
             return restored
         for place, (tile, job) in enumerate(zip(blurred, owners, strict=True)):
-            if gd.is_garbage(tile, restored[place]):
+            if gd.is_garbage(tile[:3], restored[place]):
                 restored[place] = self._again(tile, job)
         return restored
 
     def _run(
         self,
         runtime: Runtime,
-        blurred: Float32[np.ndarray, "n 3 h w"],
+        blurred: Float32[np.ndarray, "n _ h w"],
         job: Job,
-    ) -> Float32[np.ndarray, "n 3 h w"]:
+    ) -> Float32[np.ndarray, "n _ h w"]:
         if job.prior:
             runtime = job.prior.guide(runtime)
         restore = runtime.restore
@@ -149,7 +149,7 @@ class TileRestorer:
             note = f"the result looked wrong in {precision}; a part is redone in fp32"
             job.doubt(note, strict=self.guard == "strict")
             restored: Tile = self._run(self._spare, tile[None], job)[0]
-            if not gd.is_garbage(tile, restored):
+            if not gd.is_garbage(tile[:3], restored):
                 return restored
         raise ComputeError(
             f"The model's answer for a tile is not a picture (computed in {precision})",
@@ -161,9 +161,10 @@ class TileRestorer:
     def _restore_in_parts(self, tile: Tile, job: Job) -> Tile:
         """Restore a tile that was cut before memory ran short, in tiles that fit now."""
         plan = self.plan(*tile.shape[1:])
-        part = replace(job, photo=tile.transpose(1, 2, 0), white=1.0, plan=plan)
+        photo = tile.transpose(1, 2, 0)
+        part = replace(job, photo=photo, white=1.0, plan=plan, candidates=None)
         tiles = (self._restore(part.cut(corner), [part])[0] for corner in plan.corners)
-        restored = np.empty_like(tile)
+        restored = np.empty_like(tile[:3])
         for rows, values in blend(plan, tiles):
             restored[:, rows] = values
         return restored

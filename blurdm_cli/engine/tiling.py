@@ -58,8 +58,11 @@ class Plan:
         return list(product(self.rows.starts, self.columns.starts))
 
     def cut(
-        self, pixels: Shaped[np.ndarray, "height width 3"], corners: Sequence[Corner], white: float
-    ) -> Float32[np.ndarray, "n 3 h w"]:
+        self,
+        pixels: Shaped[np.ndarray, "height width planes"],
+        corners: Sequence[Corner],
+        white: float,
+    ) -> Float32[np.ndarray, "n planes h w"]:
         """Cut out tiles, as a runtime takes them: in [0, 1], padded to their full side.
 
         Args:
@@ -70,16 +73,23 @@ class Plan:
         rows, columns = self.rows, self.columns
         if white == 1 and pixels.shape[:2] == (rows.side, columns.side):  # a frame as it is
             return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32)
-        tiles = np.empty((len(corners), 3, rows.side, columns.side), dtype=np.float32)
+        planes = pixels.shape[2]
+        tiles = np.empty((len(corners), planes, rows.side, columns.side), dtype=np.float32)
         for tile, (top, left) in zip(tiles, corners, strict=True):
             height, width = rows.inside(top), columns.inside(left)
-            inside = tile[:, :height, :width]
-            np.copyto(inside, pixels[top : top + height, left : left + width].transpose(2, 0, 1))
+            self.fill(tile, pixels[top : top + height, left : left + width].transpose(2, 0, 1))
             if white != 1:
-                inside /= np.float32(white)
-            tile[..., width:] = tile[..., _padding(columns.side, width)]
-            tile[:, height:] = tile[:, _padding(rows.side, height)]
+                tile /= np.float32(white)
         return tiles
+
+    def fill(
+        self, tile: Float32[np.ndarray, "planes h w"], inside: Shaped[np.ndarray, "planes y x"]
+    ) -> None:
+        """Write what lies in the photo into a tile, and pad the rest."""
+        height, width = inside.shape[1:]
+        np.copyto(tile[:, :height, :width], inside)
+        tile[..., width:] = tile[..., _padding(self.columns.side, width)]
+        tile[:, height:] = tile[:, _padding(self.rows.side, height)]
 
 
 def plan_tiles(

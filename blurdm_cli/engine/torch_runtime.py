@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
-from blurdm_cli.engine.runtime import available_cores
 from blurdm_cli.errors import ComputeError, OutOfMemory, RuntimeMissing
+from blurdm_cli.machine import available_cores
 from blurdm_cli.networks.build import build
 from blurdm_cli.zoo import Model
 
@@ -37,7 +37,7 @@ class TorchRuntime:
             torch.set_num_threads(available_cores())
 
     def restore(
-        self, blurred: Float32[np.ndarray, "n 3 h w"], noise: Float32[np.ndarray, "n c"]
+        self, blurred: Float32[np.ndarray, "n planes h w"], noise: Float32[np.ndarray, "n c"]
     ) -> Float32[np.ndarray, "n 3 h w"]:
         return self.run(self._network, blurred, noise).contiguous().cpu().numpy()
 
@@ -51,7 +51,7 @@ class TorchRuntime:
     def run(
         self,
         compute: Callable[[Tensor, Tensor], Tensor],
-        blurred: Float32[np.ndarray, "n 3 h w"],
+        blurred: Float32[np.ndarray, "n planes h w"],
         vectors: Float32[np.ndarray, "n c"],
     ) -> Float[Tensor, "n *shape"]:
         """Compute something of tiles and their vectors on the device, in fp32 at its end."""
@@ -81,7 +81,7 @@ class GuidedRuntime:
         self._whole, self._restore, self._prior = whole, restore, prior
 
     def restore(
-        self, blurred: Float32[np.ndarray, "n 3 h w"], noise: Float32[np.ndarray, "n c"]
+        self, blurred: Float32[np.ndarray, "n planes h w"], noise: Float32[np.ndarray, "n c"]
     ) -> Float32[np.ndarray, "n 3 h w"]:
         priors = np.tile(self._prior, (len(blurred), 1))
         return self._whole.run(self._restore, blurred, priors).contiguous().cpu().numpy()

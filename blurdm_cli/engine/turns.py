@@ -14,11 +14,11 @@ EIGHT = range(8)
 
 def restore_turned(
     restore: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    blurred: Float32[np.ndarray, "n 3 h w"],
+    blurred: Float32[np.ndarray, "n planes h w"],
     noise: Float32[np.ndarray, "n c"],
 ) -> Float32[np.ndarray, "n 3 h w"]:
     """What a runtime's `restore` makes of tiles, on average over their eight turns."""
-    total = np.zeros_like(blurred)
+    total = np.zeros_like(blurred[:, :3])
     for number in EIGHT:
         restored = restore(np.ascontiguousarray(turned(blurred, number)), noise)
         total += turned_back(restored, number)

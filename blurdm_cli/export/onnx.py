@@ -138,7 +138,7 @@ def _trace(model: Model, options: Options) -> onnx.ModelProto:
     network = build(spec, model.weights()).eval().requires_grad_(False)
     height, width = options.size or (8 * spec.multiple_of, 10 * spec.multiple_of)
     count = 1 if options.size else 2
-    given = [torch.rand(count, 3, height, width)]
+    given = [torch.rand(count, spec.planes, height, width)]
     if spec.prior_channels:
         given.append(torch.randn(count, spec.prior_channels))
     shapes: Any = None

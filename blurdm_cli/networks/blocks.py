@@ -43,6 +43,14 @@ def _spread(values: Float[Tensor, "n *regions c"], x: Float[Tensor, "n c h w"]) 
     return interpolate(values.permute(0, 3, 1, 2), x.shape[2:], mode="bilinear")
 
 
+def add_change(
+    blurred: Float[Tensor, "n planes h w"], outputs: Float[Tensor, "n outputs h w"]
+) -> Float[Tensor, "n outputs h w"]:
+    """A backbone's result: its first three planes are a change to the blurred picture."""
+    picture = blurred[:, :3] + outputs[:, :3]
+    return picture if outputs.shape[1] == 3 else torch.cat([picture, outputs[:, 3:]], dim=1)
+
+
 class GuidedBlocks(nn.ModuleList):
     """Blocks in sequence that are all given the same prior, and what else guides them."""
 

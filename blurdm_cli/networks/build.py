@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from blurdm_cli.errors import ModelError, UsageError
 from blurdm_cli.networks import fftformer, loformer, mimo_unet, nafnet, stripformer, unet
 from blurdm_cli.networks.blocks import PriorFusion
+from blurdm_cli.networks.fusion import OUTPUTS, backbone_input, fuse
 from blurdm_cli.networks.prior import PriorNetwork
 from blurdm_cli.spec import BackboneSpec, ModelSpec, PriorSpec
 
@@ -110,15 +111,23 @@ class DeblurNetwork(nn.Module):
         """
         super().__init__()
         self.by_region = spec.prior.scope == "region"
+        self.candidates = spec.candidates
         self.low, high = spec.input_range
         self.span = high - self.low
         try:
-            self.prior = None if spec.prior.kind == "none" else PriorNetwork(spec.prior)
+            self.prior = (
+                None
+                if spec.prior.kind == "none"
+                else PriorNetwork(spec.prior, candidates=spec.candidates)
+            )
         except ValueError as error:
             raise ModelError(f"The prior {spec.prior.kind!r}: {error}") from error
         try:
             backbone = BACKBONES[spec.backbone.kind].network
-            self.backbone = backbone(spec.prior_channels, **spec.backbone.sizes)
+            sizes = dict(spec.backbone.sizes)
+            if spec.candidates:
+                sizes |= {"inputs": spec.planes, "outputs": 3 + OUTPUTS}
+            self.backbone = backbone(spec.prior_channels, **sizes)
         except KeyError:
             raise ModelError(
                 f"There is no backbone {spec.backbone.kind!r}",
@@ -131,13 +140,16 @@ class DeblurNetwork(nn.Module):
                 module.unscaled = float(spec.prior.fusion == "one_plus_scale")
 
     def forward(
-        self, blurred: Float[Tensor, "n 3 h w"], noise: Float[Tensor, "n c"] | None = None
+        self, blurred: Float[Tensor, "n planes h w"], noise: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, "n 3 h w"]:
-        """Restore sRGB images in [0, 1]; the result is not clipped."""
+        """Restore sRGB images in [0, 1], with their candidates behind where the model takes them.
+
+        The result is not clipped.
+        """
         return self.restore(blurred, self.find_prior(blurred, noise))
 
     def find_prior(
-        self, blurred: Float[Tensor, "n 3 h w"], noise: Float[Tensor, "n c"] | None = None
+        self, blurred: Float[Tensor, "n planes h w"], noise: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, "n *regions c"] | None:
         """The latent prior of each image, or None for a model without one.
 
@@ -151,12 +163,13 @@ class DeblurNetwork(nn.Module):
             return None
         if noise is None:
             raise ValueError("a model with a prior needs noise to start from")
+        seen = self.seen(blurred)
         if self.by_region and not self.training:
-            return self.prior.by_region(self.to_range(blurred), noise)
-        return self.prior(self.to_range(blurred), noise)
+            return self.prior.by_region(seen, noise)
+        return self.prior(seen, noise)
 
     def find_photo_prior(
-        self, blurred: Float[Tensor, "n 3 h w"], noise: Float[Tensor, "n c"]
+        self, blurred: Float[Tensor, "n planes h w"], noise: Float[Tensor, "n c"]
     ) -> Float[Tensor, "n c"]:
         """The prior of whole photos, of any size: features of a band of rows at a time.
 
@@ -168,23 +181,39 @@ class DeblurNetwork(nn.Module):
         """
         if self.prior is None:
             raise ValueError("a model without a prior finds none in a photo")
-        return self.prior.of_photo(self.to_range(blurred), noise)
+        return self.prior.of_photo(self.to_range(blurred[:, :3]), noise)
 
     def restore(
-        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n *regions c"] | None
+        self, blurred: Float[Tensor, "n planes h w"], prior: Float[Tensor, "n *regions c"] | None
     ) -> Float[Tensor, "n 3 h w"]:
         """Restore images with a prior that is known."""
-        return (self.backbone(self.to_range(blurred), prior) - self.low) / self.span
+        return self._picture(self.backbone(self.seen(blurred), prior), blurred)
 
     def restore_scales(
-        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n c"] | None
+        self, blurred: Float[Tensor, "n planes h w"], prior: Float[Tensor, "n c"] | None
     ) -> list[Float[Tensor, "n 3 _ _"]]:
         """For training: the restored images, and smaller ones where the backbone gives them."""
         forward_scales: Any = getattr(self.backbone, "forward_scales", None)
         if forward_scales is None:
             return [self.restore(blurred, prior)]
-        scales = forward_scales(self.to_range(blurred), prior)
-        return [(image - self.low) / self.span for image in scales]
+        full, *smaller = forward_scales(self.seen(blurred), prior)
+        return [
+            self._picture(full, blurred),
+            *((image - self.low) / self.span for image in smaller),
+        ]
+
+    def seen(self, blurred: Float[Tensor, "n planes h w"]) -> Float[Tensor, "n planes h w"]:
+        """What the networks see of images: in their range, candidates as differences."""
+        if self.candidates:
+            return backbone_input(blurred, self.low, self.span)
+        return self.to_range(blurred)
+
+    def _picture(
+        self, given: Float[Tensor, "n outputs h w"], blurred: Float[Tensor, "n planes h w"]
+    ) -> Float[Tensor, "n 3 h w"]:
+        """The restored image of what a backbone gives."""
+        own = (given[:, :3] - self.low) / self.span
+        return fuse(own, given[:, 3:], blurred) if self.candidates else own
 
     def to_range(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
         """From [0, 1] to what black and white are to the networks."""

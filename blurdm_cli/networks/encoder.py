@@ -8,7 +8,7 @@ from torch.nn.functional import conv2d
 from blurdm_cli.networks.blocks import ResidualBlock
 from blurdm_cli.networks.regions import over_regions
 from blurdm_cli.networks.spectrum import SpectralFeatures
-from blurdm_cli.spec import EncoderKind
+from blurdm_cli.spec import CANDIDATE_PLANES, EncoderKind
 
 SLOPE = 0.1
 """Of every leaky ReLU in BlurDM; latents are mostly positive for it."""
@@ -29,13 +29,23 @@ class LatentEncoder(nn.Module):
     light one, and beside it the spectrum of the first image, which shows how it was blurred.
     """
 
-    def __init__(self, channels: int = 256, kind: EncoderKind = "paper") -> None:
+    def __init__(
+        self, channels: int = 256, kind: EncoderKind = "paper", *, candidates: bool = False
+    ) -> None:
+        """Build the network.
+
+        Args:
+            channels: length of the latent.
+            kind: see above.
+            candidates: whether it also sees what was found of the motion (`CandidateFeatures`).
+        """
         super().__init__()
         self.stride = 4 if kind == "paper" else 16
         """Pixels from one feature to the next."""
         self.fold = nn.PixelUnshuffle(4)
         self.features = _paper(channels) if kind == "paper" else _light(channels)
         self.spectral = SpectralFeatures(channels, SLOPE) if kind == "spectral" else None
+        self.candidates = CandidateFeatures(channels) if candidates else None
         self.to_latent = nn.Sequential(
             nn.Linear(channels * (2 if self.spectral else 1), channels),
             nn.LeakyReLU(SLOPE),
@@ -44,19 +54,31 @@ class LatentEncoder(nn.Module):
         )
 
     def forward(
-        self, blurred: Float[Tensor, "n 3 h w"], other: Float[Tensor, "n 3 h w"]
+        self,
+        blurred: Float[Tensor, "n 3 h w"],
+        other: Float[Tensor, "n 3 h w"],
+        candidates: Float[Tensor, "n planes h w"] | None = None,
     ) -> Float[Tensor, "n c"]:
-        return self._latent(self._features(blurred, other).mean(dim=(2, 3)), blurred)
+        latent = self._latent(self._features(blurred, other).mean(dim=(2, 3)), blurred)
+        if self.candidates is None or candidates is None:
+            return latent
+        return latent + self.candidates(candidates)
 
     def by_region(
-        self, blurred: Float[Tensor, "n 3 h w"], other: Float[Tensor, "n 3 h w"]
+        self,
+        blurred: Float[Tensor, "n 3 h w"],
+        other: Float[Tensor, "n 3 h w"],
+        candidates: Float[Tensor, "n planes h w"] | None = None,
     ) -> Float[Tensor, "n rows columns c"]:
         """A latent for each region of the images; see `networks.regions`."""
         features, step = self._features(blurred, other).float(), self.stride
         features = over_regions(features, blurred, step, step)
         features = features.permute(0, 2, 3, 1)
         latents = self._latent(features.flatten(0, 2), blurred, by_region=True)
-        return latents.unflatten(0, features.shape[:3])
+        latents = latents.unflatten(0, features.shape[:3])
+        if self.candidates is None or candidates is None:
+            return latents
+        return latents + self.candidates.by_region(candidates)
 
     def in_bands(
         self, blurred: Float[Tensor, "n 3 h w"], other: Float[Tensor, "n 3 h w"], rows: int = 512
@@ -103,6 +125,40 @@ class LatentEncoder(nn.Module):
         if self.spectral:
             features = torch.cat([features, self.spectral(blurred, by_region)], dim=1)
         return self.to_latent(features)
+
+
+class CandidateFeatures(nn.Module):
+    """Describe what was found of the motion: candidates against the blurred image, by a vector.
+
+    Where a path was found, the candidates differ from the image along it, and their residuals say
+    where it does not hold. Untrained, the vector is zero, and the latent is what it was without.
+    """
+
+    step = 16
+    """Pixels from one feature to the next."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.PixelUnshuffle(4),
+            *_convolution(16 * CANDIDATE_PLANES, 48),
+            *_convolution(48, 64, stride=2),
+            *_convolution(64, 96, stride=2),
+        )
+        self.to_latent = nn.Linear(96, channels)
+        for parameter in self.to_latent.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, candidates: Float[Tensor, "n planes h w"]) -> Float[Tensor, "n c"]:
+        return self.to_latent(self.features(candidates).mean(dim=(2, 3)))
+
+    def by_region(
+        self, candidates: Float[Tensor, "n planes h w"]
+    ) -> Float[Tensor, "n rows columns c"]:
+        """A vector for each region."""
+        features = self.features(candidates).float()
+        features = over_regions(features, candidates[:, :3], self.step, self.step)
+        return self.to_latent(features.permute(0, 2, 3, 1))
 
 
 def _paper(channels: int) -> nn.Sequential:

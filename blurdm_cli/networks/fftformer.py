@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, gelu, interpolate, linear
 
-from blurdm_cli.networks.blocks import ChannelNorm, GuidedBlocks, PriorFusion
+from blurdm_cli.networks.blocks import ChannelNorm, GuidedBlocks, PriorFusion, add_change
 
 SIZES: dict[str, dict[str, int | list[int]]] = {
     "tiny": {"width": 8, "blocks": [1, 1, 1], "refinement_blocks": 1},
@@ -49,7 +49,13 @@ class FFTformer(nn.Module):
     multiple_of = 4 * PATCH
 
     def __init__(
-        self, prior_channels: int, width: int, blocks: Sequence[int], refinement_blocks: int
+        self,
+        prior_channels: int,
+        width: int,
+        blocks: Sequence[int],
+        refinement_blocks: int,
+        inputs: int = 3,
+        outputs: int = 3,
     ) -> None:
         """Build the network.
 
@@ -59,6 +65,8 @@ class FFTformer(nn.Module):
             blocks: transformer blocks of each level, on the way down and again on the way
                 up, where they have attention; the photo's size first.
             refinement_blocks: further blocks with attention at the photo's size.
+            inputs: planes of the input; the first three are the blurred image.
+            outputs: planes of the output; the first three are a change to the blurred image.
 
         Raises:
             ValueError: there are not three levels.
@@ -80,7 +88,7 @@ class FFTformer(nn.Module):
                 AttentionBlock(channels, prior_channels, fourier) for _ in range(count)
             )
 
-        self.stem = nn.Conv2d(3, width, 3, padding=1, bias=False)
+        self.stem = nn.Conv2d(inputs, width, 3, padding=1, bias=False)
         self.encoder = nn.ModuleList(plain(level) for level in range(3))
         self.down = nn.ModuleList(
             nn.Conv2d(widths[level], widths[level + 1], 3, padding=1, bias=False)
@@ -93,13 +101,13 @@ class FFTformer(nn.Module):
         )
         self.join = nn.ModuleList(Join(widths[level], fourier) for level in range(2))
         self.refinement = attentive(0, refinement_blocks)
-        self.head = nn.Conv2d(width, 3, 3, padding=1, bias=False)
+        self.head = nn.Conv2d(width, outputs, 3, padding=1, bias=False)
         # in the authors' network and its checkpoints, but without a part in the result
         self.idle = nn.Conv2d(widths[2], widths[1], 1, bias=False).requires_grad_(False)
 
     def forward(
-        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n *regions d"] | None
-    ) -> Float[Tensor, "n 3 h w"]:
+        self, blurred: Float[Tensor, "n inputs h w"], prior: Float[Tensor, "n *regions d"] | None
+    ) -> Float[Tensor, "n outputs h w"]:
         x = self.encoder[0](self.stem(blurred.contiguous(memory_format=torch.channels_last)))
         skips: list[Tensor] = []
         for blocks, down in zip(self.encoder[1:], self.down, strict=True):
@@ -110,7 +118,7 @@ class FFTformer(nn.Module):
                 larger = interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
                 x = self.join[level](self.up[level](larger), skips.pop())
             x = self.decoder[level](x, prior)
-        return blurred + self.head(self.refinement(x, prior))
+        return add_change(blurred, self.head(self.refinement(x, prior)))
 
 
 class PatchFourier(nn.Module):

@@ -25,7 +25,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from blurdm_cli.networks.blocks import ChannelNorm, GuidedBlocks, PriorFusion
+from blurdm_cli.networks.blocks import ChannelNorm, GuidedBlocks, PriorFusion, add_change
 
 SIZES: dict[str, dict[str, int | list[int]]] = {
     "tiny": {"width": 8, "encoder_pairs": [1, 1, 1], "middle_pairs": 1, "decoder_pairs": [1, 1, 1]},
@@ -70,6 +70,8 @@ class LoFormer(nn.Module):
         encoder_pairs: Sequence[int],
         middle_pairs: int,
         decoder_pairs: Sequence[int],
+        inputs: int = 3,
+        outputs: int = 3,
     ) -> None:
         """Build the network.
 
@@ -79,6 +81,8 @@ class LoFormer(nn.Module):
             encoder_pairs: pairs of blocks of each level, going down: the photo's size first.
             middle_pairs: pairs of blocks at an eighth of the photo's size.
             decoder_pairs: pairs of blocks of each level, going up: a quarter first.
+            inputs: planes of the input; the first three are the blurred image.
+            outputs: planes of the output; the first three are a change to the blurred image.
 
         Raises:
             ValueError: there are not three levels.
@@ -91,7 +95,7 @@ class LoFormer(nn.Module):
         def blocks(channels: int, heads: int, pairs: int, prior_channels: int = 0) -> GuidedBlocks:
             return GuidedBlocks(Block(channels, heads, prior_channels) for _ in range(2 * pairs))
 
-        self.stem = nn.Conv2d(3, width, 3, padding=1, bias=False)
+        self.stem = nn.Conv2d(inputs, width, 3, padding=1, bias=False)
         self.encoder = nn.ModuleList(map(blocks, widths, (1, 2, 4), encoder_pairs))
         self.down = nn.ModuleList(
             nn.Sequential(
@@ -115,11 +119,11 @@ class LoFormer(nn.Module):
             blocks(channels, heads, pairs, prior_channels)
             for channels, heads, pairs in zip(wide, (4, 2, 1), decoder_pairs, strict=True)
         )
-        self.head = nn.Conv2d(2 * width, 3, 3, padding=1)
+        self.head = nn.Conv2d(2 * width, outputs, 3, padding=1)
 
     def forward(
-        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n *regions d"] | None
-    ) -> Float[Tensor, "n 3 h w"]:
+        self, blurred: Float[Tensor, "n inputs h w"], prior: Float[Tensor, "n *regions d"] | None
+    ) -> Float[Tensor, "n outputs h w"]:
         x = self.stem(blurred.contiguous(memory_format=torch.channels_last))
         skips: list[Tensor] = []
         for blocks, down in zip(self.encoder, self.down, strict=True):
@@ -130,7 +134,7 @@ class LoFormer(nn.Module):
         for blocks, up, join in zip(self.decoder, self.up, self.join, strict=True):
             x = join(torch.cat([up(x), skips.pop()], dim=1))
             x = blocks(x, _bases(x), prior)
-        return blurred + self.head(x)
+        return add_change(blurred, self.head(x))
 
 
 def _bases(x: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, "h h"], Float[Tensor, "w w"]]:

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from blurdm_cli.networks.blocks import PriorFusion, ResidualBlock
+from blurdm_cli.networks.blocks import PriorFusion, ResidualBlock, add_change
 
 SIZES: dict[str, dict[str, int | float]] = {
     "tiny": {"width": 8, "blocks": 1, "dropout": 0.0},
@@ -34,7 +34,15 @@ class MimoUNet(nn.Module):
     input_range = (-0.5, 0.5)
     multiple_of = 8
 
-    def __init__(self, prior_channels: int, width: int, blocks: int, dropout: float) -> None:
+    def __init__(
+        self,
+        prior_channels: int,
+        width: int,
+        blocks: int,
+        dropout: float,
+        inputs: int = 3,
+        outputs: int = 3,
+    ) -> None:
         """Build the network.
 
         Args:
@@ -42,6 +50,8 @@ class MimoUNet(nn.Module):
             width: channels at the photo's size; twice and four times as many below.
             blocks: residual blocks of each of the six levels.
             dropout: share of the skips' channels that training leaves out.
+            inputs: planes of the input; the first three are the blurred image.
+            outputs: planes of the full-size output; the first three are the restored image.
 
         Raises:
             ValueError: the width is no multiple of 4.
@@ -51,10 +61,10 @@ class MimoUNet(nn.Module):
             raise ValueError(f"{width=} is no multiple of 4")
         fine, middle, coarse = widths = [width, 2 * width, 4 * width]
         rising = widths[::-1]
-        self.stem = nn.Conv2d(3, fine, 3, padding=1)
+        self.stem = nn.Conv2d(inputs, fine, 3, padding=1)
         self.down = nn.ModuleList(
-            nn.Conv2d(inputs, outputs, 3, stride=2, padding=1)
-            for inputs, outputs in ((fine, middle), (middle, coarse))
+            nn.Conv2d(few, many, 3, stride=2, padding=1)
+            for few, many in ((fine, middle), (middle, coarse))
         )
         self.gate = nn.ModuleList(Gate(channels) for channels in (middle, coarse))
         self.encoder = nn.ModuleList(_blocks(channels, blocks) for channels in widths)
@@ -67,27 +77,30 @@ class MimoUNet(nn.Module):
         )
         self.decoder = nn.ModuleList(_blocks(channels, blocks) for channels in rising)
         self.up = nn.ModuleList(
-            nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1)
-            for inputs, outputs in ((coarse, middle), (middle, fine))
+            nn.ConvTranspose2d(many, few, 4, stride=2, padding=1)
+            for many, few in ((coarse, middle), (middle, fine))
         )
         self.join = nn.ModuleList(
             nn.Conv2d(2 * channels, channels, 1) for channels in (middle, fine)
         )
-        self.head = nn.ModuleList(nn.Conv2d(channels, 3, 3, padding=1) for channels in rising)
+        self.head = nn.ModuleList(
+            nn.Conv2d(channels, planes, 3, padding=1)
+            for channels, planes in zip(rising, (3, 3, outputs), strict=True)
+        )
         self.activation = nn.ReLU()
 
     def forward(
-        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n *regions d"] | None
-    ) -> Float[Tensor, "n 3 h w"]:
+        self, blurred: Float[Tensor, "n inputs h w"], prior: Float[Tensor, "n *regions d"] | None
+    ) -> Float[Tensor, "n outputs h w"]:
         return self.forward_scales(blurred, prior)[0]
 
     def forward_scales(
-        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n *regions d"] | None
-    ) -> list[Float[Tensor, "n 3 _ _"]]:
+        self, blurred: Float[Tensor, "n inputs h w"], prior: Float[Tensor, "n *regions d"] | None
+    ) -> list[Float[Tensor, "n _ _ _"]]:
         """The restored image at its own size, at half and at a quarter of it."""
-        photos = [blurred.contiguous(memory_format=torch.channels_last)]
-        photos += [photos[0][:, :, ::2, ::2], photos[0][:, :, ::4, ::4]]
-        x = self.encoder[0](self.activation(self.stem(photos[0])))
+        blurred = blurred.contiguous(memory_format=torch.channels_last)
+        photos = [blurred[:, :3, ::step, ::step] for step in (1, 2, 4)]
+        x = self.encoder[0](self.activation(self.stem(blurred)))
         levels = [x]
         for down, gate, photo, blocks in zip(
             self.down, self.gate, photos[1:], self.encoder[1:], strict=True
@@ -104,7 +117,7 @@ class MimoUNet(nn.Module):
             if prior is not None:
                 x = self.fusion[level](x, prior)
             x = blocks(x)
-            restored.insert(0, head(x) + photos.pop())
+            restored.insert(0, add_change(photos.pop(), head(x)))
         return restored
 
     def _mixed(self, levels: list[Tensor]) -> list[Tensor]:

@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from blurdm_cli.networks.blocks import ChannelNorm, PriorFusion
+from blurdm_cli.networks.blocks import ChannelNorm, PriorFusion, add_change
 
 SIZES: dict[str, dict[str, int | list[int]]] = {
     "tiny": {
@@ -63,6 +63,8 @@ class NAFNet(nn.Module):
         middle_blocks: int,
         decoder_blocks: Sequence[int],
         window: int = 0,
+        inputs: int = 3,
+        outputs: int = 3,
     ) -> None:
         """Build the network.
 
@@ -75,6 +77,8 @@ class NAFNet(nn.Module):
             window: side in photo pixels of the windows that channels are weighed over;
                 0 to weigh them over the whole input. The authors take 1.5 times the
                 training crop, 384.
+            inputs: planes of the input; the first three are the blurred image.
+            outputs: planes of the output; the first three are a change to the blurred image.
 
         Raises:
             ValueError: the ways down and up do not fit each other, or there are more than
@@ -90,7 +94,7 @@ class NAFNet(nn.Module):
             side = window >> level if window else 0
             return nn.Sequential(*(GatedBlock(widths[level], side) for _ in range(count)))
 
-        self.stem = nn.Conv2d(3, width, 3, padding=1)
+        self.stem = nn.Conv2d(inputs, width, 3, padding=1)
         self.encoder = nn.ModuleList(
             blocks(level, count) for level, count in enumerate(encoder_blocks)
         )
@@ -110,11 +114,11 @@ class NAFNet(nn.Module):
         self.decoder = nn.ModuleList(
             blocks(levels - 1 - place, count) for place, count in enumerate(decoder_blocks)
         )
-        self.head = nn.Conv2d(width, 3, 3, padding=1)
+        self.head = nn.Conv2d(width, outputs, 3, padding=1)
 
     def forward(
-        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n *regions d"] | None
-    ) -> Float[Tensor, "n 3 h w"]:
+        self, blurred: Float[Tensor, "n inputs h w"], prior: Float[Tensor, "n *regions d"] | None
+    ) -> Float[Tensor, "n outputs h w"]:
         x = self.stem(blurred.contiguous(memory_format=torch.channels_last))
         skips: list[Tensor] = []
         for blocks, down in zip(self.encoder, self.down, strict=True):
@@ -127,7 +131,7 @@ class NAFNet(nn.Module):
             if prior is not None:
                 x = self.fusion[level](x, prior)
             x = blocks(x)
-        return blurred + self.head(x)
+        return add_change(blurred, self.head(x))
 
 
 class GatedBlock(nn.Module):

@@ -26,8 +26,12 @@ from blurdm_cli.spec import PriorSpec
 class PriorNetwork(nn.Module):
     """Sample the sharp prior Z_0 of a blurred image, starting from given noise."""
 
-    def __init__(self, spec: PriorSpec) -> None:
+    def __init__(self, spec: PriorSpec, *, candidates: bool = False) -> None:
         """Build the network.
+
+        Args:
+            spec: which prior.
+            candidates: whether the condition encoder sees candidates behind the image.
 
         Raises:
             ValueError: the prior is "none", or is a diffusion and has no schedule.
@@ -37,24 +41,28 @@ class PriorNetwork(nn.Module):
             raise ValueError("a model without a prior has no prior network")
         self.kind = spec.kind
         self.schedule = _schedule(spec)
-        self.condition_encoder = LatentEncoder(spec.channels, spec.encoder)
+        self.condition_encoder = LatentEncoder(spec.channels, spec.encoder, candidates=candidates)
         if spec.kind != "noise":
             self.blur_residual = ResidualEstimator(spec.channels, self.schedule.steps)
         if spec.kind != "blur":
             self.noise_residual = ResidualEstimator(spec.channels, self.schedule.steps)
 
     def forward(
-        self, blurred: Float[Tensor, "n 3 h w"], noise: Float[Tensor, "n c"]
+        self, images: Float[Tensor, "n planes h w"], noise: Float[Tensor, "n c"]
     ) -> Float[Tensor, "n c"]:
-        condition = self.condition_encoder(blurred, blurred)
+        condition = self.condition(images)
         with torch.autocast(condition.device.type, enabled=False):
             return self.sample(condition.float(), noise)
 
+    def condition(self, images: Float[Tensor, "n planes h w"]) -> Float[Tensor, "n c"]:
+        """Z_B of blurred images, and of their candidates where they stand behind them."""
+        return self.condition_encoder(*_seen(images))
+
     def by_region(
-        self, blurred: Float[Tensor, "n 3 h w"], noise: Float[Tensor, "n c"]
+        self, images: Float[Tensor, "n planes h w"], noise: Float[Tensor, "n c"]
     ) -> Float[Tensor, "n rows columns c"]:
         """A prior for each region of the images, from the same noise; see `networks.regions`."""
-        condition = self.condition_encoder.by_region(blurred, blurred)
+        condition = self.condition_encoder.by_region(*_seen(images))
         n, rows, columns, channels = condition.shape
         everywhere = noise[:, None].expand(n, rows * columns, channels)
         with torch.autocast(condition.device.type, enabled=False):
@@ -84,6 +92,12 @@ class PriorNetwork(nn.Module):
             _nothing if self.kind == "blur" else self.noise_residual,
             self.schedule,
         )
+
+
+def _seen(images: Float[Tensor, "n planes h w"]) -> tuple[Tensor, Tensor, Tensor | None]:
+    """What the condition encoder sees: the blurred image twice, and its candidates, if any."""
+    blurred = images[:, :3] if images.shape[1] > 3 else images
+    return blurred, blurred, images[:, 3:] if images.shape[1] > 3 else None
 
 
 def _schedule(spec: PriorSpec) -> ExposureSchedule:

@@ -21,7 +21,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from blurdm_cli.networks.blocks import ChannelNorm, GuidedBlocks, PriorFusion, ResidualBlock
+from blurdm_cli.networks.blocks import (
+    ChannelNorm,
+    GuidedBlocks,
+    PriorFusion,
+    ResidualBlock,
+    add_change,
+)
 
 SIZES: dict[str, dict[str, list[int] | int]] = {
     "tiny": {"widths": [8, 16, 24, 16], "pairs": [1, 1], "head_channels": 4},
@@ -45,6 +51,8 @@ class Stripformer(nn.Module):
         widths: Sequence[int],
         pairs: Sequence[int],
         head_channels: int,
+        inputs: int = 3,
+        outputs: int = 3,
     ) -> None:
         """Build the network.
 
@@ -55,6 +63,8 @@ class Stripformer(nn.Module):
             pairs: pairs of an intra- and an inter-strip block, at a quarter and at half.
             head_channels: channels of an attention head; divides half of the widths of
                 strip blocks.
+            inputs: planes of the input; the first three are the blurred image.
+            outputs: planes of the output; the first three are a change to the blurred image.
 
         Raises:
             ValueError: the widths and heads do not fit each other.
@@ -71,7 +81,7 @@ class Stripformer(nn.Module):
             )
 
         self.fine = nn.Sequential(
-            nn.Conv2d(3, fine, 3, padding=1), nn.LeakyReLU(SLOPE), *_residuals(fine)
+            nn.Conv2d(inputs, fine, 3, padding=1), nn.LeakyReLU(SLOPE), *_residuals(fine)
         )
         self.middle = nn.Sequential(
             nn.Conv2d(fine, middle, 3, stride=2, padding=1),
@@ -99,20 +109,20 @@ class Stripformer(nn.Module):
         self.head = nn.Sequential(
             ResidualBlock(fine, SLOPE),
             nn.LeakyReLU(SLOPE),
-            nn.Conv2d(fine, 3, 3, padding=1),
+            nn.Conv2d(fine, outputs, 3, padding=1),
             nn.LeakyReLU(SLOPE),
         )
 
     def forward(
-        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n *regions d"] | None
-    ) -> Float[Tensor, "n 3 h w"]:
+        self, blurred: Float[Tensor, "n inputs h w"], prior: Float[Tensor, "n *regions d"] | None
+    ) -> Float[Tensor, "n outputs h w"]:
         fine = self.fine(blurred.contiguous(memory_format=torch.channels_last))
         middle = self.middle(fine)
         x = self.coarse_strips(self.coarse(middle), prior)
         x = self.join_middle(torch.cat([self.up_to_middle(x), middle], dim=1))
         x = self.up_to_fine(self.middle_strips(x, prior))
         x = self.activation(self.join_fine(torch.cat([x, fine], dim=1)) + x)
-        return blurred + self.head(x)
+        return add_change(blurred, self.head(x))
 
 
 def _residuals(channels: int) -> list[nn.Module]:

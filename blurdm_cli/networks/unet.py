@@ -17,7 +17,7 @@ from itertools import pairwise
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from blurdm_cli.networks.blocks import PriorFusion, ResidualBlock, keep_variance
+from blurdm_cli.networks.blocks import PriorFusion, ResidualBlock, add_change, keep_variance
 
 SIZES: dict[str, dict[str, list[int]]] = {
     "tiny": {"widths": [16, 24, 32], "encoder_blocks": [1, 1], "decoder_blocks": [2, 1, 1]},
@@ -48,6 +48,8 @@ class UNet(nn.Module):
         widths: Sequence[int],
         encoder_blocks: Sequence[int],
         decoder_blocks: Sequence[int],
+        inputs: int = 3,
+        outputs: int = 3,
     ) -> None:
         """Build the network.
 
@@ -56,6 +58,8 @@ class UNet(nn.Module):
             widths: channels of each level, the finest (half the photo's size) first.
             encoder_blocks: residual blocks of each level but the coarsest, going down.
             decoder_blocks: residual blocks of each level, going up: the coarsest first.
+            inputs: planes of the input; the first three are the blurred image.
+            outputs: planes of the output; the first three are a change to the blurred image.
 
         Raises:
             ValueError: the three do not fit each other.
@@ -64,7 +68,7 @@ class UNet(nn.Module):
         if not len(widths) == len(decoder_blocks) == len(encoder_blocks) + 1:
             raise ValueError(f"{widths=} with {encoder_blocks=} and {decoder_blocks=}")
         finest, rising = widths[0], widths[::-1]
-        stem = nn.Conv2d(12, finest, 3, padding=1)
+        stem = nn.Conv2d(4 * inputs, finest, 3, padding=1)
         self.stem = nn.Sequential(nn.PixelUnshuffle(2), stem)
         self.encoder = nn.ModuleList(
             _blocks(width, count) for width, count in zip(widths[:-1], encoder_blocks, strict=True)
@@ -81,7 +85,7 @@ class UNet(nn.Module):
         self.decoder = nn.ModuleList(
             _blocks(width, count) for width, count in zip(rising, decoder_blocks, strict=True)
         )
-        self.head = nn.Conv2d(finest, 12, 3, padding=1)
+        self.head = nn.Conv2d(finest, 4 * outputs, 3, padding=1)
         self.unfold = nn.PixelShuffle(2)
         keep_variance(stem, gain=4.0)  # photos vary by a quarter of black to white
         for resampling in (*self.down, *self.up):
@@ -89,8 +93,8 @@ class UNet(nn.Module):
         keep_variance(self.head, gain=0.0)
 
     def forward(
-        self, blurred: Float[Tensor, "n 3 h w"], prior: Float[Tensor, "n *regions d"] | None
-    ) -> Float[Tensor, "n 3 h w"]:
+        self, blurred: Float[Tensor, "n inputs h w"], prior: Float[Tensor, "n *regions d"] | None
+    ) -> Float[Tensor, "n outputs h w"]:
         x = self.stem(blurred)
         skips: list[Tensor] = []
         for blocks, down in zip(self.encoder, self.down, strict=True):
@@ -103,7 +107,7 @@ class UNet(nn.Module):
             if prior is not None:
                 x = self.fusion[level](x, prior)
             x = blocks(x)
-        return blurred + self.unfold(self.head(x))
+        return add_change(blurred, self.unfold(self.head(x)))
 
 
 def _blocks(width: int, count: int) -> nn.Sequential:

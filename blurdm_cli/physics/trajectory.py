@@ -3,7 +3,7 @@
 A trajectory is a smooth random path through four numbers, in the order of `AXES`: two
 in-plane shifts in pixels, roll in radians, and the logarithm of the scale. Time runs
 from -1/2 to 1/2 over one exposure; at time 0, where the sharp image is taken, all four
-are 0.
+are 0, but for a path that was `centred`.
 
 A hand adds two things: a sweep, which is nearly a straight line over one exposure, and
 tremor, whose amplitude falls with its frequency.
@@ -34,12 +34,13 @@ class Trajectory:
     """Half the acceleration, per exposure squared."""
     tremor: Float[np.ndarray, "2 harmonics 4"]
     """Amplitudes of the sines and of the cosines of 1, 2, … half-cycles an exposure."""
+    offset: float | Float[np.ndarray, "4"] = 0.0
+    """Taken off at all times; 0 where the path passes through zero at time 0."""
 
     def at(self, times: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 4"]:
         """Displacement along each of `AXES` at each time, against time 0."""
-        return _basis(times.tobytes(), self.tremor.shape[1]) @ np.concatenate(
-            [self.sweep[None], self.bend[None], *self.tremor]
-        )
+        amplitudes = np.concatenate([self.sweep[None], self.bend[None], *self.tremor])
+        return _basis(times.tobytes(), self.tremor.shape[1]) @ amplitudes - self.offset
 
     def affine(self, times: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 2 3"]:
         """Matrices that take a point of the image, from its centre in pixels, to what it sees."""
@@ -87,7 +88,15 @@ class Trajectory:
             sweep=self.sweep * factor,
             bend=self.bend * factor,
             tremor=self.tremor * factor,
+            offset=self.offset * factor,
         )
+
+    def centred(self) -> "Trajectory":
+        """The same path, moved so that its mean over the exposure is zero.
+
+        The sharp image then stands where the blurred one's light does on average.
+        """
+        return replace(self, offset=self.at(instants(INSTANTS)).mean(axis=0) + self.offset)
 
 
 @lru_cache(64)

@@ -12,6 +12,7 @@ from torch import Tensor
 from blurdm_cli.errors import BlurdmError, InputError
 from blurdm_cli.media.inputs import Search, find_files
 from blurdm_cli.training import pairs
+from blurdm_cli.training.candidate_crops import CandidateCrops, candidates_of
 from blurdm_cli.training.layouts import BLURRED, holds_pairs, read_rgb
 from blurdm_cli.training.pairs import Batch, Order, Source
 from blurdm_cli.training.photo_crops import CELL, PhotoCrops
@@ -49,6 +50,7 @@ def read_data(
     frames_share: float = 0.0,
     val: Path | None = None,
     skip: Path | None = None,
+    candidates: Path | None = None,
 ) -> Data:
     """Read all training photos, and the crops to evaluate on.
 
@@ -60,12 +62,18 @@ def read_data(
         frames_share: of all crops, those of the frames.
         val: pairs to evaluate on; None for crops of the training photos, always the same.
         skip: a folder that is not looked into: the run's own.
+        candidates: a folder of prepared crops, which are learnt from instead of photos.
 
     Raises:
         InputError: there is nothing in a folder, something that cannot be read, or a pair
             or a frame that is smaller than a crop.
         TrainingError: all sharp photos are too small, or have no detail.
     """
+    if candidates:
+        prepared = CandidateCrops(candidates, device)
+        described = [f"{candidates.absolute().name}: {prepared.count} crops with candidates"]
+        validation, evaluated = _validation(prepared, min(crops), device, val, candidates=True)
+        return Data(prepared, validation, described, evaluated, False, [])
     photos, pair_crops, described, left_out = [], [], [], []
     sizes: dict[str, torch.Size] = {}
     for path in paths:
@@ -76,7 +84,7 @@ def read_data(
             sizes |= {f"{pair} in {path}": sharp.shape for pair, (_, sharp) in found.items()}
             described.append(f"{name}: {len(found)} pairs")
         else:
-            read, poor = _read_sharp(path, skip)
+            read, poor = read_sharp(path, skip)
             photos += read
             left_out += poor
             described.append(f"{name}: {len(read)} sharp photos, blurred by synthesis")
@@ -101,17 +109,17 @@ def read_data(
 
 
 def _validation(
-    source: Source, crop: int, device: torch.device, val: Path | None
+    source: Source, crop: int, device: torch.device, val: Path | None, *, candidates: bool = False
 ) -> tuple[Batch, str]:
     """The crops to evaluate on, and what they are of."""
     if val is None:
         return source.draw(Order(16, min(DRAWN_CROP, crop))), "crops of the training photos"
-    middle = pairs.centre_crops(val, VALIDATION_CROP)
+    middle = pairs.centre_crops(val, VALIDATION_CROP, candidates_of if candidates else None)
     described = f"{val.absolute().name}: {len(middle.sharp)} pairs"
-    return Batch(middle.blurred.to(device), middle.sharp.to(device)), described
+    return middle.to(device), described
 
 
-def _read_sharp(folder: Path, skip: Path | None) -> tuple[list[UInt8[Tensor, "3 _ _"]], list[str]]:
+def read_sharp(folder: Path, skip: Path | None) -> tuple[list[UInt8[Tensor, "3 _ _"]], list[str]]:
     """The sharp photos in a folder and below it, and a line for each that cannot be used."""
     paths = find_files(folder, Search(skip=skip))
     for path in paths:

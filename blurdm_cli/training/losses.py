@@ -47,11 +47,17 @@ def edge_distance(
 
 
 def negative_psnr(
-    found: Float[Tensor, "n c h w"], wanted: Float[Tensor, "n c h w"]
+    found: Float[Tensor, "n c h w"], wanted: Float[Tensor, "n c h w"], floor: float = 1e-8
 ) -> Float[Tensor, ""]:
-    """Minus the mean PSNR of images in [0, 1], in dB. Source: NAFNet's loss."""
+    """Minus the mean PSNR of images in [0, 1], in dB. Source: NAFNet's loss.
+
+    Args:
+        found: restored images.
+        wanted: sharp images.
+        floor: mean squared error from which on less counts hardly.
+    """
     squared = ((found - wanted) ** 2).mean(dim=(1, 2, 3))
-    return 10 * (squared + 1e-8).log10().mean()
+    return 10 * (squared + floor).log10().mean()
 
 
 PIXEL_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -79,6 +85,10 @@ def image_loss(
         loss = loss + PIXEL_LOSSES[recipe.pixel_loss](image, wanted)
         if recipe.frequency_weight:
             loss = loss + recipe.frequency_weight * frequency_distance(image, wanted)
+        if recipe.psnr_weight:
+            loss = loss + recipe.psnr_weight * negative_psnr(image, wanted)
+        if recipe.psnr_weight:
+            loss = loss + recipe.psnr_weight * negative_psnr(image, wanted, 3e-5)
         if recipe.edge_weight:
             loss = loss + recipe.edge_weight * edge_distance(image, wanted)
     return loss

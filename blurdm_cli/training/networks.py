@@ -58,11 +58,11 @@ class Networks(nn.Module):
         told = self.motion_encoder(motion.sqrt().flatten(1)).float()  # of length 1, all alike
         return latent + told * known[:, None]
 
-    def noise(self, blurred: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c"]:
+    def noise(self, blurred: Float[Tensor, "n planes h w"]) -> Float[Tensor, "n c"]:
         """Fresh noise for the diffusion of as many images."""
         return torch.randn(len(blurred), self.noise_channels, device=blurred.device)
 
-    def deblur(self, blurred: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
+    def deblur(self, blurred: Float[Tensor, "n planes h w"]) -> Float[Tensor, "n 3 h w"]:
         """Restore as at inference, from fresh noise."""
         with evaluating(self):
             return self.network(blurred, self.noise(blurred))

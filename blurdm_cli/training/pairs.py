@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -28,6 +28,15 @@ class Batch:
     motion: Float[Tensor, "n side side"] | None = None
     """How long each crop saw each displacement (`Trajectory.density`), up to `REACH` pixels;
     zeros where nobody knows. None: of none is it known."""
+    candidates: Float[Tensor, "n planes h w"] | None = None
+    """See `motion.candidates`; None where none were made."""
+
+    @property
+    def seen(self) -> Float[Tensor, "n planes h w"]:
+        """What the networks see: the blurred images, and their candidates behind, if any."""
+        if self.candidates is None:
+            return self.blurred
+        return torch.cat([self.blurred, self.candidates], dim=1)
 
     def pick(self, which: slice | Int64[np.ndarray, "m"]) -> "Batch":
         """Some of the crops, with all that belongs to them."""
@@ -36,7 +45,17 @@ class Batch:
             self.sharp[which],
             None if self.partial is None else self.partial[:, which],
             None if self.motion is None else self.motion[which],
+            None if self.candidates is None else self.candidates[which],
         )
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same crops on a device."""
+        moved = {
+            field.name: value.to(device)
+            for field in fields(self)
+            if (value := getattr(self, field.name)) is not None
+        }
+        return replace(self, **moved)
 
     def split(self, size: int) -> "list[Batch]":
         """The same crops, so many at a time."""
@@ -44,7 +63,7 @@ class Batch:
 
     def tensors(self) -> list[Tensor]:
         """All that there is."""
-        found = (self.blurred, self.sharp, self.partial, self.motion)
+        found = (self.blurred, self.sharp, self.partial, self.motion, self.candidates)
         return [tensor for tensor in found if tensor is not None]
 
 
@@ -182,13 +201,22 @@ def read_pairs(path: Path) -> dict[str, Pair]:
         return {file.name: pair for file, pair in zip(files, read, strict=True)}
 
 
-def centre_crops(folder: Path, side: int) -> Batch:
+def centre_crops(
+    folder: Path,
+    side: int,
+    candidates_of: Callable[[UInt8[Tensor, "3 h w"]], Float[Tensor, "planes h w"]] | None = None,
+) -> Batch:
     """The middle of each pair of a folder, to evaluate on.
+
+    Args:
+        folder: holds pairs.
+        side: of the middle, in pixels.
+        candidates_of: makes the candidates of a whole blurred photo, where they are wanted.
 
     Raises:
         InputError: `read_pairs` does, or a photo is smaller than the middle.
     """
-    crops = []
+    crops, candidates = [], []
     for name, pair in read_pairs(folder).items():
         height, width = pair[0].shape[1:]
         if min(height, width) < side:
@@ -197,9 +225,12 @@ def centre_crops(folder: Path, side: int) -> Batch:
                 hint="Leave it out; or leave out --val, and crops of --data are evaluated on",
             )
         top, left = (height - side) // 2, (width - side) // 2
-        crops.append(torch.stack(pair)[:, :, top : top + side, left : left + side] / 255)
+        square = np.s_[..., top : top + side, left : left + side]
+        crops.append(torch.stack(pair)[square] / 255)
+        if candidates_of:
+            candidates.append(candidates_of(pair[0])[square])
     blurred, sharp = torch.stack(crops).unbind(dim=1)
-    return Batch(blurred, sharp)
+    return Batch(blurred, sharp, candidates=torch.stack(candidates) if candidates else None)
 
 
 def read_frames(folder: Path, device: torch.device) -> UInt8[Tensor, "n 3 h w"]:

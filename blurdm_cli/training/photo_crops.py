@@ -97,7 +97,7 @@ class PhotoCrops:
             self._exposures.update(zip(missing, made, strict=True))
         return [self._exposures[place] for place in places]
 
-    def _scene(self, rng: np.random.Generator, side: int) -> Float[Tensor, "3 {side} {side}"]:
+    def scene(self, rng: np.random.Generator, side: int) -> Float[Tensor, "3 {side} {side}"]:
         """Cut a square with detail out of a photo that is as large, sRGB-encoded."""
         cumulated = self._cells(side)
         cell = int(np.searchsorted(cumulated, rng.random() * cumulated[-1]))
@@ -146,7 +146,7 @@ class PhotoCrops:
         extent = side + 2 * MARGIN
 
         def shot(rng: np.random.Generator) -> Shot:
-            return random_shot(rng, self.recipe, lambda: self._scene(rng, extent), reach)
+            return random_shot(rng, self.recipe, lambda: self.scene(rng, extent), reach)
 
         return blur([shot(rng) for rng in rngs], steps)
 

@@ -2,8 +2,9 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -58,6 +59,18 @@ class ImageRecipe(Recipe):
     """Of the Fourier part of the image loss."""
     edge_weight: float = 0.0
     """Of the edges' part of the image loss."""
+    psnr_weight: float = 0.0
+    """Of the crops' mean PSNR in dB, which is taken off the loss: of nearly sharp crops it asks for
+    as many dB as of blurred ones."""
+
+
+FUSION_RECIPE: Mapping[str, Any] = {
+    "batch": 6,
+    "crop": 128,
+    "frequency_weight": 1.0,
+    "psnr_weight": 0.0025,
+}
+"""What image stages do otherwise where the backbone weighs candidates; measured, see docs."""
 
 
 @dataclass(frozen=True)

@@ -37,14 +37,14 @@ class OraclePrior(Objective):
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         prior = self._prior(batch)
-        found = self.networks.network.restore_scales(batch.blurred, prior)
+        found = self.networks.network.restore_scales(batch.seen, prior)
         loss = image_loss(found, batch.sharp, self.recipe)
         return loss + self.recipe.motion_weight * self.networks.motion_loss(prior, batch.motion)
 
     @torch.no_grad()
     def restore(self, batch: Batch) -> Float[Tensor, "n 3 h w"]:
         with evaluating(self.networks):
-            return self.networks.network.restore(batch.blurred, self._prior(batch))
+            return self.networks.network.restore(batch.seen, self._prior(batch))
 
     def _prior(self, batch: Batch) -> Float[Tensor, "n c"] | None:
         if self.networks.sharp_encoder is None:

@@ -54,11 +54,11 @@ class FoundPrior(Objective):
             self.partial_steps = self.prior.schedule.steps
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        blurred = self.networks.network.to_range(batch.blurred)
+        seen = self.networks.network.seen(batch.seen)
         with torch.no_grad():
             target = self.networks.oracle(batch.blurred, batch.sharp, batch.motion)
-        condition = self.prior.condition_encoder(blurred, blurred)
-        with torch.autocast(blurred.device.type, enabled=False):
+        condition = self.prior.condition(seen)
+        with torch.autocast(seen.device.type, enabled=False):
             condition, noise = condition.float(), torch.randn_like(target)
             prior = self.prior.sample(condition, noise)
             loss = l1_loss(prior, target)
@@ -70,7 +70,7 @@ class FoundPrior(Objective):
 
     @torch.no_grad()
     def restore(self, batch: Batch) -> Float[Tensor, "n 3 h w"]:
-        return self.networks.deblur(batch.blurred)
+        return self.networks.deblur(batch.seen)
 
     def _supervise(
         self,

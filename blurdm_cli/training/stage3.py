@@ -37,11 +37,11 @@ class WholeModel(Objective):
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         network = self.networks.network
-        prior = network.find_prior(batch.blurred, self.networks.noise(batch.blurred))
-        found = network.restore_scales(batch.blurred, prior)
+        prior = network.find_prior(batch.seen, self.networks.noise(batch.blurred))
+        found = network.restore_scales(batch.seen, prior)
         loss = image_loss(found, batch.sharp, self.recipe)
         return loss + self.recipe.motion_weight * self.networks.motion_loss(prior, batch.motion)
 
     @torch.no_grad()
     def restore(self, batch: Batch) -> Float[Tensor, "n 3 h w"]:
-        return self.networks.deblur(batch.blurred)
+        return self.networks.deblur(batch.seen)

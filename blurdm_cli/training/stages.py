@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from blurdm_cli import zoo
 from blurdm_cli.errors import TrainingError
 from blurdm_cli.networks.build import build
+from blurdm_cli.networks.fusion import widened
 from blurdm_cli.spec import ModelSpec
 from blurdm_cli.training.card import model_card
 from blurdm_cli.training.loop import Machine, fit
@@ -141,7 +142,7 @@ def _begin(
 def _check_same_model(spec: ModelSpec, before: Path) -> None:
     """Refuse to go on from a stage that trained other networks."""
     now, trained = spec.to_json(), RunFolder(before).recipe()["model"]
-    parts = ("backbone", "prior", "input_range")
+    parts = ("backbone", "prior", "input_range", "candidates")
     changed = changes({key: now[key] for key in parts}, {key: trained[key] for key in parts})
     if changed:
         raise TrainingError(
@@ -151,13 +152,19 @@ def _check_same_model(spec: ModelSpec, before: Path) -> None:
 
 
 def _start_from(networks: Networks, spec: ModelSpec, start: zoo.Model) -> None:
-    """Load a model's weights; of one with another prior, all but the prior and its fusion."""
-    if start.spec.prior == spec.prior:
-        networks.network = build(start.spec, start.weights())
-        return
-    weights = build(start.spec, start.weights()).backbone.state_dict()
-    kept = {name: value for name, value in weights.items() if "fusion" not in name.split(".")}
-    networks.network.backbone.load_state_dict(kept, strict=False)
+    """Load a model's weights; of one with another prior, all but the prior and its fusion.
+
+    What a backbone sees or gives more than before starts at zero.
+    """
+    state = build(start.spec, start.weights()).state_dict()
+    if start.spec.prior != spec.prior:
+        state = {
+            name: value
+            for name, value in state.items()
+            if name.startswith("backbone.") and "fusion" not in name.split(".")
+        }
+    network = networks.network
+    network.load_state_dict(widened(state, network))
 
 
 def _save(networks: Networks, history: dict[str, Any], result: Path) -> None:

@@ -89,7 +89,7 @@ def test_crops_come_from_where_there_is_detail() -> None:
     photo = torch.full((3, 128, 512), 128, dtype=torch.uint8)
     photo[:, :, 384:] = torch.randint(256, (3, 128, 128), dtype=torch.uint8)
     source, rng = PhotoCrops([photo], replace(CLEAN, shrink_share=0.0)), np.random.default_rng(0)
-    detailed = [bool(source._scene(rng, 96).std() > 0.1) for _ in range(60)]
+    detailed = [bool(source.scene(rng, 96).std() > 0.1) for _ in range(60)]
     assert np.mean(detailed) > 0.8
 
 

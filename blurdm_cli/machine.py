@@ -1,4 +1,4 @@
-"""How the process asks the system for memory.
+"""The machine: the cores that there are, and how the process asks for memory.
 
 A network's tensors and a photo's rows are freed and asked for again thousands of times a minute.
 By default glibc gives such blocks back to the system each time, which then has to find and clear
@@ -19,7 +19,7 @@ MOST_ONCE = 2**25
 """The largest of such blocks that older versions of glibc take."""
 
 
-def keep_freed() -> None:
+def tune_allocator() -> None:
     """Keep freed memory at hand, in one place for all threads, and large tensors in huge pages.
 
     A program decides this for itself, at its start; a library does not. What glibc is
@@ -33,3 +33,10 @@ def keep_freed() -> None:
     if mallopt and (mallopt(MMAP_THRESHOLD, KEPT) or mallopt(MMAP_THRESHOLD, MOST_ONCE)):
         mallopt(TRIM_THRESHOLD, KEPT)
         mallopt(ARENA_MAX, 1)
+
+
+def available_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -6,10 +6,10 @@ import pytest
 FAULTS = """
 import resource, sys
 import numpy as np
-from blurdm_cli.memory import keep_freed
+from blurdm_cli.machine import tune_allocator
 
 if sys.argv[1] == "kept":
-    keep_freed()
+    tune_allocator()
 np.ones(8_000_000)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(5):

@@ -1,0 +1,291 @@
+"""The motion of a photo: one kernel in linear light and one in encoded values, each with a score.
+
+    window ── half scale: hypotheses for long blur ──┐
+           └─ full scale: hypothesis for short blur ─┤── refined ── scored ── the best, or none
+                    what the other values found ─────┘
+
+Most blur is made in linear light, by a sensor; some in encoded values, by software that averages
+frames. Which one it was, the fusion decides for each pixel; both motions are found.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from math import isqrt
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8, UInt16
+
+from blurdm_cli.motion.deconvolution import noise_of
+from blurdm_cli.motion.kernel import (
+    DELTA,
+    Kernel,
+    centred,
+    entropy,
+    extent,
+    pruned,
+    rescaled,
+    trimmed,
+)
+from blurdm_cli.motion.latent import Grey
+from blurdm_cli.motion.light import LUMA, to_linear
+from blurdm_cli.motion.pyramid import Settings, estimate, refine, resized
+from blurdm_cli.motion.score import score
+
+Photo = Float32[np.ndarray, "h w 3"] | UInt8[np.ndarray, "h w 3"] | UInt16[np.ndarray, "h w 3"]
+"""sRGB-encoded; float in [0, 1]."""
+
+NO_BLUR = 1.25
+"""Score of the hypothesis that there was no motion; wrong kernels are mostly above."""
+
+WINDOW = 250_000
+"""Pixels that are looked at, at most, at each scale."""
+
+LOOKED_AT = 1_000_000
+"""Pixels that a window is looked for in."""
+
+SMALLEST = 32
+"""Shortest side in pixels of a photo whose motion is looked for."""
+
+VALUES = ("linear", "encoded")
+
+PAGE = 0.4
+"""Share of a photo's pixels about its commonest tone from which on it may be a page."""
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One way of looking for the kernel."""
+
+    name: str
+    scale: float
+    support: int
+    """Largest side of the kernel at that scale, in pixels."""
+    settings: Settings
+
+
+HALF = Hypothesis("half", 0.5, 41, Settings())
+HYPOTHESES = (
+    HALF,
+    replace(HALF, name="half, light", settings=Settings(4e-3, 5e-4, 10.0)),
+    replace(HALF, name="half, patient", settings=Settings(iterations=10)),
+    replace(HALF, name="half, page", settings=Settings(page=True)),
+    Hypothesis("short", 1.0, 25, Settings(5e-3, 1e-3, fine_iterations=2)),
+    replace(HALF, name="quarter", scale=0.25),
+    replace(HALF, name="quarter, light", scale=0.25, settings=Settings(4e-3, 5e-4, 10.0)),
+)
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """How kernels are refined at full scale."""
+
+    weight: float
+    kernel_weight: float
+
+
+REFINEMENTS = {"linear": Refinement(1.5e-3, 20.0), "encoded": Refinement(3e-3, 10.0)}
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A kernel that was found, and how well it explains the photo."""
+
+    kernel: Kernel
+    score: float
+    name: str
+    """Of the hypothesis that led to it; "none": no motion was found."""
+    scale: float = 1.0
+    """Of the photo, at which the kernel holds."""
+
+    @property
+    def confidence(self) -> float:
+        """0 for none, towards 1 the better the kernel explains the photo."""
+        if self.kernel.size == 1:
+            return 0.0
+        return float(np.clip((1.4 - self.score - 0.025 * entropy(self.kernel)) / 0.8, 0, 1))
+
+    @property
+    def length(self) -> float:
+        """Longest side of the path's box, in pixels."""
+        return extent(self.kernel)
+
+
+NONE = Found(DELTA, NO_BLUR, "none")
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """What was found in linear light and in encoded values."""
+
+    linear: Found = NONE
+    encoded: Found = NONE
+    noise: float = 0.0
+    """Standard deviation of the photo's noise, of white, in encoded values."""
+
+
+def find_motion(
+    photo: Photo, threads: int = 1, hypotheses: Sequence[Hypothesis] = HYPOTHESES, keep: int = 2
+) -> Motion:
+    """Find the motion of a photo.
+
+    Args:
+        photo: sRGB-encoded, of any size; of each scale the most textured window is looked at.
+        threads: how many hypotheses are followed side by side; the answer is the same.
+        hypotheses: the ways of looking; those of a quarter of the scale are for large photos.
+        keep: how many of the smaller scales are refined at full scale.
+    """
+    if min(photo.shape[:2]) < SMALLEST:
+        return Motion()
+    views = Views(photo, [h.scale for h in hypotheses])
+    looks: dict[str, list[Callable[[], Found]]] = {
+        values: [
+            Look(values, views, hypothesis)
+            for hypothesis in hypotheses
+            if hypothesis.scale in views.scales
+            and not (hypothesis.settings.page and not is_pagelike(views.grey(values, 1)))
+        ]
+        for values in VALUES
+    }
+    with ThreadPoolExecutor(threads) as pool:
+        firsts = _side_by_side(pool, looks)
+        finals: dict[str, list[Callable[[], Found]]] = {}
+        for values, some in firsts.items():
+            coarse = sorted((f for f in some if f.scale < 1), key=lambda f: f.score)
+            finals[values] = [Refine(values, views, each) for each in coarse[:keep]]
+        found = _side_by_side(pool, finals)
+        for values, some in firsts.items():
+            found[values] += [each for each in some if each.scale == 1]
+        best = {values: min(some, key=lambda f: f.score) for values, some in found.items() if some}
+        other = {"linear": "encoded", "encoded": "linear"}
+        crosses: dict[str, list[Callable[[], Found]]] = {
+            values: [Refine(values, views, best[other[values]])]
+            for values in VALUES
+            if other[values] in best
+        }
+        crossed = _side_by_side(pool, crosses)
+    chosen = {
+        values: min([*found[values], *crossed.get(values, []), NONE], key=lambda f: f.score)
+        for values in VALUES
+    }
+    return Motion(chosen["linear"], chosen["encoded"], noise_of(views.grey("encoded", 1)))
+
+
+def _side_by_side(
+    pool: ThreadPoolExecutor, work: Mapping[str, Sequence[Callable[[], Found]]]
+) -> dict[str, list[Found]]:
+    """Call everything, and give the answers in the same order."""
+    begun = {name: [pool.submit(each) for each in some] for name, some in work.items()}
+    return {name: [future.result() for future in some] for name, some in begun.items()}
+
+
+class Views:
+    """The windows of a photo that are looked at, grey, by scale and kind of values."""
+
+    def __init__(self, photo: Photo, scales: Sequence[float]) -> None:
+        """Cut the windows.
+
+        Args:
+            photo: sRGB-encoded.
+            scales: that are wanted; a quarter is left out where the photo is not large.
+        """
+        area = photo.shape[0] * photo.shape[1]
+        wanted = {1.0, *scales}
+        self.scales = {s for s in wanted if s >= 0.5 or area * s * s >= WINDOW / 2}
+        self._greys: dict[tuple[str, float], Grey] = {}
+        for scale in sorted(self.scales):
+            seen = in_unit_range(photo[window(photo, round(WINDOW / scale**2))])
+            for values in VALUES:
+                light = to_linear(seen) if values == "linear" else seen
+                grey = np.ascontiguousarray(light @ LUMA)
+                self._greys[values, scale] = resized(grey, scale)
+
+    def grey(self, values: str, scale: float) -> Grey:
+        """A window in linear or encoded values, at a scale of the photo."""
+        return self._greys[values, scale]
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """One hypothesis in one kind of values, at its own scale."""
+
+    values: str
+    views: Views
+    hypothesis: Hypothesis
+
+    def __call__(self) -> Found:
+        plan = self.hypothesis
+        image = self.views.grey(self.values, plan.scale)
+        kernel = estimate(image, plan.support, plan.settings)
+        limit = plan.support if plan.scale == 1 else None
+        return Found(kernel, score(image, kernel, limit), plan.name, plan.scale)
+
+
+@dataclass(frozen=True, eq=False)
+class Refine:
+    """A kernel from elsewhere, refined at each scale up to the photo's own."""
+
+    values: str
+    views: Views
+    found: Found
+
+    def __call__(self) -> Found:
+        how, kernel, scale = REFINEMENTS[self.values], self.found.kernel, self.found.scale
+        while True:
+            if scale < 1:
+                scale *= 2
+                kernel = trimmed(centred(pruned(rescaled(kernel, 2), 0.03)))
+            image = self.views.grey(self.values, scale)
+            kernel = refine(image, kernel, weight=how.weight, kernel_weight=how.kernel_weight)
+            if scale == 1:
+                return Found(kernel, score(image, kernel), self.found.name)
+
+
+def is_pagelike(image: Grey) -> bool:
+    """Whether many pixels have about the commonest tone, as paper has."""
+    counts, _ = np.histogram(image, 50, (0, max(float(image.max()), 0.1)))
+    most = int(counts.argmax())
+    return counts[max(most - 1, 0) : most + 2].sum() / counts.sum() >= PAGE
+
+
+def in_unit_range(photo: Photo) -> Float32[np.ndarray, "h w 3"]:
+    """A photo of any type as float32 in [0, 1]."""
+    if photo.dtype == np.float32:
+        return photo
+    return photo.astype(np.float32) / np.float32(np.iinfo(photo.dtype).max)
+
+
+def window(photo: Photo, most: int = WINDOW) -> tuple[slice, slice]:
+    """The part of a photo with the most edges, of at most so many pixels.
+
+    Large photos are looked at in a smaller copy.
+    """
+    height, width = photo.shape[:2]
+    if height * width <= most:
+        return slice(height), slice(width)
+    step = max(1, isqrt(height * width // LOOKED_AT))
+    small = in_unit_range(np.ascontiguousarray(photo[::step, ::step]))
+    rows = min(height, isqrt(most))
+    columns = min(width, most // rows)
+    rows = min(height, most // columns)
+    top, left = _most_edges(np.ascontiguousarray(small @ LUMA), rows // step, columns // step)
+    top, left = min(top * step, height - rows), min(left * step, width - columns)
+    return slice(top, top + rows), slice(left, left + columns)
+
+
+def _most_edges(grey: Grey, rows: int, columns: int) -> tuple[int, int]:
+    """Top and left of the window with the most pixels on strong edges, but for saturated ones."""
+    strength = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
+    strong = (strength > np.quantile(strength, 0.8)) & (grey < 0.95)
+    sums = cv2.integral(strong.astype(np.uint8))
+    tops = np.arange(0, grey.shape[0] - rows + 1, 32)
+    lefts = np.arange(0, grey.shape[1] - columns + 1, 32)
+    counts = (
+        sums[np.ix_(tops + rows, lefts + columns)]
+        - sums[np.ix_(tops, lefts + columns)]
+        - sums[np.ix_(tops + rows, lefts)]
+        + sums[np.ix_(tops, lefts)]
+    )
+    place = np.unravel_index(int(counts.argmax()), counts.shape)
+    return int(tops[place[0]]), int(lefts[place[1]])

@@ -1,0 +1,111 @@
+"""A kernel by least squares, from the salient gradients of a latent picture.
+
+Sources: salient gradients by direction, Cho and Lee (SIGGRAPH Asia 2009); the normal equations on
+the few lags that a kernel has, solved by FISTA (Beck and Teboulle, 2009) with restarts.
+"""
+
+import math
+
+import numpy as np
+from jaxtyping import Float32
+
+from blurdm_cli.motion.fourier import (
+    fast_size,
+    inner_differences,
+    invert,
+    transform,
+)
+from blurdm_cli.motion.kernel import Kernel
+from blurdm_cli.motion.latent import Grey
+
+Gradients = Float32[np.ndarray, "2 h w"]
+
+DIRECTIONS = 4
+DENSITY = 3.0
+"""Salient gradients a direction: half of this times the root of image area times kernel area."""
+
+
+def gradients(image: Grey) -> Gradients:
+    """Differences to the next column and the next row."""
+    return np.stack(inner_differences(image))
+
+
+def salient(image: Grey, side: int) -> Gradients:
+    """The strongest gradients of an image, enough of each direction for a kernel of this side."""
+    found = gradients(image)
+    strength = found[0] * found[0] + found[1] * found[1]
+    angle = np.arctan2(found[1], found[0]) % np.float32(np.pi)
+    which = np.minimum((angle / np.float32(np.pi / DIRECTIONS)).astype(np.int8), DIRECTIONS - 1)
+    wanted = int(max(2 * side, 0.5 * DENSITY * math.sqrt(image.size) * side))
+    threshold = np.inf
+    for direction in range(DIRECTIONS):
+        values = strength[which == direction]
+        if len(values) > wanted:
+            threshold = min(threshold, np.partition(values, -wanted)[-wanted])
+        elif len(values):
+            threshold = min(threshold, values.min())
+    return found * (strength >= threshold)
+
+
+def fit(
+    sharp: Gradients,
+    blurred: Gradients,
+    side: int,
+    weight: float,
+    *,
+    near: Kernel | None = None,
+    iterations: int = 40,
+) -> Kernel:
+    """The non-negative kernel that turns the sharp gradients into the blurred ones.
+
+    Args:
+        sharp: gradients of the latent picture.
+        blurred: gradients of the photo.
+        side: rows and columns of the kernel.
+        weight: price of the kernel's squared distance from `near`, or from zero.
+        near: a kernel that the new one should be like; the start too.
+        iterations: FISTA steps.
+
+    Returns:
+        The kernel, not normalised.
+    """
+    reach = side // 2
+    size = fast_size(sharp.shape[1] + side, sharp.shape[2] + side)
+    of_sharp = _transformed(sharp, size)
+    cross = (of_sharp.conj() * _transformed(blurred, size)).sum(0)
+    own = (of_sharp.real**2 + of_sharp.imag**2).sum(0).astype(np.complex64)
+    lags = np.arange(-reach, reach + 1)
+    target = invert(cross, size)[np.ix_(lags % size[0], lags % size[1])]
+    small = fast_size(3 * side, 3 * side)
+    far = np.arange(-2 * reach, 2 * reach + 1)
+    matrix = np.zeros(small, np.float32)
+    matrix[np.ix_(far % small[0], far % small[1])] = invert(own, size)[
+        np.ix_(far % size[0], far % size[1])
+    ]
+    spectrum = transform(matrix)
+    if near is not None:
+        target = target + np.float32(weight) * near
+    step = np.float32(1 / (float(spectrum.real.max()) + weight))
+
+    def apply(kernel: Kernel) -> Kernel:
+        around = np.zeros(small, np.float32)
+        around[:side, :side] = kernel
+        return invert(spectrum * transform(around), small)[:side, :side]
+
+    kernel = np.zeros((side, side), np.float32) if near is None else near
+    ahead, momentum = kernel, 1.0
+    for _ in range(iterations):
+        slope = apply(ahead) + np.float32(weight) * ahead - target
+        following = np.maximum(ahead - slope * step, 0)
+        if float(((ahead - following) * (following - kernel)).sum()) > 0:
+            momentum = 1.0
+        grown = (1 + math.sqrt(1 + 4 * momentum * momentum)) / 2
+        ahead = following + np.float32((momentum - 1) / grown) * (following - kernel)
+        kernel, momentum = following, grown
+    return kernel
+
+
+def _transformed(image: Gradients, size: tuple[int, int]) -> np.ndarray:
+    padded = np.zeros((2, *size), np.float32)
+    padded[:, : image.shape[1], : image.shape[2]] = image
+    return transform(padded)

@@ -1,0 +1,65 @@
+"""The fusion: for each pixel, how much of the network's own picture and of each candidate.
+
+    blurred, candidates ── backbone ─┬─ own picture ──┐
+                                     ├─ three weights ┼─ weighted sum ── + change ── restored
+                           candidates ────────────────┘
+
+A deconvolved photo is sharp and rings; where its kernel was wrong, it is worse than the blurred
+one. The backbone sees both, how sure the estimator was, and what the kernel leaves unexplained,
+and chooses. Untrained, it takes its own picture nearly everywhere.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from blurdm_cli.spec import CANDIDATE_PLANES
+
+OUTPUTS = 6
+"""Planes that a backbone gives beside its own picture: three weights, and a change."""
+
+LEAD = 3.0
+"""Added to the weight of the own picture before the softmax."""
+
+
+def backbone_input(
+    images: Float[Tensor, "n planes h w"], low: float, span: float
+) -> Float[Tensor, "n planes h w"]:
+    """What a backbone sees: the blurred image in its range, candidates as differences from it."""
+    blurred, linear, encoded, facts = images.split((3, 3, 3, CANDIDATE_PLANES - 6), dim=1)
+    differences = ((linear - blurred) * span, (encoded - blurred) * span)
+    return torch.cat([blurred * span + low, *differences, facts], dim=1)
+
+
+def fuse(
+    own: Float[Tensor, "n 3 h w"],
+    outputs: Float[Tensor, "n 6 h w"],
+    images: Float[Tensor, "n planes h w"],
+) -> Float[Tensor, "n 3 h w"]:
+    """Weigh the own picture and the candidates, and add the change.
+
+    Args:
+        own: the backbone's picture, in [0, 1].
+        outputs: what else the backbone gave.
+        images: blurred image and candidates, in [0, 1].
+    """
+    lead = own.new_tensor([LEAD, 0, 0])[:, None, None]
+    shares = torch.softmax(outputs[:, :3].float() + lead, dim=1)
+    chosen = shares[:, :1] * own + shares[:, 1:2] * images[:, 3:6] + shares[:, 2:] * images[:, 6:9]
+    return chosen + outputs[:, 3:]
+
+
+def widened(state: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """A network's state, from the weights of a narrower one.
+
+    Inputs and outputs that were there before are the first ones; what is seen or given beyond them
+    starts at zero. Layers that are new stay as the network has them.
+    """
+    result = dict(network.state_dict())
+    for name, value in state.items():
+        padded = torch.zeros_like(result[name])
+        padded[tuple(slice(extent) for extent in value.shape)] = value.to(padded)
+        result[name] = padded
+    return result

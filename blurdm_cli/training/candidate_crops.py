@@ -1,0 +1,91 @@
+"""Crops of what was prepared with candidates: small squares of it, turned, colours exchanged."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from blurdm_cli.errors import InputError
+from blurdm_cli.machine import available_cores
+from blurdm_cli.motion.candidates import make_candidates
+from blurdm_cli.motion.estimation import find_motion
+from blurdm_cli.training.candidate_store import Prepared, Shard, shards_of
+from blurdm_cli.training.pairs import Batch, Order, random_turn
+
+TRIES = 4
+"""Squares that are looked at for one with something in it."""
+
+DETAIL = 8.0
+"""Standard deviation, in steps of 8 bits, of a square that is worth learning from."""
+
+
+class CandidateCrops:
+    """Draws training crops from a folder of shards."""
+
+    def __init__(self, folder: Path, device: torch.device | str = "cpu") -> None:
+        """Open all shards that there are now.
+
+        Raises:
+            InputError: there is none.
+        """
+        self.paths, self.device = shards_of(folder), torch.device(device)
+        if not self.paths:
+            raise InputError(
+                f"There are no prepared crops in {folder}",
+                hint="blurdm train candidates --data PHOTOS makes them",
+            )
+        first = Shard(self.paths[0])
+        self.each, self.side = first.count, min(first.height, first.width)
+        self._open = lru_cache(256)(Shard)
+
+    @property
+    def count(self) -> int:
+        """How many prepared crops there are."""
+        return self.each * len(self.paths)
+
+    def draw(self, order: Order) -> Batch:
+        rng = order.rng()
+        drawn = [self._crop(rng, order.side) for _ in range(order.count)]
+        images, motions = zip(*drawn, strict=True)
+        planes = torch.stack(images).to(self.device)
+        return Batch(
+            planes[:, :3],
+            planes[:, 3:6],
+            motion=torch.stack(motions).to(self.device),
+            candidates=planes[:, 6:],
+        )
+
+    def _crop(
+        self, rng: np.random.Generator, side: int
+    ) -> tuple[Float[Tensor, "16 {side} {side}"], Float[Tensor, "n n"]]:
+        """Blurred, sharp and candidate planes of a random square, and its motion."""
+        for _ in range(TRIES):
+            shard = self._open(self.paths[rng.integers(len(self.paths))])
+            top, left = (int(rng.integers(self.side - side + 1)) for _ in range(2))
+            prepared = shard.read(int(rng.integers(self.each)), top, left, side)
+            if prepared.sharp.std() > DETAIL:
+                break
+        turn, colours = random_turn(rng), rng.permutation(3)
+        planes = torch.from_numpy(_stacked(prepared, colours))
+        motion = torch.from_numpy(prepared.path.astype(np.float32))
+        return turn(planes), turn(motion)
+
+
+def candidates_of(photo: UInt8[Tensor, "3 h w"]) -> Float[Tensor, "10 h w"]:
+    """Look for a photo's motion, and make its candidates."""
+    pixels = np.ascontiguousarray(photo.permute(1, 2, 0).numpy()).astype(np.float32) / 255
+    motion = find_motion(pixels, threads=available_cores())
+    return torch.from_numpy(make_candidates(pixels, motion))
+
+
+def _stacked(prepared: Prepared, colours: np.ndarray) -> np.ndarray:
+    """All planes in [0, 1], in the order blurred, sharp, candidates."""
+    planes = prepared.planes
+    images = [prepared.blurred, prepared.sharp, planes[:3], planes[3:6]]
+    whole = np.concatenate([*(image[colours] for image in images), planes[6:]])
+    scaled = whole.astype(np.float32) / 255
+    sure = np.broadcast_to(prepared.confidence[:, None, None], (2, *scaled.shape[1:]))
+    return np.concatenate([scaled[:12], sure, scaled[12:]])
