@@ -17,10 +17,10 @@ from blurdm_cli.engine.runtime import (
     PACKAGES,
     BesideRuntime,
     Runtime,
-    available_cores,
     open_runtime,
 )
 from blurdm_cli.errors import ComputeError, ModelError, OutOfMemory, RuntimeMissing, UsageError
+from blurdm_cli.machine import available_cores
 
 TINY = "blurdm-tiny"
 GRAPH = zoo.find(TINY).folder / zoo.GRAPH
