@@ -17,6 +17,7 @@ from blurdm_cli.commands.console import print_data, report
 from blurdm_cli.commands.deblur import deblur
 from blurdm_cli.commands.doctor import doctor
 from blurdm_cli.commands.evaluate import evaluate
+from blurdm_cli.commands.motion import motion
 from blurdm_cli.commands.score import score
 from blurdm_cli.commands.synth import synth
 from blurdm_cli.commands.train import train
@@ -26,6 +27,7 @@ from blurdm_cli.machine import tune_allocator
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.command()(deblur)
 app.command()(compare)
+app.command()(motion)
 app.command()(score)
 app.add_typer(models.app, name="models")
 app.command()(train)

@@ -10,7 +10,7 @@ frames. Which one it was, the fusion decides for each pixel; both motions are fo
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import isqrt
 
 import cv2
@@ -22,6 +22,7 @@ from blurdm_cli.motion.kernel import (
     DELTA,
     Kernel,
     centred,
+    direction,
     entropy,
     extent,
     pruned,
@@ -65,15 +66,17 @@ class Hypothesis:
     settings: Settings
 
 
-HALF = Hypothesis("half", 0.5, 41, Settings())
+PATIENT = Settings()
+GRADUAL = Settings(4e-3, 5e-4, 3.0, iterations=7, ratio=0.8)
+LIGHT = Settings(4e-3, 5e-4, 10.0, iterations=5)
 HYPOTHESES = (
-    HALF,
-    replace(HALF, name="half, light", settings=Settings(4e-3, 5e-4, 10.0)),
-    replace(HALF, name="half, patient", settings=Settings(iterations=10)),
-    replace(HALF, name="half, page", settings=Settings(page=True)),
-    Hypothesis("short", 1.0, 25, Settings(5e-3, 1e-3, fine_iterations=2)),
-    replace(HALF, name="quarter", scale=0.25),
-    replace(HALF, name="quarter, light", scale=0.25, settings=Settings(4e-3, 5e-4, 10.0)),
+    Hypothesis("half", 0.5, 41, PATIENT),
+    Hypothesis("half, gradual", 0.5, 41, GRADUAL),
+    Hypothesis("half, light", 0.5, 41, LIGHT),
+    Hypothesis("half, page", 0.5, 41, replace(PATIENT, page=True)),
+    Hypothesis("short", 1.0, 25, Settings(5e-3, 1e-3, iterations=5, fine_iterations=2)),
+    Hypothesis("quarter", 0.25, 41, PATIENT),
+    Hypothesis("quarter, gradual", 0.25, 41, GRADUAL),
 )
 
 
@@ -82,10 +85,19 @@ class Refinement:
     """How kernels are refined at full scale."""
 
     weight: float
+    """Price of an edge in the latent picture."""
     kernel_weight: float
+    """Price of the squared distance from the kernel that was there."""
+    iterations: int = 3
 
 
 REFINEMENTS = {"linear": Refinement(1.5e-3, 20.0), "encoded": Refinement(3e-3, 10.0)}
+
+POLISHES = {
+    "linear": (Refinement(5e-4, 5.0, 2), Refinement(4e-3, 5.0, 2)),
+    "encoded": (Refinement(1e-3, 3.0, 2), Refinement(8e-3, 3.0, 2)),
+}
+"""Tried on the best kernel: fewer or more edges. What scores better is taken."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +123,11 @@ class Found:
         """Longest side of the path's box, in pixels."""
         return extent(self.kernel)
 
+    @property
+    def direction(self) -> float:
+        """Angle of the path in degrees: 0 is level, 90 is upright."""
+        return direction(self.kernel)
+
 
 NONE = Found(DELTA, NO_BLUR, "none")
 
@@ -123,6 +140,11 @@ class Motion:
     encoded: Found = NONE
     noise: float = 0.0
     """Standard deviation of the photo's noise, of white, in encoded values."""
+
+    @property
+    def best(self) -> Found:
+        """The one of the two that explains the photo better."""
+        return max((self.linear, self.encoded), key=lambda found: found.confidence)
 
 
 def find_motion(
@@ -165,8 +187,18 @@ def find_motion(
             if other[values] in best
         }
         crossed = _side_by_side(pool, crosses)
+        best = {
+            values: min([*found[values], *crossed.get(values, [])], key=lambda f: f.score)
+            for values in VALUES
+            if values in found
+        }
+        polishes: dict[str, list[Callable[[], Found]]] = {
+            values: [Refine(values, views, each, how) for how in POLISHES[values]]
+            for values, each in best.items()
+        }
+        polished = _side_by_side(pool, polishes)
     chosen = {
-        values: min([*found[values], *crossed.get(values, []), NONE], key=lambda f: f.score)
+        values: min([best[values], *polished[values], NONE], key=lambda f: f.score)
         for values in VALUES
     }
     return Motion(chosen["linear"], chosen["encoded"], noise_of(views.grey("encoded", 1)))
@@ -229,15 +261,18 @@ class Refine:
     values: str
     views: Views
     found: Found
+    how: Refinement | None = None
+    """None: as is usual for these values."""
 
     def __call__(self) -> Found:
-        how, kernel, scale = REFINEMENTS[self.values], self.found.kernel, self.found.scale
+        how = self.how or REFINEMENTS[self.values]
+        kernel, scale = self.found.kernel, self.found.scale
         while True:
             if scale < 1:
                 scale *= 2
                 kernel = trimmed(centred(pruned(rescaled(kernel, 2), 0.03)))
             image = self.views.grey(self.values, scale)
-            kernel = refine(image, kernel, weight=how.weight, kernel_weight=how.kernel_weight)
+            kernel = refine(image, kernel, **asdict(how))
             if scale == 1:
                 return Found(kernel, score(image, kernel), self.found.name)
 

@@ -121,6 +121,20 @@ def extent(kernel: Kernel) -> float:
     return float(max(np.ptp(rows), np.ptp(columns)))
 
 
+def direction(kernel: Kernel) -> float:
+    """Angle of the line that a kernel lies along best, in degrees: 0 is level, 90 is upright.
+
+    From 0 up to, not including, 180, counted anticlockwise as seen on the photo.
+    """
+    middle = kernel.shape[0] // 2
+    down, right = np.indices(kernel.shape, np.float64) - middle
+    row, column = centroid(kernel)
+    down, right = down - (row - middle), right - (column - middle)
+    across = 2 * float((kernel * down * right).sum())
+    along = float((kernel * (right * right - down * down)).sum())
+    return math.degrees(0.5 * math.atan2(-across, along)) % 180
+
+
 def likeness(found: Kernel, true: Kernel) -> float:
     """Largest normalised cross-correlation of two kernels over all shifts, in [0, 1].
 

@@ -14,9 +14,6 @@ from blurdm_cli.motion.latent import Grey
 COARSEST = 5
 """Side in pixels of the kernel at the coarsest level."""
 
-RATIO = math.sqrt(0.5)
-"""Size of a level as a share of the next finer one."""
-
 COARSE = 0.6
 """Levels smaller than this share of the photo take all iterations."""
 
@@ -31,9 +28,11 @@ class Settings:
     least_weight: float = 2e-3
     kernel_weight: float = 20.0
     """Price of the kernel's squared norm."""
-    iterations: int = 5
+    iterations: int = 10
     """At the coarse levels."""
     fine_iterations: int = 3
+    ratio: float = math.sqrt(0.5)
+    """Size of a level as a share of the next finer one."""
     page: bool = False
     """Whether the photo shows ink on paper."""
 
@@ -49,7 +48,7 @@ def estimate(image: Grey, support: int, settings: Settings) -> Kernel:
     weight = settings.weight
     kernel: Kernel | None = None
     before = 1.0
-    for scale, side in _levels(support):
+    for scale, side in _levels(support, settings.ratio):
         level = resized(image, scale)
         if kernel is None:
             kernel = np.zeros((side, side), np.float32)
@@ -98,12 +97,12 @@ def resized(image: Grey, scale: float) -> Grey:
     return cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
-def _levels(support: int) -> list[tuple[float, int]]:
+def _levels(support: int, ratio: float) -> list[tuple[float, int]]:
     """Scale and kernel side of each level, the coarsest first."""
-    count = max(1, int(math.log(COARSEST / support) / math.log(RATIO)) + 1)
+    count = max(1, int(math.log(COARSEST / support) / math.log(ratio)) + 1)
     levels: list[tuple[float, int]] = []
     for level in range(count - 1, -1, -1):
-        side = odd(support * RATIO**level - 1e-9)
+        side = odd(support * ratio**level - 1e-9)
         if not levels or side > levels[-1][1]:
-            levels.append((RATIO**level, side))
+            levels.append((ratio**level, side))
     return levels
