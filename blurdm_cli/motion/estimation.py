@@ -27,6 +27,7 @@ from blurdm_cli.motion.kernel import (
     extent,
     pruned,
     rescaled,
+    spread,
     trimmed,
 )
 from blurdm_cli.motion.latent import Grey
@@ -49,7 +50,11 @@ LOOKED_AT = 1_000_000
 SMALLEST = 32
 """Shortest side in pixels of a photo whose motion is looked for."""
 
+SCALES = (1.0, 0.5, 0.25)
 VALUES = ("linear", "encoded")
+
+FLAT = 0.01
+"""Standard deviation, of white, below which nothing in a photo tells of motion."""
 
 PAGE = 0.4
 """Share of a photo's pixels about its commonest tone from which on it may be a page."""
@@ -124,6 +129,11 @@ class Found:
         return extent(self.kernel)
 
     @property
+    def spread(self) -> float:
+        """Standard deviation of the path's displacements, in pixels; of a sharp photo below 2.5."""
+        return spread(self.kernel)
+
+    @property
     def direction(self) -> float:
         """Angle of the path in degrees: 0 is level, 90 is upright."""
         return direction(self.kernel)
@@ -161,6 +171,8 @@ def find_motion(
     if min(photo.shape[:2]) < SMALLEST:
         return Motion()
     views = Views(photo, [h.scale for h in hypotheses])
+    if views.grey("encoded", 1).std() < FLAT:
+        return Motion()
     looks: dict[str, list[Callable[[], Found]]] = {
         values: [
             Look(values, views, hypothesis)
@@ -223,7 +235,7 @@ class Views:
             scales: that are wanted; a quarter is left out where the photo is not large.
         """
         area = photo.shape[0] * photo.shape[1]
-        wanted = {1.0, *scales}
+        wanted = (scale for scale in SCALES if scale >= min(scales))
         self.scales = {s for s in wanted if s >= 0.5 or area * s * s >= WINDOW / 2}
         self._greys: dict[tuple[str, float], Grey] = {}
         for scale in sorted(self.scales):
@@ -281,7 +293,7 @@ def is_pagelike(image: Grey) -> bool:
     """Whether many pixels have about the commonest tone, as paper has."""
     counts, _ = np.histogram(image, 50, (0, max(float(image.max()), 0.1)))
     most = int(counts.argmax())
-    return counts[max(most - 1, 0) : most + 2].sum() / counts.sum() >= PAGE
+    return bool(counts[max(most - 1, 0) : most + 2].sum() / counts.sum() >= PAGE)
 
 
 def in_unit_range(photo: Photo) -> Float32[np.ndarray, "h w 3"]:

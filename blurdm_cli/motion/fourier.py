@@ -11,6 +11,8 @@ from jaxtyping import Complex64, Float32
 from scipy import fft
 
 Image = Float32[np.ndarray, "*channels h w"]
+NewImage = Float32[np.ndarray, "*channels y x"]
+"""An image of another size."""
 Spectrum = Complex64[np.ndarray, "*channels h half_w"]
 
 
@@ -24,7 +26,7 @@ def transform(image: Image) -> Spectrum:
     return fft.rfft2(image)
 
 
-def invert(spectrum: Spectrum, size: tuple[int, int]) -> Image:
+def invert(spectrum: Spectrum, size: tuple[int, int]) -> NewImage:
     """Invert `transform`; the spectrum is spent."""
     return fft.irfft2(spectrum, s=size, overwrite_x=True)
 
@@ -95,7 +97,7 @@ def inner_differences(image: Image) -> tuple[Image, Image]:
     return along, down
 
 
-def extend(image: Image, size: tuple[int, int]) -> Image:
+def extend(image: Image, size: tuple[int, int]) -> NewImage:
     """Add rows below and columns to the right that lead back to the first ones.
 
     They fade from the mirrored end to the mirrored beginning, so texture goes on and no step
@@ -104,7 +106,7 @@ def extend(image: Image, size: tuple[int, int]) -> Image:
     return _extend(_extend(image, size[0], -2), size[1], -1)
 
 
-def _extend(image: Image, length: int, axis: int) -> Image:
+def _extend(image: Image, length: int, axis: int) -> NewImage:
     own = image.shape[axis]
     if length == own:
         return image

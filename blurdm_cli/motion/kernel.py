@@ -12,6 +12,9 @@ from jaxtyping import Float32
 
 Kernel = Float32[np.ndarray, "k k"]
 
+NewKernel = Float32[np.ndarray, "q q"]
+"""A kernel of another side."""
+
 DELTA: Kernel = np.ones((1, 1), np.float32)
 """The kernel of a sharp image."""
 
@@ -72,7 +75,7 @@ def pruned(kernel: Kernel, threshold: float, smallest: float = 0.0) -> Kernel:
     return kernel
 
 
-def trimmed(kernel: Kernel) -> Kernel:
+def trimmed(kernel: Kernel) -> NewKernel:
     """A kernel without the empty rows and columns around it; its middle stays."""
     middle = kernel.shape[0] // 2
     rows, columns = np.nonzero(kernel)
@@ -82,7 +85,7 @@ def trimmed(kernel: Kernel) -> Kernel:
     )
 
 
-def padded(kernel: Kernel, side: int) -> Kernel:
+def padded(kernel: Kernel, side: int) -> NewKernel:
     """A kernel in the middle of more, or fewer, rows and columns."""
     result = np.zeros((side, side), np.float32)
     reach = min(side, kernel.shape[0]) // 2
@@ -93,7 +96,7 @@ def padded(kernel: Kernel, side: int) -> Kernel:
     return normalised(result)
 
 
-def rescaled(kernel: Kernel, factor: float) -> Kernel:
+def rescaled(kernel: Kernel, factor: float) -> NewKernel:
     """The kernel of the same image at `factor` times its size."""
     side = odd(kernel.shape[0] * factor)
     if factor < 1:
@@ -135,7 +138,14 @@ def direction(kernel: Kernel) -> float:
     return math.degrees(0.5 * math.atan2(-across, along)) % 180
 
 
-def likeness(found: Kernel, true: Kernel) -> float:
+def spread(kernel: Kernel) -> float:
+    """Standard deviation of the displacements, in pixels."""
+    row, column = centroid(kernel)
+    down, right = np.indices(kernel.shape, np.float64)
+    return math.sqrt(float((kernel * ((down - row) ** 2 + (right - column) ** 2)).sum()))
+
+
+def likeness(found: Kernel, true: NewKernel) -> float:
     """Largest normalised cross-correlation of two kernels over all shifts, in [0, 1].
 
     Source: the kernel similarity of Hu and Yang, ECCV 2012.

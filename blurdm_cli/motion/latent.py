@@ -22,6 +22,8 @@ from blurdm_cli.motion.fourier import (
 from blurdm_cli.motion.kernel import Kernel
 
 Grey = Float32[np.ndarray, "h w"]
+NewGrey = Float32[np.ndarray, "y x"]
+"""An image of another size."""
 
 LAST_TONE_WEIGHT = 8.0
 """Weight of the coupling to a page's two tones, at its last round."""
@@ -37,7 +39,7 @@ def edges(blurred: Grey, kernel: Kernel, weight: float, *, last: float = 1e5) ->
         last: weight of the coupling to the sparse gradients at which the rounds end.
     """
     solve = _Solver(blurred, kernel)
-    return solve.sparse(solve.start, weight, 2.0, last)
+    return solve.inner(solve.sparse(solve.start, weight, 2.0, last))
 
 
 def page_edges(blurred: Grey, kernel: Kernel, weight: float, *, last: float = 1e5) -> Grey:
@@ -50,7 +52,7 @@ def page_edges(blurred: Grey, kernel: Kernel, weight: float, *, last: float = 1e
         ink *= np.float32(tone)
         image = solve.sparse(image, weight, 4.0, last, (tone, ink))
         tone *= 4
-    return image[: blurred.shape[0], : blurred.shape[1]] + paper
+    return solve.inner(image) + paper
 
 
 class _Solver:
@@ -58,7 +60,7 @@ class _Solver:
 
     def __init__(self, blurred: Grey, kernel: Kernel) -> None:
         side = kernel.shape[0]
-        self.inner = blurred.shape
+        self.seen = blurred.shape
         self.size = fast_size(blurred.shape[0] + side, blurred.shape[1] + side)
         self.start = extend(blurred, self.size)
         spectrum = transfer(kernel, self.size)
@@ -73,7 +75,7 @@ class _Solver:
         last: float,
         tone: tuple[float, np.ndarray] | None = None,
     ) -> Grey:
-        """Raise the coupling to thresholded gradients until it is `last`."""
+        """Raise the coupling to thresholded gradients until it is `last`; of an extended image."""
         power, data = self.power, self.data
         if tone:
             power, data = power + np.float32(tone[0]), data + tone[1]
@@ -95,6 +97,8 @@ class _Solver:
             spectrum *= total
             image = invert(spectrum, self.size)
             coupling *= growth
-        if tone:
-            return image
-        return np.ascontiguousarray(image[: self.inner[0], : self.inner[1]])
+        return image
+
+    def inner(self, image: Grey) -> NewGrey:
+        """What the photo shows of an extended image."""
+        return np.ascontiguousarray(image[: self.seen[0], : self.seen[1]])

@@ -8,8 +8,17 @@ import numpy as np
 
 from blurdm_cli.motion import latent
 from blurdm_cli.motion.fit import fit, gradients, salient
-from blurdm_cli.motion.kernel import Kernel, centred, odd, padded, pruned, rescaled, trimmed
-from blurdm_cli.motion.latent import Grey
+from blurdm_cli.motion.kernel import (
+    Kernel,
+    NewKernel,
+    centred,
+    odd,
+    padded,
+    pruned,
+    rescaled,
+    trimmed,
+)
+from blurdm_cli.motion.latent import Grey, NewGrey
 
 COARSEST = 5
 """Side in pixels of the kernel at the coarsest level."""
@@ -37,7 +46,7 @@ class Settings:
     """Whether the photo shows ink on paper."""
 
 
-def estimate(image: Grey, support: int, settings: Settings) -> Kernel:
+def estimate(image: Grey, support: int, settings: Settings) -> NewKernel:
     """Find the kernel of a blurred image.
 
     Args:
@@ -71,7 +80,7 @@ def estimate(image: Grey, support: int, settings: Settings) -> Kernel:
 
 def refine(
     image: Grey, kernel: Kernel, *, weight: float, kernel_weight: float, iterations: int = 3
-) -> Kernel:
+) -> NewKernel:
     """Improve a kernel at the image's own scale.
 
     Args:
@@ -90,7 +99,7 @@ def refine(
     return trimmed(centred(kernel))
 
 
-def resized(image: Grey, scale: float) -> Grey:
+def resized(image: Grey, scale: float) -> NewGrey:
     """An image at a smaller scale."""
     if scale == 1:
         return image

@@ -34,7 +34,7 @@ def score(image: Grey, kernel: Kernel, support: int | None = None) -> float:
     edge = kernel.shape[0] // 2
     inner = np.s_[edge:-edge, edge:-edge]
     left = float(np.mean((found.reblurred - image)[inner] ** 2, dtype=np.float64))
-    sparsity = _sparsity(found.image[inner]) / _sparsity(image[inner])
+    sparsity = _sparsity(found.image[inner]) / max(_sparsity(image[inner]), 1e-6)
     cut_off = support is not None and kernel.shape[0] >= support - 1
     return sparsity + 10 * math.sqrt(left) + 0.025 * entropy(kernel) + 0.06 * cut_off
 

@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+
+from blurdm_cli.motion.deconvolution import Deconvolver, noise_of, weight_for
+from blurdm_cli.motion.light import LUMA, to_encoded, to_linear
+
+from .scenes import blurred, inner, leaves, path_kernel, psnr
+
+
+def grey(image: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(image @ LUMA)
+
+
+def solved(image: np.ndarray, kernel: np.ndarray, weight: float = 3e-4, times: int = 8):
+    return Deconvolver(kernel, image.shape[0], image.shape[1], weight)(image, times)
+
+
+@pytest.mark.parametrize("length", [6, 16, 40])
+def test_the_right_kernel_undoes_the_blur(length: int) -> None:
+    sharp, kernel = grey(to_linear(leaves())), path_kernel(length)
+    seen = blurred(np.repeat(sharp[..., None], 3, 2), kernel, linear=False)[..., 0]
+    before, after = psnr(seen, sharp, 48), psnr(solved(seen, kernel).image, sharp, 48)
+    assert after > before + 4
+
+
+def test_what_was_found_blurs_into_the_photo_again() -> None:
+    sharp, kernel = grey(leaves()), path_kernel(14)
+    seen = blurred(np.repeat(sharp[..., None], 3, 2), kernel, linear=False)[..., 0]
+    found = solved(seen, kernel)
+    assert np.abs(inner(found.reblurred - seen)).mean() < 0.003
+
+
+def test_light_that_crossed_the_border_needs_no_guess() -> None:
+    wide, kernel = grey(leaves(384)), path_kernel(20)
+    seen = blurred(np.repeat(wide[..., None], 3, 2), kernel, linear=False)[32:-32, 32:-32, 0]
+    sharp = wide[32:-32, 32:-32]
+    found = solved(np.ascontiguousarray(seen), kernel).image
+    rim = np.ones(sharp.shape, bool)
+    rim[12:-12, 12:-12] = False
+    error = lambda image: float(np.mean((image - sharp)[rim] ** 2))  # noqa: E731
+    assert error(found) < error(seen)
+
+
+def test_a_clipped_lamp_rings_less_as_it_may_have_been_brighter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dark = np.full((160, 160), 0.05, np.float32)
+    dark[70:90, 70:90] = 20.0
+    kernel = path_kernel(14, seed=4)
+    light = blurred(np.repeat(dark[..., None], 3, 2) / 20, kernel, linear=False)[..., 0] * 20
+    seen = np.clip(light, 0, 1).astype(np.float32)
+    around = np.zeros(seen.shape, bool)
+    around[40:120, 40:120] = True
+    around[52:108, 52:108] = False
+    ringing = np.abs(solved(seen, kernel).image - 0.05)[around].max()
+    monkeypatch.setattr("blurdm_cli.motion.deconvolution.SATURATED", 2.0)
+    assert ringing < 0.85 * np.abs(solved(seen, kernel).image - 0.05)[around].max()
+
+
+def test_the_picture_stands_where_the_exposure_s_middle_is() -> None:
+    sharp, kernel = grey(leaves()), path_kernel(12)
+    shifted = np.roll(np.pad(kernel, 6), (3, -2), (0, 1))
+    seen = blurred(np.repeat(sharp[..., None], 3, 2), kernel, linear=False)[..., 0]
+    straight, moved = solved(seen, kernel).image, solved(seen, shifted).image
+    assert psnr(moved, straight, 48) > 45
+
+
+def test_nothing_depends_on_the_channels_beside_it() -> None:
+    sharp = leaves()
+    solve = Deconvolver(path_kernel(10), 320, 320, 1e-3)
+    alone = solve(np.ascontiguousarray(sharp[..., 1])).image
+    solve(np.ascontiguousarray(sharp[..., 0]))
+    np.testing.assert_array_equal(solve(np.ascontiguousarray(sharp[..., 1])).image, alone)
+
+
+def test_noise_is_measured_and_asks_for_more_smoothing() -> None:
+    flat = np.full((200, 200), 0.4, np.float32)
+    noisy = flat + np.float32(0.01) * np.random.default_rng(0).standard_normal((200, 200)).astype(
+        np.float32
+    )
+    assert noise_of(flat) < 1e-6
+    assert noise_of(noisy) == pytest.approx(0.01, rel=0.1)
+    assert weight_for(0.01, linear=True) > weight_for(0.001, linear=True)
+
+
+def test_the_curves_of_light_are_inverse_and_srgb() -> None:
+    values = np.linspace(0, 1, 4096, dtype=np.float32).reshape(64, 64)
+    np.testing.assert_allclose(to_encoded(to_linear(values)), values, atol=2e-6)
+    assert float(to_linear(np.array([0.5], np.float32))[0]) == pytest.approx(0.21404, abs=1e-4)
