@@ -20,8 +20,8 @@ from blurdm_cli.spec import CANDIDATE_PLANES
 MotionMode = Literal["auto", "off"]
 """Whether the motion of photos is looked for."""
 
-MARGIN = 24
-"""Pixels around a tile that are deconvolved with it, beside the kernel's reach."""
+MARGIN = 16
+"""Pixels around a tile that are deconvolved with it, beside the kernel's side."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ class Candidates:
         """Pixels around a tile that are deconvolved with it."""
         kernels = (self.motion.linear.kernel, self.motion.encoded.kernel)
         side = max(kernel.shape[0] for kernel in kernels)
-        return side // 2 + MARGIN if side > 1 else 0
+        return side + MARGIN if side > 1 else 0
 
 
 def with_candidates(tile: Float32[np.ndarray, "1 3 h w"]) -> Float32[np.ndarray, "1 planes h w"]:

@@ -140,7 +140,7 @@ class TileRestorer:
         noise = np.tile(self.noise, (len(blurred), 1))
         return restore_turned(restore, blurred, noise) if self.tta else restore(blurred, noise)
 
-    def _again(self, tile: Tile, job: Job) -> Tile:
+    def _again(self, tile: Float32[np.ndarray, "planes h w"], job: Job) -> Tile:
         """Restore a tile in fp32, because the first answer was garbage."""
         precision = self.runtime.precision
         if self.in_fp32:
@@ -158,7 +158,7 @@ class TileRestorer:
             else "Try --precision fp32",
         )
 
-    def _restore_in_parts(self, tile: Tile, job: Job) -> Tile:
+    def _restore_in_parts(self, tile: Float32[np.ndarray, "planes h w"], job: Job) -> Tile:
         """Restore a tile that was cut before memory ran short, in tiles that fit now."""
         plan = self.plan(*tile.shape[1:])
         photo = tile.transpose(1, 2, 0)

@@ -23,6 +23,8 @@ ITERATIONS = 10
 def score(image: Grey, kernel: Kernel, support: int | None = None) -> float:
     """Score a kernel; below 1 it explains the photo better than no blur does.
 
+    A kernel of more than half the image's side cannot be told, and has the score infinity.
+
     Args:
         image: grey, in [0, 1], in the values in which the kernel was estimated.
         kernel: trimmed.
@@ -30,6 +32,8 @@ def score(image: Grey, kernel: Kernel, support: int | None = None) -> float:
     """
     if kernel.size == 1:
         return 1.0
+    if 2 * kernel.shape[0] > min(image.shape):
+        return math.inf
     found = Deconvolver(kernel, image.shape[0], image.shape[1], WEIGHT)(image, ITERATIONS)
     edge = kernel.shape[0] // 2
     inner = np.s_[edge:-edge, edge:-edge]

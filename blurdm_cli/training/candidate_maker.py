@@ -100,7 +100,7 @@ class CandidateMaker:
 
     def _frames_light(
         self, rng: np.random.Generator, frames: UInt8[Tensor, "n 3 h w"]
-    ) -> Float[Tensor, "2 3 h w"]:
+    ) -> Float[Tensor, "2 3 side side"]:
         """The middle frame and the average of some, in linear light."""
         count = int(rng.integers(1, min(14, len(frames)) + 1))
         first = int(rng.integers(len(frames) - count + 1))
@@ -112,7 +112,7 @@ class CandidateMaker:
 
     def _exposed(
         self, rng: np.random.Generator
-    ) -> tuple[Float[Tensor, "2 3 h w"], Trajectory | None]:
+    ) -> tuple[Float[Tensor, "2 3 side side"], Trajectory | None]:
         """A sharp and a blurred scene in linear light, and the path if nothing else moved."""
         recipe = self.recipe
         side, extent = recipe.side, recipe.side + 2 * MARGIN

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,7 @@ def read_objects(folder: Path) -> Objects:
 
 
 def _side_by_side(
-    pool: ProcessPoolExecutor, folder: Path, missing: list[int], jobs: int, deadline: float
+    pool: Executor, folder: Path, missing: list[int], jobs: int, deadline: float
 ) -> Iterator[None]:
     """Make shards, no more begun than there are processes; an item for each that is done."""
     waiting, running = iter(missing), set[Future[None]]()

@@ -16,7 +16,7 @@ SMALL = ("--size", "tiny", "--prior-channels", "16", "--crop", "32", "--batch", 
 @pytest.fixture(autouse=True)
 def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks here are tiny: threads on a busy machine cost, not help."""
-    monkeypatch.setattr("blurdm_cli.engine.runtime.available_cores", lambda: 1)
+    monkeypatch.setattr("blurdm_cli.machine.available_cores", lambda: 1)
 
 
 @pytest.fixture

@@ -1,0 +1,161 @@
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from blurdm_cli.errors import InputError, TrainingError
+from blurdm_cli.motion.estimation import HYPOTHESES
+from blurdm_cli.training import candidate_run, candidate_store
+from blurdm_cli.training.candidate_crops import CandidateCrops
+from blurdm_cli.training.candidate_maker import (
+    CandidateMaker,
+    CandidateRecipe,
+    moved_to_candidate,
+    through_h264,
+)
+from blurdm_cli.training.candidate_run import make_shards, read_objects
+from blurdm_cli.training.candidate_store import Shard, shards_of
+from blurdm_cli.training.pages import random_page
+from blurdm_cli.training.pairs import Order
+from blurdm_cli.training.photo_crops import PhotoCrops
+from tests.motion.scenes import leaves
+
+RECIPE = CandidateRecipe(side=64, longest=16)
+
+
+@pytest.fixture
+def photos() -> list[torch.Tensor]:
+    return [
+        torch.from_numpy(leaves(160, seed) * 255).permute(2, 0, 1).byte().contiguous()
+        for seed in range(2)
+    ]
+
+
+@pytest.fixture
+def frames() -> torch.Tensor:
+    """Frames that move by a pixel each."""
+    wide = torch.from_numpy(leaves(128) * 255).permute(2, 0, 1).byte()
+    return torch.stack([wide[:, 8:104, n : n + 96] for n in range(14)])
+
+
+@pytest.fixture(autouse=True)
+def small_shards_with_few_hypotheses(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (candidate_store, candidate_run):
+        monkeypatch.setattr(module, "SHARD", 2)
+    few = [each for each in HYPOTHESES if each.name == "half, light"]
+    monkeypatch.setattr("blurdm_cli.training.candidate_maker.some_hypotheses", lambda rng: few)
+
+    def threads(jobs: int, context: object, begin: object, given: tuple) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(1, initializer=begin, initargs=given)
+
+    monkeypatch.setattr(candidate_run, "ProcessPoolExecutor", threads)
+
+
+def shards(folder: Path, photos: list[torch.Tensor], count: int, **more: float) -> bool:
+    return make_shards(folder, photos, None, [], RECIPE, count=count, **more)
+
+
+def test_the_same_number_makes_the_same_crop(
+    photos: list[torch.Tensor], frames: torch.Tensor
+) -> None:
+    cut_out = np.full((30, 40, 4), 200, np.uint8)
+    makers = [
+        CandidateMaker(PhotoCrops(photos, RECIPE.develop), frames, [cut_out], RECIPE, seed=3)
+        for _ in range(2)
+    ]
+    for number in range(4):
+        one, other = (maker.make(number) for maker in makers)
+        for name in candidate_store.NAMES:
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+        assert one.blurred.shape == one.sharp.shape == (3, 64, 64)
+        assert 0 <= one.confidence.min() <= one.confidence.max() <= 1
+
+
+def test_shards_are_made_once_and_a_run_goes_on_where_it_ended(
+    tmp_path: Path, photos: list[torch.Tensor]
+) -> None:
+    assert not shards(tmp_path, photos, 4, deadline=0)
+    assert not shards_of(tmp_path)
+    assert shards(tmp_path, photos, 2)
+    [first] = shards_of(tmp_path)
+    before = first.stat().st_mtime_ns
+    assert shards(tmp_path, photos, 4)
+    assert len(shards_of(tmp_path)) == 2
+    assert first.stat().st_mtime_ns == before
+    first.unlink()
+    assert shards(tmp_path, photos, 4, jobs=2)
+    assert len(shards_of(tmp_path)) == 2
+
+
+def test_crops_of_another_recipe_are_refused(tmp_path: Path, photos: list[torch.Tensor]) -> None:
+    shards(tmp_path, photos, 2)
+    with pytest.raises(TrainingError, match="longest"):
+        make_shards(tmp_path, photos, None, [], CandidateRecipe(side=64), count=2)
+
+
+def test_what_is_drawn_is_a_part_of_what_was_prepared(
+    tmp_path: Path, photos: list[torch.Tensor]
+) -> None:
+    shards(tmp_path, photos, 4)
+    source = CandidateCrops(tmp_path)
+    assert source.count == 4
+    batch = source.draw(Order(4, 32))
+    assert batch.candidates is not None
+    assert batch.seen.shape == (4, 13, 32, 32)
+    assert 0 <= batch.seen.min() <= batch.seen.max() <= 1
+    again = source.draw(Order(4, 32))
+    torch.testing.assert_close(batch.seen, again.seen)
+    known = {
+        float(np.sort(image.reshape(3, -1).sum(1))[0])
+        for path in shards_of(tmp_path)
+        for image in [Shard(path).read(n, 0, 0, 64).sharp for n in range(2)]
+    }
+    whole = source.draw(Order(3, 64)).sharp * 255
+    for image in whole:
+        assert float(np.sort(image.round().flatten(1).sum(1).numpy())[0]) in known
+
+
+def test_an_empty_folder_of_crops_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        CandidateCrops(tmp_path)
+    assert caught.value.hint
+
+
+def test_a_sharp_crop_is_moved_to_where_a_good_candidate_stands() -> None:
+    sharp = np.rint(leaves(96) * 255).astype(np.uint8)
+    moved = np.roll(sharp, (1, -2), (0, 1))
+    blurred = np.full_like(sharp, 128)
+    planes = np.repeat(moved.transpose(2, 0, 1)[None], 2, 0).reshape(6, 96, 96)
+    planes = np.concatenate([planes / 255, np.zeros((4, 96, 96))]).astype(np.float32)
+    found = moved_to_candidate(sharp, blurred, planes)
+    assert np.abs(found[10:-10, 10:-10].astype(int) - moved[10:-10, 10:-10]).mean() < 3
+    far = np.roll(planes, 12, 2)
+    np.testing.assert_array_equal(moved_to_candidate(sharp, blurred, far), sharp)
+
+
+def test_h264_changes_a_little_and_keeps_the_size() -> None:
+    photo = np.rint(leaves(96) * 255).astype(np.uint8)
+    good, bad = through_h264(photo, 18), through_h264(photo, 40)
+    assert good.shape == photo.shape
+    error = lambda image: np.abs(image.astype(int) - photo).mean()  # noqa: E731
+    assert 0 < error(good) < error(bad)
+
+
+def test_pages_are_paper_with_ink() -> None:
+    page = random_page(np.random.default_rng(1), 120, 200)
+    assert page.shape == (120, 200, 3)
+    assert np.median(page) > 140
+    assert page.std() > 5
+
+
+def test_cut_outs_are_photos_with_transparency(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "opaque.png")
+    with pytest.raises(InputError, match="no cut-out"):
+        read_objects(tmp_path)
+    Image.new("RGBA", (9, 8), (200, 10, 10, 120)).save(tmp_path / "thing.png")
+    [cut_out] = read_objects(tmp_path)
+    assert cut_out.shape == (8, 9, 4)
+    assert cut_out[0, 0].tolist() == [200, 10, 10, 120]
