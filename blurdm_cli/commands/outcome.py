@@ -42,6 +42,9 @@ class Outcome:
     """Height and width in pixels."""
     blur: float | None = None
     """The blur score of the input, where it was asked for."""
+    motion: dict[str, float] | None = None
+    """The path that was found: length in pixels, direction in degrees, confidence; None where none
+    was, or it was not looked for."""
     guarded: bool = False
     """Whether the model's answer looked wrong, and was not taken as it came."""
     hardly_changed: bool = False
@@ -78,6 +81,8 @@ def announce(outcome: Outcome) -> None:
     elif outcome.status == "done":
         height, width = outcome.size or (0, 0)
         more = f"  {outcome.message}" if outcome.message else ""
+        if outcome.motion:
+            more += f"  motion {outcome.motion['length']:.0f} px"
         took = f"{width} x {height}  {outcome.seconds:.1f} s{more}"
         say(f"{outcome.input} -> {outcome.output}  {took}")
     elif outcome.reason != "done-before":  # of those there may be thousands

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from blurdm_cli.media.journal import Journal, Stamp
     from blurdm_cli.media.naming import Job
     from blurdm_cli.media.privacy import Keep
+    from blurdm_cli.motion.estimation import Motion
 
 LARGE = 50_000_000
 """Pixels: a photo with more is alone in memory, with none read ahead of it or written behind."""
@@ -58,6 +59,8 @@ class Work:
     """Which bytes were read, where a journal wants to know."""
     photo: Photo
     blur: float | None
+    motion: Motion | None
+    """What was found of its motion, if it was looked for already."""
     seconds: float
     restored: Restored | None = None
 
@@ -153,8 +156,7 @@ class PhotoRun:
             work = self._open(job, place)
         except BlurdmError as error:
             return failed(job.input, error)
-        least = self._options.only_blurry
-        if least is not None and work.blur is not None and work.blur <= least:
+        if self._is_sharp(work):
             why = f"{job.input} is sharp enough: its blur score is {work.blur:.2f}"
             skipped = Outcome(str(job.input), None, "skipped", reason="not-blurred")
             return replace(skipped, message=why, blur=work.blur)
@@ -175,12 +177,24 @@ class PhotoRun:
             )
         asked = self._options.only_blurry is not None
         blur = round(blur_score(photo.pixels), 3) if asked else None
-        return Work(job, place, stamp, photo, blur, 0.0)
+        motion = None
+        if blur is not None and blur <= (self._options.only_blurry or 0):
+            motion = self._deblurrer.find_motion(photo.rgb())
+        return Work(job, place, stamp, photo, blur, motion, 0.0)
+
+    def _is_sharp(self, work: Work) -> bool:
+        """Whether only blurred photos are wanted, and neither score nor motion says it is one."""
+        least = self._options.only_blurry
+        if least is None or work.blur is None or work.blur > least:
+            return False
+        return work.motion is None or not work.motion.is_shaken
 
     def _restore(self, work: Work, show: Callable[[float], None]) -> Work | Outcome:
         begin = time.monotonic()
         try:
-            restored = self._deblurrer.restore(work.photo.rgb(), lambda done, of: show(done / of))
+            restored = self._deblurrer.restore(
+                work.photo.rgb(), lambda done, of: show(done / of), work.motion
+            )
         except BlurdmError as error:
             return failed(work.job.input, error)
         return replace(work, restored=restored, seconds=work.seconds + time.monotonic() - begin)
@@ -211,7 +225,8 @@ class PhotoRun:
             size=(height, width),
             blur=work.blur,
             guarded=restored.guarded,
-            hardly_changed=_hardly_changed(photo, result, self._deblurrer.strength),
+            motion=_facts(restored.motion),
+            hardly_changed=_hardly_changed(photo, result, restored, self._deblurrer.strength),
             notes=(*photo.notes, *restored.notes, *notes),
         )
 
@@ -263,7 +278,19 @@ def _show(
     advance((number + part) / len(jobs), f"{count}{jobs[number].input.name}")
 
 
-def _hardly_changed(photo: Photo, result: Photo, strength: float) -> bool:
+def _facts(motion: Motion | None) -> dict[str, float] | None:
+    """What is told of a motion that was found."""
+    if motion is None or motion.best.kernel.size == 1:
+        return None
+    best = motion.best
+    return {
+        "length": best.length,
+        "direction": round(best.direction, 1),
+        "confidence": round(best.confidence, 3),
+    }
+
+
+def _hardly_changed(photo: Photo, result: Photo, restored: Restored, strength: float) -> bool:
     """Whether a blurred photo came back nearly as it was; sharp ones may."""
     import numpy as np
 
@@ -272,4 +299,7 @@ def _hardly_changed(photo: Photo, result: Photo, strength: float) -> bool:
     white = np.iinfo(photo.pixels.dtype).max
     before, after = (p.pixels[::4, ::4].astype(np.float32) for p in (photo, result))
     change = float(np.abs(after - before).mean() / white)
-    return change < HARDLY * strength and blur_score(photo.pixels) > BLURRED
+    if change >= HARDLY * strength:
+        return False
+    shaken = restored.motion is not None and restored.motion.is_shaken
+    return shaken or blur_score(photo.pixels) > BLURRED

@@ -52,10 +52,10 @@ def train(
         ),
     ] = None,
     candidates: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
             help="Folder of crops that `train candidates` prepared. The model learns to use the"
-            " deconvolved photo; instead of --data."
+            " deconvolved photo; instead of --data. Repeatable."
         ),
     ] = None,
     objects: Annotated[
@@ -197,7 +197,7 @@ def train(
     else:
         usual = Encoder.paper if recipe is RecipeOf.paper else Encoder.spectral
         spec = new_spec(backbone or "unet", size, usual, asked)
-    spec = replace(spec, candidates=spec.candidates or candidates is not None)
+    spec = replace(spec, candidates=spec.candidates or bool(candidates))
     if spec.candidates and not candidates:
         raise UsageError(
             f"{start} learns from crops with candidates",
@@ -225,7 +225,7 @@ def train(
         frames_share=share,
         val=val,
         skip=output,
-        candidates=candidates,
+        candidates=candidates or [],
     )
     for line in read.left_out:
         warn(f"left out: {line}")

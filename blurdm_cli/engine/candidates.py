@@ -31,12 +31,6 @@ class Candidates:
     photo: Pixels
     motion: Motion
 
-    @classmethod
-    def of(cls, photo: Pixels, mode: MotionMode) -> "Candidates":
-        """Look for a photo's motion, if it is to be looked for."""
-        motion = find_motion(photo, available_cores()) if mode == "auto" else Motion()
-        return cls(photo, motion)
-
     def cut(self, plan: Plan, corner: Corner, white: float) -> Float32[np.ndarray, "1 planes h w"]:
         """One tile of a plan, with its candidates behind its red, green and blue."""
         blurred = plan.cut(self.photo, [corner], white)

@@ -18,6 +18,8 @@ from blurdm_cli.engine.pixels import Pixels, quantise, white_of
 from blurdm_cli.engine.runtime import Runtime, SizedRuntime, open_runtime
 from blurdm_cli.engine.tiles import TileRestorer
 from blurdm_cli.engine.tiling import blend
+from blurdm_cli.machine import available_cores
+from blurdm_cli.motion.estimation import Motion, find_motion
 from blurdm_cli.spec import ModelSpec
 from blurdm_cli.zoo import DEFAULT
 
@@ -31,6 +33,8 @@ class Restored:
     """Whether the answer looked wrong, and was not taken as it came."""
     notes: tuple[str, ...] = ()
     """What looked wrong and was done again or mended, a line each."""
+    motion: Motion | None = None
+    """What was found of the photo's motion; None where it was not looked for."""
 
 
 class Deblurrer:
@@ -142,12 +146,24 @@ class Deblurrer:
         """Deblur one photo: `restore` without its notes."""
         return self.restore(pixels, progress).pixels
 
-    def restore(self, pixels: Pixels, progress: Progress = lambda done, of: None) -> Restored:
+    def find_motion(self, pixels: Pixels) -> Motion | None:
+        """Look for a photo's motion; None if the model does not use it, or it is off."""
+        if not self.spec.candidates or self.motion == "off":
+            return None
+        return find_motion(pixels, available_cores())
+
+    def restore(
+        self,
+        pixels: Pixels,
+        progress: Progress = lambda done, of: None,
+        motion: Motion | None = None,
+    ) -> Restored:
         """Deblur one photo.
 
         Args:
             pixels: the photo; it is not changed.
             progress: is told after each tile; never at strength 0.
+            motion: of this photo, where it is known; else it is looked for.
 
         Returns:
             The restored photo, of the same size and type, and notes.
@@ -158,11 +174,14 @@ class Deblurrer:
             ComputeError: the runtime failed, or its answer is not a number, or it cannot be
                 right and the guard is strict.
         """
-        job = self._job(pixels, self.motion)
+        if motion is None and self.strength:
+            white_of(pixels)
+            motion = self.find_motion(pixels)
+        job = self._job(pixels, motion)
         job = replace(job, alone=len(job.corners) == 1)
         [restored] = self._restore_jobs([job], progress)
         assert restored
-        return restored
+        return replace(restored, motion=motion)
 
     def restore_each(self, photos: Iterable[np.ndarray | None]) -> Iterator[Restored | None]:
         """Deblur photos one after another, such as the frames of a video.
@@ -182,7 +201,7 @@ class Deblurrer:
         Raises:
             ValueError, OutOfMemory, ComputeError: as `restore`.
         """
-        return self._restore_jobs(self._job(photo, "off") for photo in photos)
+        return self._restore_jobs(map(self._job, photos))
 
     def _restore_jobs(
         self, jobs: Iterable[Job], progress: Progress = lambda done, of: None
@@ -191,7 +210,7 @@ class Deblurrer:
             for job, own in groupby(tiles, key=itemgetter(0)):
                 yield self._assemble(job, counted(job, own, progress))
 
-    def _job(self, photo: Pixels | None, motion: MotionMode) -> Job:
+    def _job(self, photo: Pixels | None, motion: Motion | None = None) -> Job:
         """What there is to do for a photo."""
         if photo is None:
             return Job(None)
@@ -201,7 +220,7 @@ class Deblurrer:
         prior = None
         if of_photo(self.spec):
             prior = PhotoPrior(photo, white, self.tiles.noise, self.spec.multiple_of)
-        candidates = Candidates.of(photo, motion) if self.spec.candidates else None
+        candidates = Candidates(photo, motion or Motion()) if self.spec.candidates else None
         return Job(photo, white, self.tiles.plan(*photo.shape[:2]), prior, candidates)
 
     def _assemble(self, job: Job, tiles: Iterator[Tile]) -> Restored | None:

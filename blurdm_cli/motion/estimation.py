@@ -53,6 +53,10 @@ SMALLEST = 32
 SCALES = (1.0, 0.5, 0.25)
 VALUES = ("linear", "encoded")
 
+SHAKEN = 2.5
+"""Standard deviation of a path in pixels from which on a photo counts as shaken. Of sharp photos
+some 1 to 2 are found: their own softness."""
+
 FLAT = 0.01
 """Standard deviation, of white, below which nothing in a photo tells of motion."""
 
@@ -130,7 +134,7 @@ class Found:
 
     @property
     def spread(self) -> float:
-        """Standard deviation of the path's displacements, in pixels; of a sharp photo below 2.5."""
+        """Standard deviation of the path's displacements, in pixels."""
         return spread(self.kernel)
 
     @property
@@ -155,6 +159,11 @@ class Motion:
     def best(self) -> Found:
         """The one of the two that explains the photo better."""
         return max((self.linear, self.encoded), key=lambda found: found.confidence)
+
+    @property
+    def is_shaken(self) -> bool:
+        """Whether a path was found that sharp photos do not have."""
+        return self.best.spread >= SHAKEN
 
 
 def find_motion(

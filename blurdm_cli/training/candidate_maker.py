@@ -3,7 +3,7 @@
     sharp photo, page or frames ── blurred, in light or in encoded values ── noise, JPEG, H.264
       ── the motion is looked for ── deconvolved ── the sharp crop is moved to where they stand
 
-It takes a second or two a crop, nearly all for looking for the motion; each is used many times.
+It takes some seconds a crop, nearly all for looking for the motion; each is used many times.
 """
 
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
 from blurdm_cli.motion.candidates import make_candidates
-from blurdm_cli.motion.estimation import HYPOTHESES, Found, Hypothesis, Motion, find_motion
+from blurdm_cli.motion.estimation import Found, Motion, find_motion
 from blurdm_cli.motion.kernel import trimmed
 from blurdm_cli.motion.light import LUMA
 from blurdm_cli.physics.camera import lift_highlights, srgb_to_linear
@@ -43,22 +43,22 @@ class CandidateRecipe:
     """What the crops are like. Shares are of all, in [0, 1]; lengths in pixels."""
 
     side: int = 384
-    frames_share: float = 0.12
+    frames_share: float = 0.1
     """Averages of consecutive frames, where there are any."""
     page_share: float = 0.1
-    near_share: float = 0.2
+    near_share: float = 0.15
     """Crops that are sharp, or nearly."""
     shortest: float = 3.0
     longest: float = 60.0
     """All lengths between are equally likely on a logarithmic scale."""
-    encoded_share: float = 0.4
+    encoded_share: float = 0.45
     """Blur made in encoded values."""
-    object_share: float = 0.3
+    object_share: float = 0.25
     highlight_share: float = 0.2
     h264_share: float = 0.1
-    wrong_share: float = 0.06
+    wrong_share: float = 0.04
     """Crops with a wrong kernel that is taken for a good one."""
-    develop: Synthesis = field(default_factory=lambda: Synthesis(jpeg_share=0.45))
+    develop: Synthesis = field(default_factory=lambda: Synthesis(noise_share=0.5, jpeg_share=0.45))
 
 
 class CandidateMaker:
@@ -171,7 +171,7 @@ class CandidateMaker:
     ) -> Prepared:
         """Look for the motion, and make the candidates."""
         photo = blurred.astype(np.float32) / 255
-        motion = find_motion(photo, hypotheses=some_hypotheses(rng), keep=1)
+        motion = find_motion(photo)
         wrong = rng.random() < self.recipe.wrong_share
         if wrong:
             motion = self._mistaken(rng, motion)
@@ -186,6 +186,7 @@ class CandidateMaker:
             np.ascontiguousarray(sharp.transpose(2, 0, 1)),
             planes[6:8, 0, 0].copy(),
             density.astype(np.float16),
+            np.array(gain_of(sharp, blurred, planes), np.float32),
         )
 
     def _mistaken(self, rng: np.random.Generator, motion: Motion) -> Motion:
@@ -196,13 +197,6 @@ class CandidateMaker:
         return Motion(
             motion.linear if which == 1 else found, motion.encoded if which == 0 else found
         )
-
-
-def some_hypotheses(rng: np.random.Generator) -> list[Hypothesis]:
-    """Fewer hypotheses than for a photo that counts, chosen at random: it takes half the time."""
-    half = [each for each in HYPOTHESES if each.scale == 0.5 and not each.settings.page]
-    others = [each for each in HYPOTHESES if each not in half]
-    return [half[rng.integers(len(half))], *others]
 
 
 def moved_to_candidate(
@@ -233,6 +227,18 @@ def moved_to_candidate(
         if error < factor * _error(candidate, sharp, inner) and error < factor * nearest:
             best, nearest = moved, error
     return best
+
+
+def gain_of(
+    sharp: UInt8[np.ndarray, "h w 3"],
+    blurred: UInt8[np.ndarray, "h w 3"],
+    planes: Float32[np.ndarray, "10 h w"],
+) -> float:
+    """By how many dB the better candidate is nearer to the sharp crop than the blurred one is."""
+    inner = np.s_[8:-8, 8:-8]
+    before = _error(blurred, sharp, inner)
+    after = min(_error(planes[n : n + 3].transpose(1, 2, 0) * 255, sharp, inner) for n in (0, 3))
+    return float(10 * np.log10((before + 0.1) / (after + 0.1)))
 
 
 def through_h264(photo: UInt8[np.ndarray, "h w 3"], quality: int) -> UInt8[np.ndarray, "h w 3"]:

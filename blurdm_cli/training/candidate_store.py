@@ -3,12 +3,13 @@
 FOLDER/made.json          with what they were made
 FOLDER/00012.safetensors  the crops 12 * SHARD and on
 
-A shard holds, for each crop, as 8-bit values but for the last two:
+A shard holds, for each crop, as 8-bit values but for the last three:
 
     blurred     3 planes, sharp 3 planes
     planes      8 planes: two deconvolved photos and two reblur residuals
     confidence  of either motion
     path        how long the crop saw each displacement, see `pairs.Batch.motion`; 0: not known
+    gain        dB that the better candidate is nearer to the sharp crop than the blurred one is
 """
 
 import os
@@ -37,6 +38,7 @@ class Prepared:
     sharp: UInt8[np.ndarray, "3 h w"]
     confidence: Float32[np.ndarray, "2"]
     path: Float16[np.ndarray, "side side"]
+    gain: Float32[np.ndarray, ""]
 
 
 NAMES = tuple(field.name for field in fields(Prepared))
@@ -68,11 +70,16 @@ class Shard:
         self._slices = {name: file.get_slice(name) for name in NAMES}
         self.count, _, self.height, self.width = self._slices["blurred"].get_shape()
 
+    @property
+    def gains(self) -> Float32[np.ndarray, "crops"]:
+        """Of all crops, in dB."""
+        return self._slices["gain"][:]
+
     def read(self, number: int, top: int = 0, left: int = 0, side: int | None = None) -> Prepared:
         """Read a square of a crop, or all of it."""
         rows = slice(top, self.height if side is None else top + side)
         columns = slice(left, self.width if side is None else left + side)
-        whole = {name: self._slices[name][number] for name in ("confidence", "path")}
+        whole = {name: self._slices[name][number] for name in ("confidence", "path", "gain")}
         parts = {
             name: self._slices[name][number, :, rows, columns]
             for name in ("blurred", "planes", "sharp")

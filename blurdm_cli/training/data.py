@@ -50,7 +50,7 @@ def read_data(
     frames_share: float = 0.0,
     val: Path | None = None,
     skip: Path | None = None,
-    candidates: Path | None = None,
+    candidates: Sequence[Path] = (),
 ) -> Data:
     """Read all training photos, and the crops to evaluate on.
 
@@ -62,7 +62,7 @@ def read_data(
         frames_share: of all crops, those of the frames.
         val: pairs to evaluate on; None for crops of the training photos, always the same.
         skip: a folder that is not looked into: the run's own.
-        candidates: a folder of prepared crops, which are learnt from instead of photos.
+        candidates: folders of prepared crops, which are learnt from instead of photos.
 
     Raises:
         InputError: there is nothing in a folder, something that cannot be read, or a pair
@@ -71,7 +71,8 @@ def read_data(
     """
     if candidates:
         prepared = CandidateCrops(candidates, device)
-        described = [f"{candidates.absolute().name}: {prepared.count} crops with candidates"]
+        names = ", ".join(folder.absolute().name for folder in candidates)
+        described = [f"{names}: {prepared.count} crops with candidates"]
         validation, evaluated = _validation(prepared, min(crops), device, val, candidates=True)
         return Data(prepared, validation, described, evaluated, False, [])
     photos, pair_crops, described, left_out = [], [], [], []

@@ -14,10 +14,11 @@ from torch.nn.functional import grid_sample
 from blurdm_cli.training.layouts import Pair
 from blurdm_cli.training.metrics import WINDOW, psnr, ssim, ssim_3d
 
-LARGEST_SHIFT = 4.0
-"""Pixels, along each axis, that `best_shift` looks up to."""
+LARGEST_SHIFT = 24
+"""Pixels, along each axis, that `best_shift` looks up to: of a long exposure no blurred photo tells
+which instant the sharp one shows."""
 
-EDGE = int(LARGEST_SHIFT) + 2
+EDGE = LARGEST_SHIFT + 2
 INNER = slice(EDGE, -EDGE)
 """Along each axis, what a shift leaves valid."""
 
@@ -158,14 +159,18 @@ def best_shift(
 ) -> tuple[Float[Tensor, "1 3 h w"], tuple[float, float]]:
     """Move an image by the shift that brings it closest to another one.
 
-    Whole pixels first, then halves, quarters and eighths around the best; bicubic.
+    All whole pixels up to `LARGEST_SHIFT` by their squared differences in gray, then halves,
+    quarters and eighths around the best; bicubic.
 
     Returns:
         The image moved, and (down, right) in pixels.
     """
-    down = right = 0.0
-    steps = [LARGEST_SHIFT / 2, 1.0, 1.0, 0.5, 0.25, 0.125]
-    for step in steps:
+    images = (found[0].mean(dim=0).numpy(), wanted[0].mean(dim=0).numpy()[INNER, INNER].copy())
+    reach = np.s_[EDGE - LARGEST_SHIFT : EDGE + LARGEST_SHIFT + 1]
+    differences = cv2.matchTemplate(*images, cv2.TM_SQDIFF)[reach, reach]
+    place = np.unravel_index(int(differences.argmin()), differences.shape)
+    down, right = (float(LARGEST_SHIFT - axis) for axis in place)
+    for step in (1.0, 0.5, 0.25, 0.125):
         around = [(down + y * step, right + x * step) for y in (-1, 0, 1) for x in (-1, 0, 1)]
         inside = [s for s in around if max(map(abs, s)) <= LARGEST_SHIFT]
         down, right = max(inside, key=lambda shift: _likeness(_move(found, *shift), wanted))

@@ -39,7 +39,7 @@ def run(
     """Brighten the photos of a folder by 7, into "out" beside it; the world acts at each photo."""
     count = iter(range(100))
 
-    def restore(pixels: np.ndarray, _: object) -> Restored:
+    def restore(pixels: np.ndarray, *_: object) -> Restored:
         world(next(count))
         return Restored(pixels + np.array(7, pixels.dtype))
 
@@ -225,7 +225,7 @@ def test_a_blurred_photo_that_hardly_changes_is_marked_and_a_sharp_one_is_not(
 
 
 def run_unchanged(folder: Path) -> list[Outcome]:
-    deblurrer: Any = SimpleNamespace(restore=lambda pixels, _: Restored(pixels), strength=1.0)
+    deblurrer: Any = SimpleNamespace(restore=lambda pixels, *_: Restored(pixels), strength=1.0)
     jobs = plan_outputs(gather([folder]), folder.parent / "out")
     outcomes: list[Outcome] = []
     PhotoRun(deblurrer, PhotoOptions(), Places(jobs, {}), {}, outcomes.append)(jobs)

@@ -53,7 +53,7 @@ def test_a_tile_shows_the_photo_in_its_first_planes(shaken: tuple[np.ndarray, Mo
 def test_with_motion_off_the_candidates_are_the_photo() -> None:
     photo = np.rint(leaves(64) * 255).astype(np.uint8)
     plan = plan_tiles(64, 64, tile=64, halo=0, multiple_of=8)
-    tile = Candidates.of(photo, "off").cut(plan, (0, 0), 255.0)[0]
+    tile = Candidates(photo, Motion()).cut(plan, (0, 0), 255.0)[0]
     np.testing.assert_allclose(tile[3:6], tile[:3], atol=1e-6)
     np.testing.assert_array_equal(tile[6:9], tile[3:6])
     assert not tile[9:].any()
@@ -78,7 +78,7 @@ def test_frames_of_a_video_are_not_looked_at_for_motion(monkeypatch: pytest.Monk
     def never(*_: object) -> Motion:
         raise AssertionError("looked for motion")
 
-    monkeypatch.setattr("blurdm_cli.engine.candidates.find_motion", never)
+    monkeypatch.setattr("blurdm_cli.engine.deblur.find_motion", never)
     runtime = FakeRuntime(lambda tiles: tiles[:, :3])
     frames = [np.rint(leaves(64, seed) * 255).astype(np.uint8) for seed in range(2)]
     deblurrer = Deblurrer(runtime, spec(candidates=True))

@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 from PIL import Image
 
 from blurdm_cli.errors import InputError, TrainingError
-from blurdm_cli.motion.estimation import HYPOTHESES
+from blurdm_cli.motion.estimation import HYPOTHESES, find_motion
 from blurdm_cli.training import candidate_run, candidate_store
 from blurdm_cli.training.candidate_crops import CandidateCrops
 from blurdm_cli.training.candidate_maker import (
@@ -46,7 +47,8 @@ def small_shards_with_few_hypotheses(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (candidate_store, candidate_run):
         monkeypatch.setattr(module, "SHARD", 2)
     few = [each for each in HYPOTHESES if each.name == "half, light"]
-    monkeypatch.setattr("blurdm_cli.training.candidate_maker.some_hypotheses", lambda rng: few)
+    look = partial(find_motion, hypotheses=few)
+    monkeypatch.setattr("blurdm_cli.training.candidate_maker.find_motion", look)
 
     def threads(jobs: int, context: object, begin: object, given: tuple) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(1, initializer=begin, initargs=given)
@@ -100,7 +102,7 @@ def test_what_is_drawn_is_a_part_of_what_was_prepared(
     tmp_path: Path, photos: list[torch.Tensor]
 ) -> None:
     shards(tmp_path, photos, 4)
-    source = CandidateCrops(tmp_path)
+    source = CandidateCrops([tmp_path])
     assert source.count == 4
     batch = source.draw(Order(4, 32))
     assert batch.candidates is not None
@@ -120,7 +122,7 @@ def test_what_is_drawn_is_a_part_of_what_was_prepared(
 
 def test_an_empty_folder_of_crops_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
-        CandidateCrops(tmp_path)
+        CandidateCrops([tmp_path])
     assert caught.value.hint
 
 

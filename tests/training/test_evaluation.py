@@ -12,7 +12,7 @@ def soft_photo(side: int = 96) -> torch.Tensor:
     return interpolate(noise, size=(side, side), mode="bicubic").clamp(0, 1)
 
 
-@pytest.mark.parametrize(("down", "right"), [(0, 0), (3, -2), (1, 4)])
+@pytest.mark.parametrize(("down", "right"), [(17, -22), (0, 0), (3, -2), (1, 4)])
 def test_a_photo_that_was_moved_is_moved_back(down: int, right: int) -> None:
     wanted = soft_photo()
     moved, shift = evaluation.best_shift(wanted.roll((-down, -right), dims=(2, 3)), wanted)
