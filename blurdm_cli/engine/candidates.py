@@ -41,7 +41,8 @@ class Candidates:
             for start, axis in zip(corner, (plan.rows, plan.columns), strict=True)
         )
         around = in_unit_range(self.photo[rows.seen, columns.seen])
-        planes = make_candidates(around, self.motion, available_cores())
+        origin = (rows.seen.start, columns.seen.start)
+        planes = make_candidates(around, self.motion, available_cores(), origin)
         plan.fill(tile[3:], planes[:, rows.own, columns.own])
         return tile[None]
 

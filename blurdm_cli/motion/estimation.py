@@ -3,6 +3,7 @@
     window ── half scale: hypotheses for long blur ──┐
            └─ full scale: hypothesis for short blur ─┤── refined ── scored ── the best, or none
                     what the other values found ─────┘
+                                       five windows ── roll and zoom, where they explain more
 
 Most blur is made in linear light, by a sensor; some in encoded values, by software that averages
 frames. Which one it was, the fusion decides for each pixel; both motions are found.
@@ -17,6 +18,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8, UInt16
 
+from blurdm_cli.motion.camera import CameraPath, Window, fit_camera
 from blurdm_cli.motion.deconvolution import noise_of
 from blurdm_cli.motion.kernel import (
     DELTA,
@@ -56,6 +58,12 @@ VALUES = ("linear", "encoded")
 SHAKEN = 2.5
 """Standard deviation of a path in pixels from which on a photo counts as shaken. Of sharp photos
 some 1 to 2 are found: their own softness."""
+
+SMALLEST_SPREAD, LARGEST_SPREAD = 96, 256
+"""Sides of the windows that roll and zoom are looked for in, pixels."""
+
+LEAST_TURN = 0.015
+"""By how much roll and zoom must improve the windows' mean score."""
 
 FLAT = 0.01
 """Standard deviation, of white, below which nothing in a photo tells of motion."""
@@ -119,6 +127,8 @@ class Found:
     """Of the hypothesis that led to it; "none": no motion was found."""
     scale: float = 1.0
     """Of the photo, at which the kernel holds."""
+    camera: CameraPath | None = None
+    """The path with roll and zoom, where it explains the photo better; `kernel` is its middle's."""
 
     @property
     def confidence(self) -> float:
@@ -218,10 +228,17 @@ def find_motion(
             for values, each in best.items()
         }
         polished = _side_by_side(pool, polishes)
-    chosen = {
-        values: min([best[values], *polished[values], NONE], key=lambda f: f.score)
-        for values in VALUES
-    }
+        chosen = {
+            values: min([best[values], *polished[values], NONE], key=lambda f: f.score)
+            for values in VALUES
+        }
+        places = spread_windows(photo)
+        turning: dict[str, list[Callable[[], Found]]] = {
+            values: [Turn(values, photo, places, found)]
+            for values, found in chosen.items()
+            if found.kernel.size > 1 and len(places) > 1
+        }
+        chosen |= {values: found for values, [found] in _side_by_side(pool, turning).items()}
     return Motion(chosen["linear"], chosen["encoded"], noise_of(views.grey("encoded", 1)))
 
 
@@ -298,6 +315,62 @@ class Refine:
                 return Found(kernel, score(image, kernel), self.found.name)
 
 
+@dataclass(frozen=True, eq=False)
+class Turn:
+    """A kernel from the whole photo, and the roll and zoom that explain its parts better."""
+
+    values: str
+    photo: Photo
+    places: Sequence[tuple[slice, slice]]
+    found: Found
+
+    def __call__(self) -> Found:
+        windows = [self._window(*place) for place in self.places]
+        how, kernel = REFINEMENTS[self.values], self.found.kernel
+        camera = fit_camera(windows, kernel, self.photo.shape[:2], weight=how.weight)
+        alike = np.mean([score(each.grey, kernel) for each in windows])
+        turned = np.mean(
+            [score(each.grey, trimmed(camera.kernel_at(each.row, each.column))) for each in windows]
+        )
+        if not alike - turned > LEAST_TURN:
+            return self.found
+        return replace(self.found, score=self.found.score - float(alike - turned), camera=camera)
+
+    def _window(self, rows: slice, columns: slice) -> Window:
+        seen = in_unit_range(self.photo[rows, columns])
+        light = to_linear(seen) if self.values == "linear" else seen
+        middle = ((rows.start + rows.stop) / 2, (columns.start + columns.stop) / 2)
+        return Window(np.ascontiguousarray(light @ LUMA), *middle)
+
+
+def spread_windows(photo: Photo) -> list[tuple[slice, slice]]:
+    """Windows with edges in the corners and in the middle of a photo; none in a small one."""
+    height, width = photo.shape[:2]
+    side = min(min(height, width) * 3 // 8, LARGEST_SPREAD)
+    if side < SMALLEST_SPREAD:
+        return []
+    thirds = [[round(length * n / 3) for n in range(4)] for length in (height, width)]
+    places = []
+    for row, column in ((0, 0), (0, 2), (1, 1), (2, 0), (2, 2)):
+        top = _room(thirds[0][row], thirds[0][row + 1], side, height)
+        left = _room(thirds[1][column], thirds[1][column + 1], side, width)
+        rows, columns = window(photo[top, left], side * side)
+        places.append(
+            (
+                slice(top.start + rows.start, top.start + rows.stop),
+                slice(left.start + columns.start, left.start + columns.stop),
+            )
+        )
+    return places
+
+
+def _room(first: int, last: int, side: int, length: int) -> slice:
+    """A third of a photo's side, or more where a window needs it."""
+    missing = max(side - (last - first), 0)
+    begin = min(max(first - missing // 2, 0), max(length - max(side, last - first), 0))
+    return slice(begin, begin + max(side, last - first))
+
+
 def is_pagelike(image: Grey) -> bool:
     """Whether many pixels have about the commonest tone, as paper has."""
     counts, _ = np.histogram(image, 50, (0, max(float(image.max()), 0.1)))
@@ -319,7 +392,7 @@ def window(photo: Photo, most: int = WINDOW) -> tuple[slice, slice]:
     """
     height, width = photo.shape[:2]
     if height * width <= most:
-        return slice(height), slice(width)
+        return slice(0, height), slice(0, width)
     step = max(1, isqrt(height * width // LOOKED_AT))
     small = in_unit_range(np.ascontiguousarray(photo[::step, ::step]))
     rows = min(height, isqrt(most))

@@ -5,9 +5,11 @@ the few lags that a kernel has, solved by FISTA (Beck and Teboulle, 2009) with r
 """
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Complex64, Float32
 
 from blurdm_cli.motion.fourier import (
     fast_size,
@@ -47,6 +49,49 @@ def salient(image: Grey, side: int) -> Gradients:
     return found * (strength >= threshold)
 
 
+@dataclass(frozen=True, eq=False)
+class Equations:
+    """Normal equations of a kernel: how it turns sharp gradients into blurred ones."""
+
+    side: int
+    """Rows and columns of the kernel."""
+    spectrum: Complex64[np.ndarray, "h half_w"]
+    """Transform of the sharp gradients' autocorrelation."""
+    target: Float32[np.ndarray, "k k"]
+    """Correlation of the sharp with the blurred gradients."""
+    size: tuple[int, int]
+    """Of the images that `spectrum` is the transform of."""
+
+    @classmethod
+    def of(cls, sharp: Gradients, blurred: Gradients, side: int) -> "Equations":
+        """Set up the equations of a kernel of this side."""
+        reach = side // 2
+        size = fast_size(sharp.shape[1] + side, sharp.shape[2] + side)
+        of_sharp = _transformed(sharp, size)
+        cross = (of_sharp.conj() * _transformed(blurred, size)).sum(0)
+        own = (of_sharp.real**2 + of_sharp.imag**2).sum(0).astype(np.complex64)
+        lags = np.arange(-reach, reach + 1)
+        target = invert(cross, size)[np.ix_(lags % size[0], lags % size[1])]
+        small = fast_size(3 * side, 3 * side)
+        far = np.arange(-2 * reach, 2 * reach + 1)
+        matrix = np.zeros(small, np.float32)
+        matrix[np.ix_(far % small[0], far % small[1])] = invert(own, size)[
+            np.ix_(far % size[0], far % size[1])
+        ]
+        return cls(side, transform(matrix), target, small)
+
+    def apply(self, kernel: Kernel) -> Kernel:
+        """The left side of the equations; `target` is the right one."""
+        around = np.zeros(self.size, np.float32)
+        around[: self.side, : self.side] = kernel
+        return invert(self.spectrum * transform(around), self.size)[: self.side, : self.side]
+
+    @property
+    def largest(self) -> float:
+        """An upper bound of the largest eigenvalue."""
+        return float(self.spectrum.real.max())
+
+
 def fit(
     sharp: Gradients,
     blurred: Gradients,
@@ -69,40 +114,44 @@ def fit(
     Returns:
         The kernel, not normalised.
     """
-    reach = side // 2
-    size = fast_size(sharp.shape[1] + side, sharp.shape[2] + side)
-    of_sharp = _transformed(sharp, size)
-    cross = (of_sharp.conj() * _transformed(blurred, size)).sum(0)
-    own = (of_sharp.real**2 + of_sharp.imag**2).sum(0).astype(np.complex64)
-    lags = np.arange(-reach, reach + 1)
-    target = invert(cross, size)[np.ix_(lags % size[0], lags % size[1])]
-    small = fast_size(3 * side, 3 * side)
-    far = np.arange(-2 * reach, 2 * reach + 1)
-    matrix = np.zeros(small, np.float32)
-    matrix[np.ix_(far % small[0], far % small[1])] = invert(own, size)[
-        np.ix_(far % size[0], far % size[1])
-    ]
-    spectrum = transform(matrix)
+    equations = Equations.of(sharp, blurred, side)
+    target = equations.target
+    start = np.zeros((side, side), np.float32) if near is None else near
     if near is not None:
         target = target + np.float32(weight) * near
-    step = np.float32(1 / (float(spectrum.real.max()) + weight))
+    return solve_non_negative(
+        lambda kernel: equations.apply(kernel) + np.float32(weight) * kernel - target,
+        start,
+        equations.largest + weight,
+        iterations,
+    )
 
-    def apply(kernel: Kernel) -> Kernel:
-        around = np.zeros(small, np.float32)
-        around[:side, :side] = kernel
-        return invert(spectrum * transform(around), small)[:side, :side]
 
-    kernel = np.zeros((side, side), np.float32) if near is None else near
-    ahead, momentum = kernel, 1.0
+Unknowns = Float32[np.ndarray, "*shape"]
+
+
+def solve_non_negative(
+    slope: Callable[[Unknowns], Unknowns], start: Unknowns, steepest: float, iterations: int
+) -> Unknowns:
+    """Minimise a quadratic over non-negative values by FISTA with restarts.
+
+    Args:
+        slope: gradient of the quadratic.
+        start: where to begin.
+        steepest: upper bound of the largest eigenvalue.
+        iterations: steps.
+    """
+    step = np.float32(1 / steepest)
+    values = ahead = start
+    momentum = 1.0
     for _ in range(iterations):
-        slope = apply(ahead) + np.float32(weight) * ahead - target
-        following = np.maximum(ahead - slope * step, 0)
-        if float(((ahead - following) * (following - kernel)).sum()) > 0:
+        following = np.maximum(ahead - slope(ahead) * step, 0)
+        if float(((ahead - following) * (following - values)).sum()) > 0:
             momentum = 1.0
         grown = (1 + math.sqrt(1 + 4 * momentum * momentum)) / 2
-        ahead = following + np.float32((momentum - 1) / grown) * (following - kernel)
-        kernel, momentum = following, grown
-    return kernel
+        ahead = following + np.float32((momentum - 1) / grown) * (following - values)
+        values, momentum = following, grown
+    return values
 
 
 def _transformed(image: Gradients, size: tuple[int, int]) -> np.ndarray:
