@@ -2,9 +2,10 @@
 
     python benchmarks/speed.py [MODEL] [--runtime auto]
 
-`bare` is the runtime alone on the photo's tiles, without reading, cutting, blending and
-writing. `eager` is the same network in PyTorch as it comes: fp32, NCHW, no graph; measured on
-every eighth tile. Where two times are compared, they are of one process, run by turns.
+`finding the motion` and `deconvolution` (of one tile, times their number) are what models with
+candidates need before. `bare` is the runtime alone on the photo's tiles, without reading, cutting,
+blending and writing. `eager` is the same network in PyTorch as it comes: fp32, NCHW, no graph;
+measured on every eighth tile. Where two times are compared, they are of one process, by turns.
 """
 
 import argparse
@@ -15,20 +16,25 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from bare import restore_tiles
 from PIL import Image
 
+from blurdm_cli.engine.candidates import Candidates
 from blurdm_cli.engine.deblur import Deblurrer
-from blurdm_cli.machine import tune_allocator
+from blurdm_cli.machine import available_cores, tune_allocator
 from blurdm_cli.media.image import read_photo, write_photo
+from blurdm_cli.motion.estimation import find_motion
 from blurdm_cli.zoo import DEFAULT, example_photo, find
 
 PHOTO = (3000, 4000)
 """Height and width of 12 megapixels."""
 
 ROUNDS = 3
+
+T = TypeVar("T")
 
 MAIN = "from blurdm_cli.commands.app import main; main()"
 WITHOUT_TORCH = f"import sys; sys.modules['torch'] = None; {MAIN}"
@@ -38,6 +44,12 @@ def seconds(work: Callable[[], object]) -> float:
     begin = time.perf_counter()
     work()
     return time.perf_counter() - begin
+
+
+def timed(work: Callable[[], T]) -> tuple[T, float]:
+    """What something gives, and in how many seconds."""
+    begin = time.perf_counter()
+    return work(), time.perf_counter() - begin
 
 
 def command(script: str, *words: str, runs: int = 7) -> float:
@@ -123,11 +135,19 @@ def compare(deblurrer: Deblurrer, model: str, path: Path) -> None:
                 network(torch.from_numpy(tile), torch.from_numpy(noise))
 
     tile = plan.cut(pixels, plan.corners[:1], 255.0)
+    if spec.candidates:
+        motion, found_in = timed(lambda: find_motion(pixels, available_cores()))
+        candidates = Candidates(pixels, motion)
+        tile, cut_in = timed(lambda: candidates.cut(plan, plan.corners[0], 255.0))
+        deconvolved_in = cut_in * len(plan.corners)
     bare()
     times = [[seconds(work) for work in (whole, bare, eager)] for _ in range(ROUNDS)]
     full, alone, plain = (statistics.median(column) for column in zip(*times, strict=True))
     plain *= len(plan.corners) / len(plan.corners[::8])
     print(f"12 megapixels              {full:8.1f} s, {len(plan.corners)} tiles")
+    if spec.candidates:
+        print(f"  finding the motion       {found_in:8.1f} s")
+        print(f"  deconvolution            {deconvolved_in:8.1f} s")
     print(f"  bare runtime             {alone:8.1f} s: file to file takes {full / alone:.2f} times")
     print(f"  eager PyTorch, fp32 NCHW {plain:8.1f} s: {plain / alone:.2f} times the bare runtime")
 

@@ -332,7 +332,7 @@ class Turn:
         turned = np.mean(
             [score(each.grey, trimmed(camera.kernel_at(each.row, each.column))) for each in windows]
         )
-        if not alike - turned > LEAST_TURN:
+        if not np.isfinite([alike, turned]).all() or alike - turned <= LEAST_TURN:
             return self.found
         return replace(self.found, score=self.found.score - float(alike - turned), camera=camera)
 
