@@ -60,8 +60,8 @@ def evaluate(
     for name, (blurred, sharp) in pairs:
         wanted = _unit(sharp)
         kept = psnr(_unit(deblurred(deblur, sharp)), wanted).item()
-        before = _score(_unit(blurred), wanted, align)
-        after = _score(_unit(deblurred(deblur, blurred)), wanted, align)
+        before = score(_unit(blurred), wanted, align)
+        after = score(_unit(deblurred(deblur, blurred)), wanted, align)
         yield Scores(
             name, before[0], after[0], before[1], after[1], before[2], after[2], psnr_sharp=kept
         )
@@ -106,7 +106,7 @@ def worst_median_best(scores: Sequence[Scores]) -> list[Scores]:
     return [ranked[place] for place in sorted({0, len(ranked) // 2, len(ranked) - 1})]
 
 
-def _score(
+def score(
     found: Float[Tensor, "1 3 h w"], wanted: Float[Tensor, "1 3 h w"], align: Align
 ) -> tuple[float, float, float]:
     """PSNR, SSIM and 3-D SSIM after the alignment."""
