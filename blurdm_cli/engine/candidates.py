@@ -49,9 +49,7 @@ class Candidates:
     @property
     def reach(self) -> int:
         """Pixels around a tile that are deconvolved with it."""
-        kernels = (self.motion.linear.kernel, self.motion.encoded.kernel)
-        side = max(kernel.shape[0] for kernel in kernels)
-        return side + MARGIN if side > 1 else 0
+        return self.motion.reach + MARGIN if self.motion.reach > 1 else 0
 
 
 def with_candidates(tile: Float32[np.ndarray, "1 3 h w"]) -> Float32[np.ndarray, "1 planes h w"]:

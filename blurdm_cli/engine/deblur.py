@@ -237,7 +237,8 @@ class Deblurrer:
                 values += pixels[rows].transpose(2, 0, 1) * np.float32((1 - self.strength) / white)
             quantise(values, restored[rows], white)
         if self.guard != "off":
-            restored, mended = gd.mended(pixels, restored, white)
+            reach = job.candidates.motion.reach if job.candidates else 1
+            restored, mended = gd.mended(pixels, restored, white, reach)
             for note in mended:
                 job.doubt(note, strict=self.guard == "strict")
         return Restored(restored, bool(job.notes), tuple(job.notes))

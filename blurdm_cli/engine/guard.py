@@ -12,6 +12,8 @@ import numpy as np
 from jaxtyping import Float32
 
 from blurdm_cli.engine.pixels import Pixels
+from blurdm_cli.motion.estimation import in_unit_range
+from blurdm_cli.motion.light import to_linear
 
 Guard = Literal["on", "off", "strict"]
 """What to do where an answer cannot be right: mend it and say so, take it, or fail."""
@@ -44,22 +46,38 @@ def _spread(tile: Float32[np.ndarray, "3 h w"]) -> float:
     return float(tile[:, ::8, ::8].std(axis=(1, 2)).max())
 
 
-def mended(blurred: Pixels, restored: Pixels, white: float) -> tuple[Pixels, list[str]]:
-    """A restored photo without what cannot be right, and a line for each thing that was mended."""
+def mended(
+    blurred: Pixels, restored: Pixels, white: float, reach: int = 1
+) -> tuple[Pixels, list[str]]:
+    """A restored photo without what cannot be right, and a line for each thing that was mended.
+
+    Args:
+        blurred: the photo.
+        restored: what came out.
+        white: of both.
+        reach: pixels that the motion which was undone moved light by; within as many, a page's grey
+            may rightly become black and white.
+    """
     notes = []
-    drifted, scattered = drift(blurred, restored, white)
+    block = max(BLOCK, 3 * reach)
+    drifted, scattered = drift(blurred, restored, white, block)
+    if reach > 1 and scattered.max() > LARGEST_SCATTER:
+        scattered = _scatter_beyond(blurred, restored, white, block, reach)
     if scattered.max() > LARGEST_SCATTER:
         restored = _without_scatter(blurred, restored, scattered, white)
         notes.append("regions came out nothing like the photo; they are left as they were")
-        drifted, _ = drift(blurred, restored, white)
-    if np.abs(drifted).max() > LARGEST_DRIFT:
+        drifted, _ = drift(blurred, restored, white, block)
+    light = drifted
+    if reach > 1 and np.abs(drifted).max() > LARGEST_DRIFT:
+        light = _drift_of_light(blurred, restored, block)
+    if min(np.abs(drifted).max(), np.abs(light).max()) > LARGEST_DRIFT:
         restored = _without_drift(restored, drifted, white)
         notes.append("the light changed over whole regions; it is put back")
     return restored, notes
 
 
 def drift(
-    blurred: Pixels, restored: Pixels, white: float
+    blurred: Pixels, restored: Pixels, white: float, block: int = BLOCK
 ) -> tuple[Float32[np.ndarray, "rows columns 3"], Float32[np.ndarray, "rows columns"]]:
     """How much the light of each square changed on average, and how unevenly, of white.
 
@@ -69,7 +87,7 @@ def drift(
     before, after = (photo[::11].transpose(2, 0, 1) for photo in (blurred, restored))
     changed = np.subtract(after, before, out=np.empty(before.shape, np.float32), dtype=np.float32)
     together = cv2.add(cv2.add(changed[0], changed[1]), changed[2])
-    size = tuple(max(1, round(side / BLOCK)) for side in blurred.shape[1::-1])
+    size = _squares(blurred, block)
     *colours, square = (
         cv2.resize(values, size, interpolation=cv2.INTER_AREA)
         for values in (*changed, cv2.multiply(together, together))
@@ -77,6 +95,44 @@ def drift(
     means = np.stack(colours, axis=2)
     spread = np.sqrt(np.maximum(square - means.sum(axis=2) ** 2, 0)) / 3
     return means / np.float32(white), spread / np.float32(white)
+
+
+def _drift_of_light(
+    blurred: Pixels, restored: Pixels, block: int
+) -> Float32[np.ndarray, "rows columns 3"]:
+    """How much the light of each square changed on average, in linear values, of white.
+
+    Blur that is made in light keeps its mean, and not that of the encoded values. All rows are
+    looked at: lines of text are too uneven for some of them.
+    """
+    size = _squares(blurred, block)
+    before, after = (
+        cv2.resize(to_linear(in_unit_range(photo)), size, interpolation=cv2.INTER_AREA)
+        for photo in (blurred, restored)
+    )
+    return after - before
+
+
+def _scatter_beyond(
+    blurred: Pixels, restored: Pixels, white: float, block: int, reach: int
+) -> Float32[np.ndarray, "rows columns"]:
+    """How unevenly the light of each square changed, beside what moved by up to `reach` pixels."""
+    changed: Float32[np.ndarray, "h w"] = np.zeros(blurred.shape[:2], np.float32)
+    for channel in range(3):
+        changed += restored[..., channel]
+        changed -= blurred[..., channel]
+    smooth = cv2.blur(changed, (reach, reach))
+    mean, square = (
+        cv2.resize(values, _squares(blurred, block), interpolation=cv2.INTER_AREA)
+        for values in (smooth, cv2.multiply(smooth, smooth))
+    )
+    return np.sqrt(np.maximum(square - mean**2, 0)) / np.float32(3 * white)
+
+
+def _squares(photo: Pixels, block: int) -> tuple[int, int]:
+    """Columns and rows of squares of about this side."""
+    height, width = photo.shape[:2]
+    return max(1, round(width / block)), max(1, round(height / block))
 
 
 def _without_drift(

@@ -171,6 +171,11 @@ class Motion:
         return max((self.linear, self.encoded), key=lambda found: found.confidence)
 
     @property
+    def reach(self) -> int:
+        """Rows and columns of the larger kernel; 1 where there is no motion."""
+        return max(self.linear.kernel.shape[0], self.encoded.kernel.shape[0])
+
+    @property
     def is_shaken(self) -> bool:
         """Whether a path was found that sharp photos do not have."""
         return self.best.spread >= SHAKEN

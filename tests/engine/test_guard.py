@@ -3,9 +3,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from blurdm_cli.engine import guard
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.engine.turns import EIGHT, turned, turned_back
 from blurdm_cli.errors import ComputeError
+from tests.motion.scenes import blurred, page, path_kernel
 
 from .test_deblur import FakeRuntime, photo, spec
 
@@ -117,3 +119,23 @@ def test_eight_turns_make_eight_different_tiles_and_the_average_of_their_answers
     assert runtime.calls == 8
     assert len({tile.tobytes() for tile in runtime.tiles}) == 8
     np.testing.assert_allclose(restored, pixels * 0.5, atol=1e-6)
+
+
+def test_a_page_that_is_legible_again_is_no_alarm_where_its_motion_is_known() -> None:
+    sharp, kernel = page(256), path_kernel(14, 7)
+    before, after = (
+        np.rint(image * 255).astype(np.uint8) for image in (blurred(sharp, kernel), sharp)
+    )
+    restored, notes = guard.mended(before, after, 255.0, kernel.shape[0])
+    assert not notes
+    np.testing.assert_array_equal(restored, after)
+
+
+def test_a_motion_excuses_no_pattern_that_is_coarser_than_it() -> None:
+    photo = np.full((256, 256, 3), 128, np.uint8)
+    wild = photo.copy()
+    wild[:128, (np.arange(256) // 32) % 2 == 0] = 255
+    wild[:128, (np.arange(256) // 32) % 2 == 1] = 0
+    restored, notes = guard.mended(photo, wild, 255.0, 9)
+    assert notes
+    assert np.abs(restored[:100].astype(int) - photo[:100]).mean() < 20
