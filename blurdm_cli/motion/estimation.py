@@ -43,6 +43,9 @@ Photo = Float32[np.ndarray, "h w 3"] | UInt8[np.ndarray, "h w 3"] | UInt16[np.nd
 NO_BLUR = 1.25
 """Score of the hypothesis that there was no motion; wrong kernels are mostly above."""
 
+NO_SLIGHT_BLUR = 0.9
+"""The same for paths that are no longer than those found in sharp photos."""
+
 WINDOW = 250_000
 """Pixels that are looked at, at most, at each scale."""
 
@@ -234,7 +237,7 @@ def find_motion(
         }
         polished = _side_by_side(pool, polishes)
         chosen = {
-            values: min([best[values], *polished[values], NONE], key=lambda f: f.score)
+            values: _believed(min([best[values], *polished[values]], key=lambda f: f.score))
             for values in VALUES
         }
         places = spread_windows(photo)
@@ -245,6 +248,12 @@ def find_motion(
         }
         chosen |= {values: found for values, [found] in _side_by_side(pool, turning).items()}
     return Motion(chosen["linear"], chosen["encoded"], noise_of(views.grey("encoded", 1)))
+
+
+def _believed(found: Found) -> Found:
+    """What was found, or no motion where it explains too little."""
+    limit = NO_BLUR if found.spread >= SHAKEN else NO_SLIGHT_BLUR
+    return found if found.score < limit else NONE
 
 
 def _side_by_side(
