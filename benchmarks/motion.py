@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from blurdm_cli.motion.candidates import make_candidates
-from blurdm_cli.motion.estimation import find_motion, in_unit_range
+from blurdm_cli.motion.estimation import find_motion
+from blurdm_cli.motion.windows import in_unit_range
 from blurdm_cli.training.evaluation import INNER, best_shift
 from blurdm_cli.training.metrics import psnr
 from blurdm_cli.training.pairs import read_pairs

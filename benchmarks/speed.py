@@ -47,7 +47,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def timed(work: Callable[[], T]) -> tuple[T, float]:
-    """What something gives, and in how many seconds."""
+    """Run something; its result and the seconds it took."""
     begin = time.perf_counter()
     return work(), time.perf_counter() - begin
 

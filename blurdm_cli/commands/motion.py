@@ -141,7 +141,7 @@ def _facts(found: Found) -> dict[str, Any] | None:
 
 
 def _pictures(paths: list[Path], output: Path | None) -> dict[Path, Path]:
-    """Where the picture of each photo goes; empty if none is wanted."""
+    """Choose the picture's path for each photo; empty if none is wanted."""
     if output is None:
         return {}
     if len(paths) == 1 and not output.is_dir():

@@ -60,7 +60,7 @@ class Work:
     photo: Photo
     blur: float | None
     motion: Motion | None
-    """What was found of its motion, if it was looked for already."""
+    """Its motion, if that was looked for already."""
     seconds: float
     restored: Restored | None = None
 
@@ -279,7 +279,7 @@ def _show(
 
 
 def _facts(motion: Motion | None) -> dict[str, float] | None:
-    """What is told of a motion that was found."""
+    """The facts about a motion that JSON and lines give."""
     if motion is None or motion.best.kernel.size == 1:
         return None
     best = motion.best

@@ -14,7 +14,8 @@ from blurdm_cli.engine.pixels import Pixels
 from blurdm_cli.engine.tiling import Corner, Plan
 from blurdm_cli.machine import available_cores
 from blurdm_cli.motion.candidates import make_candidates
-from blurdm_cli.motion.estimation import Motion, find_motion, in_unit_range
+from blurdm_cli.motion.estimation import Motion, find_motion
+from blurdm_cli.motion.windows import in_unit_range
 from blurdm_cli.spec import CANDIDATE_PLANES
 
 MotionMode = Literal["auto", "off"]
@@ -26,7 +27,7 @@ MARGIN = 16
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """What was found in a photo, and what it gives for each tile."""
+    """A photo and its motion; cuts tiles with their candidates."""
 
     photo: Pixels
     motion: Motion

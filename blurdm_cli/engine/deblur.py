@@ -34,7 +34,7 @@ class Restored:
     notes: tuple[str, ...] = ()
     """What looked wrong and was done again or mended, a line each."""
     motion: Motion | None = None
-    """What was found of the photo's motion; None where it was not looked for."""
+    """The photo's motion; None if it was not looked for."""
 
 
 class Deblurrer:

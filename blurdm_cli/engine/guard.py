@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Float32
 
 from blurdm_cli.engine.pixels import Pixels
-from blurdm_cli.motion.estimation import in_unit_range
 from blurdm_cli.motion.light import to_linear
+from blurdm_cli.motion.windows import in_unit_range
 
 Guard = Literal["on", "off", "strict"]
 """What to do where an answer cannot be right: mend it and say so, take it, or fail."""

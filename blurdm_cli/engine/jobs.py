@@ -30,7 +30,7 @@ class Job:
     prior: PhotoPrior | None = None
     """What all its tiles share, if the model wants that."""
     candidates: Candidates | None = None
-    """What its tiles are deconvolved with, if the model weighs candidates."""
+    """Its motion, if the model weighs candidates."""
     notes: dict[str, None] = field(default_factory=dict)
     alone: bool = False
     """Whether it is one tile that nothing else is computed beside."""

@@ -30,7 +30,7 @@ LARGEST_ROLL, LARGEST_ZOOM = 8.0, 4.0
 """Pixels that either moves the farthest corner by, at most."""
 
 ROUNDS = 4
-"""Of latent pictures and shares by turns."""
+"""Times that latent pictures and shares are found by turns."""
 
 ITERATIONS = 150
 """FISTA steps a round: to stop early keeps poses that nothing tells apart near the shifts."""
@@ -60,7 +60,7 @@ class CameraPath:
     """Radians, clockwise."""
     log_scale: Float64[np.ndarray, "n"]
     share: Float64[np.ndarray, "n"]
-    """Of the exposure; the sum is 1."""
+    """Share of the exposure; the sum is 1."""
     centre: tuple[float, float]
     """Row and column of the photo's middle, which roll and zoom leave where it is."""
 

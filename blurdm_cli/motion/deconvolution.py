@@ -31,9 +31,9 @@ Channel = Float32[np.ndarray, "h w"]
 
 ITERATIONS = 8
 COUPLING = 0.2
-"""Of the blurred estimate to what was seen."""
+"""Weight of the coupling between the blurred estimate and the photo."""
 GRADIENT_COUPLING = 20.0
-"""Of the gradients to their thresholded ones, as a multiple of λ."""
+"""Weight of the coupling between gradients and thresholded ones, as a multiple of λ."""
 SATURATED = 0.985
 """Values from here on may have been brighter."""
 

@@ -12,11 +12,8 @@ frames. Which one it was, the fusion decides for each pixel; both motions are fo
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from math import isqrt
 
-import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8, UInt16
 
 from blurdm_cli.motion.camera import CameraPath, Window, fit_camera
 from blurdm_cli.motion.deconvolution import noise_of
@@ -32,47 +29,37 @@ from blurdm_cli.motion.kernel import (
     spread,
     trimmed,
 )
-from blurdm_cli.motion.latent import Grey
 from blurdm_cli.motion.light import LUMA, to_linear
-from blurdm_cli.motion.pyramid import Settings, estimate, refine, resized
+from blurdm_cli.motion.pyramid import Settings, estimate, refine
 from blurdm_cli.motion.score import score
-
-Photo = Float32[np.ndarray, "h w 3"] | UInt8[np.ndarray, "h w 3"] | UInt16[np.ndarray, "h w 3"]
-"""sRGB-encoded; float in [0, 1]."""
+from blurdm_cli.motion.windows import (
+    VALUES,
+    Photo,
+    Views,
+    in_unit_range,
+    is_pagelike,
+    spread_windows,
+)
 
 NO_BLUR = 1.25
 """Score of the hypothesis that there was no motion; wrong kernels are mostly above."""
 
-NO_SLIGHT_BLUR = 0.9
-"""The same for paths that are no longer than those found in sharp photos."""
-
-WINDOW = 250_000
-"""Pixels that are looked at, at most, at each scale."""
-
-LOOKED_AT = 1_000_000
-"""Pixels that a window is looked for in."""
+NO_SLIGHT_BLUR = {"scene": 0.9, "page": 1.1}
+"""The same for paths that are no longer than those found in sharp photos; pages score higher, and
+sharp pages far higher."""
 
 SMALLEST = 32
 """Shortest side in pixels of a photo whose motion is looked for."""
 
-SCALES = (1.0, 0.5, 0.25)
-VALUES = ("linear", "encoded")
-
 SHAKEN = 2.5
 """Standard deviation of a path in pixels from which on a photo counts as shaken. Of sharp photos
 some 1 to 2 are found: their own softness."""
-
-SMALLEST_SPREAD, LARGEST_SPREAD = 96, 256
-"""Sides of the windows that roll and zoom are looked for in, pixels."""
 
 LEAST_TURN = 0.015
 """By how much roll and zoom must improve the windows' mean score."""
 
 FLAT = 0.01
 """Standard deviation, of white, below which nothing in a photo tells of motion."""
-
-PAGE = 0.4
-"""Share of a photo's pixels about its commonest tone from which on it may be a page."""
 
 
 @dataclass(frozen=True)
@@ -237,7 +224,10 @@ def find_motion(
         }
         polished = _side_by_side(pool, polishes)
         chosen = {
-            values: _believed(min([best[values], *polished[values]], key=lambda f: f.score))
+            values: _believed(
+                min([best[values], *polished[values]], key=lambda f: f.score),
+                page=is_pagelike(views.grey(values, 1)),
+            )
             for values in VALUES
         }
         places = spread_windows(photo)
@@ -250,10 +240,10 @@ def find_motion(
     return Motion(chosen["linear"], chosen["encoded"], noise_of(views.grey("encoded", 1)))
 
 
-def _believed(found: Found) -> Found:
+def _believed(found: Found, *, page: bool) -> Found:
     """What was found, or no motion where it explains too little."""
-    limit = NO_BLUR if found.spread >= SHAKEN else NO_SLIGHT_BLUR
-    return found if found.score < limit else NONE
+    slight = NO_SLIGHT_BLUR["page" if page else "scene"]
+    return found if found.score < (NO_BLUR if found.spread >= SHAKEN else slight) else NONE
 
 
 def _side_by_side(
@@ -262,32 +252,6 @@ def _side_by_side(
     """Call everything, and give the answers in the same order."""
     begun = {name: [pool.submit(each) for each in some] for name, some in work.items()}
     return {name: [future.result() for future in some] for name, some in begun.items()}
-
-
-class Views:
-    """The windows of a photo that are looked at, grey, by scale and kind of values."""
-
-    def __init__(self, photo: Photo, scales: Sequence[float]) -> None:
-        """Cut the windows.
-
-        Args:
-            photo: sRGB-encoded.
-            scales: that are wanted; a quarter is left out where the photo is not large.
-        """
-        area = photo.shape[0] * photo.shape[1]
-        wanted = (scale for scale in SCALES if scale >= min(scales))
-        self.scales = {s for s in wanted if s >= 0.5 or area * s * s >= WINDOW / 2}
-        self._greys: dict[tuple[str, float], Grey] = {}
-        for scale in sorted(self.scales):
-            seen = in_unit_range(photo[window(photo, round(WINDOW / scale**2))])
-            for values in VALUES:
-                light = to_linear(seen) if values == "linear" else seen
-                grey = np.ascontiguousarray(light @ LUMA)
-                self._greys[values, scale] = resized(grey, scale)
-
-    def grey(self, values: str, scale: float) -> Grey:
-        """A window in linear or encoded values, at a scale of the photo."""
-        return self._greys[values, scale]
 
 
 @dataclass(frozen=True, eq=False)
@@ -355,80 +319,3 @@ class Turn:
         light = to_linear(seen) if self.values == "linear" else seen
         middle = ((rows.start + rows.stop) / 2, (columns.start + columns.stop) / 2)
         return Window(np.ascontiguousarray(light @ LUMA), *middle)
-
-
-def spread_windows(photo: Photo) -> list[tuple[slice, slice]]:
-    """Windows with edges in the corners and in the middle of a photo; none in a small one."""
-    height, width = photo.shape[:2]
-    side = min(min(height, width) * 3 // 8, LARGEST_SPREAD)
-    if side < SMALLEST_SPREAD:
-        return []
-    thirds = [[round(length * n / 3) for n in range(4)] for length in (height, width)]
-    places = []
-    for row, column in ((0, 0), (0, 2), (1, 1), (2, 0), (2, 2)):
-        top = _room(thirds[0][row], thirds[0][row + 1], side, height)
-        left = _room(thirds[1][column], thirds[1][column + 1], side, width)
-        rows, columns = window(photo[top, left], side * side)
-        places.append(
-            (
-                slice(top.start + rows.start, top.start + rows.stop),
-                slice(left.start + columns.start, left.start + columns.stop),
-            )
-        )
-    return places
-
-
-def _room(first: int, last: int, side: int, length: int) -> slice:
-    """A third of a photo's side, or more where a window needs it."""
-    missing = max(side - (last - first), 0)
-    begin = min(max(first - missing // 2, 0), max(length - max(side, last - first), 0))
-    return slice(begin, begin + max(side, last - first))
-
-
-def is_pagelike(image: Grey) -> bool:
-    """Whether many pixels have about the commonest tone, as paper has."""
-    counts, _ = np.histogram(image, 50, (0, max(float(image.max()), 0.1)))
-    most = int(counts.argmax())
-    return bool(counts[max(most - 1, 0) : most + 2].sum() / counts.sum() >= PAGE)
-
-
-def in_unit_range(photo: Photo) -> Float32[np.ndarray, "h w 3"]:
-    """A photo of any type as float32 in [0, 1]."""
-    if photo.dtype == np.float32:
-        return photo
-    return photo.astype(np.float32) / np.float32(np.iinfo(photo.dtype).max)
-
-
-def window(photo: Photo, most: int = WINDOW) -> tuple[slice, slice]:
-    """The part of a photo with the most edges, of at most so many pixels.
-
-    Large photos are looked at in a smaller copy.
-    """
-    height, width = photo.shape[:2]
-    if height * width <= most:
-        return slice(0, height), slice(0, width)
-    step = max(1, isqrt(height * width // LOOKED_AT))
-    small = in_unit_range(np.ascontiguousarray(photo[::step, ::step]))
-    rows = min(height, isqrt(most))
-    columns = min(width, most // rows)
-    rows = min(height, most // columns)
-    top, left = _most_edges(np.ascontiguousarray(small @ LUMA), rows // step, columns // step)
-    top, left = min(top * step, height - rows), min(left * step, width - columns)
-    return slice(top, top + rows), slice(left, left + columns)
-
-
-def _most_edges(grey: Grey, rows: int, columns: int) -> tuple[int, int]:
-    """Top and left of the window with the most pixels on strong edges, but for saturated ones."""
-    strength = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
-    strong = (strength > np.quantile(strength, 0.8)) & (grey < 0.95)
-    sums = cv2.integral(strong.astype(np.uint8))
-    tops = np.arange(0, grey.shape[0] - rows + 1, 32)
-    lefts = np.arange(0, grey.shape[1] - columns + 1, 32)
-    counts = (
-        sums[np.ix_(tops + rows, lefts + columns)]
-        - sums[np.ix_(tops, lefts + columns)]
-        - sums[np.ix_(tops + rows, lefts)]
-        + sums[np.ix_(tops, lefts)]
-    )
-    place = np.unravel_index(int(counts.argmax()), counts.shape)
-    return int(tops[place[0]]), int(lefts[place[1]])

@@ -7,8 +7,9 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from blurdm_cli.motion.candidates import make_candidates
-from blurdm_cli.motion.estimation import Found, Motion, Photo, in_unit_range
+from blurdm_cli.motion.estimation import Found, Motion
 from blurdm_cli.motion.kernel import DELTA, centred, pruned, rescaled, trimmed
+from blurdm_cli.motion.windows import Photo, in_unit_range
 
 LOOKED_AT = 1_000_000
 """Pixels that a photo is made smaller to."""

@@ -2,16 +2,10 @@ import numpy as np
 import pytest
 
 from blurdm_cli.motion.candidates import make_candidates
-from blurdm_cli.motion.estimation import (
-    HYPOTHESES,
-    NONE,
-    Motion,
-    find_motion,
-    is_pagelike,
-    window,
-)
+from blurdm_cli.motion.estimation import HYPOTHESES, NONE, Motion, find_motion
 from blurdm_cli.motion.kernel import likeness
 from blurdm_cli.motion.light import LUMA
+from blurdm_cli.motion.windows import is_pagelike, window
 
 from .scenes import blurred, leaves, page, path_kernel, psnr
 
