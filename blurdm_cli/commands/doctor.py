@@ -178,7 +178,7 @@ def _run(runtime: str) -> str:
     begin = time.perf_counter()
     opened, spec = open_runtime(DEFAULT, runtime)
     side = 4 * spec.multiple_of
-    tile = np.full((1, 3, side, side), 0.5, np.float32)
+    tile = np.full((1, spec.planes, side, side), 0.5, np.float32)
     opened.restore(tile, np.zeros((1, spec.prior_channels), np.float32))
     milliseconds = 1000 * (time.perf_counter() - begin)
     name = f"{opened.name} on " if runtime == "auto" else ""
