@@ -137,14 +137,19 @@ class Network:
     @torch.inference_mode()
     def prior(self, frame: np.ndarray, seed: int = 0) -> torch.Tensor | None:
         noise = np.random.default_rng(seed).standard_normal((1, self._channels))
-        return self._network.find_prior(
-            torch.from_numpy(frame[None]), torch.from_numpy(noise.astype(np.float32))
-        )
+        vector = torch.from_numpy(noise.astype(np.float32))
+        return self._network.find_prior(self._seen(frame), vector)
+
+    def _seen(self, frame: np.ndarray) -> torch.Tensor:
+        """The planes that the network takes; of videos, motion is not looked for."""
+        tile = torch.from_numpy(frame[None])
+        if not self._network.candidates:
+            return tile
+        return torch.cat([tile, tile, tile, tile.new_zeros(1, 4, *tile.shape[2:])], dim=1)
 
     @torch.inference_mode()
     def restore(self, frame: np.ndarray, prior: torch.Tensor | None) -> np.ndarray:
-        tile = torch.from_numpy(frame[None])
-        return self._network.restore(tile, prior)[0].clamp(0, 1).numpy()
+        return self._network.restore(self._seen(frame), prior)[0].clamp(0, 1).numpy()
 
 
 Method = Callable[[Network, np.ndarray], Iterator[np.ndarray]]

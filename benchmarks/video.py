@@ -25,11 +25,13 @@ from bare import restore_tiles
 
 from blurdm_cli.commands.clip import deblur_clip
 from blurdm_cli.commands.video_options import VideoOptions
+from blurdm_cli.engine.candidates import Candidates
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.machine import tune_allocator
 from blurdm_cli.media.image import read_photo
 from blurdm_cli.media.video import Losses, open_clip, read_frames
 from blurdm_cli.media.yuv import to_rgb
+from blurdm_cli.motion.estimation import Motion
 from blurdm_cli.zoo import DEFAULT, example_photo
 
 ROUNDS = 3
@@ -79,6 +81,9 @@ def frame_rates(deblurrer: Deblurrer, source: Path, frames: int) -> tuple[float,
     plan = deblurrer.tiles.plan(*picture.shape[:2])
     noise = np.zeros((1, deblurrer.spec.prior_channels), np.float32)
     tiles = [plan.cut(picture, [corner], 1.0) for corner in plan.corners]
+    if deblurrer.spec.candidates:  # of videos, motion is not looked for
+        still = Candidates(np.ascontiguousarray(picture, np.float32), Motion())
+        tiles = [still.cut(plan, corner, 1.0) for corner in plan.corners]
     restore_tiles(deblurrer.runtime, tiles, noise)
     bare, whole = list[float](), list[float]()
     for _ in range(ROUNDS):
