@@ -17,16 +17,13 @@ import torch
 from blurdm_cli.motion.candidates import make_candidates
 from blurdm_cli.motion.estimation import find_motion
 from blurdm_cli.motion.windows import in_unit_range
-from blurdm_cli.training.evaluation import INNER, best_shift
-from blurdm_cli.training.metrics import psnr
+from blurdm_cli.training.evaluation import score
 from blurdm_cli.training.pairs import read_pairs
 
 
 def scores(found: torch.Tensor, sharp: torch.Tensor) -> tuple[float, float]:
     """PSNR in dB, plain and after the best shift."""
-    moved, _ = best_shift(found, sharp)
-    aligned = psnr(moved[..., INNER, INNER], sharp[..., INNER, INNER])
-    return psnr(found, sharp).item(), aligned.item()
+    return score(found, sharp, "none")[0], score(found, sharp, "shift")[0]
 
 
 def rounded(image: torch.Tensor) -> torch.Tensor:

@@ -187,12 +187,12 @@ def find_motion(
     views = Views(photo, [h.scale for h in hypotheses])
     if views.grey("encoded", 1).std() < FLAT:
         return Motion()
+    pages = {values: is_pagelike(views.grey(values, 1)) for values in VALUES}
     looks: dict[str, list[Callable[[], Found]]] = {
         values: [
             Look(values, views, hypothesis)
             for hypothesis in hypotheses
-            if hypothesis.scale in views.scales
-            and not (hypothesis.settings.page and not is_pagelike(views.grey(values, 1)))
+            if hypothesis.scale in views.scales and (pages[values] or not hypothesis.settings.page)
         ]
         for values in VALUES
     }
@@ -216,7 +216,6 @@ def find_motion(
         best = {
             values: min([*found[values], *crossed.get(values, [])], key=lambda f: f.score)
             for values in VALUES
-            if values in found
         }
         polishes: dict[str, list[Callable[[], Found]]] = {
             values: [Refine(values, views, each, how) for how in POLISHES[values]]
@@ -226,7 +225,7 @@ def find_motion(
         chosen = {
             values: _believed(
                 min([best[values], *polished[values]], key=lambda f: f.score),
-                page=is_pagelike(views.grey(values, 1)),
+                page=pages[values],
             )
             for values in VALUES
         }
