@@ -33,7 +33,7 @@ FOREIGN = (
     *(OSError, SyntaxError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError),
     *(EOFError, RuntimeError, struct.error, zlib.error, cv2.error, Image.DecompressionBombError),
 )
-"""What Pillow, OpenCV and tifffile raise on what they cannot write."""
+"""Errors of Pillow, OpenCV and tifffile on photos that they cannot write."""
 
 QUIET = px.Quiet()
 COPY_AGAIN = "Copy it again from where it came"

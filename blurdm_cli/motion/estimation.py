@@ -114,9 +114,9 @@ class Found:
     kernel: Kernel
     score: float
     name: str
-    """Of the hypothesis that led to it; "none": no motion was found."""
+    """Name of the hypothesis that led to it; "none": no motion was found."""
     scale: float = 1.0
-    """Of the photo, at which the kernel holds."""
+    """Scale of the photo at which the kernel holds."""
     camera: CameraPath | None = None
     """The path with roll and zoom, where it explains the photo better; `kernel` is its middle's."""
 
@@ -148,7 +148,7 @@ NONE = Found(DELTA, NO_BLUR, "none")
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """What was found in linear light and in encoded values."""
+    """A photo's motion, in linear light and in encoded values."""
 
     linear: Found = NONE
     encoded: Found = NONE
@@ -240,7 +240,7 @@ def find_motion(
 
 
 def _believed(found: Found, *, page: bool) -> Found:
-    """What was found, or no motion where it explains too little."""
+    """Replace a motion that explains too little by none."""
     slight = NO_SLIGHT_BLUR["page" if page else "scene"]
     return found if found.score < (NO_BLUR if found.spread >= SHAKEN else slight) else NONE
 

@@ -60,7 +60,7 @@ class Equations:
     target: Float32[np.ndarray, "k k"]
     """Correlation of the sharp with the blurred gradients."""
     size: tuple[int, int]
-    """Of the images that `spectrum` is the transform of."""
+    """Size of the images that `spectrum` is the transform of."""
 
     @classmethod
     def of(cls, sharp: Gradients, blurred: Gradients, side: int) -> "Equations":

@@ -100,5 +100,5 @@ class _Solver:
         return image
 
     def inner(self, image: Grey) -> NewGrey:
-        """What the photo shows of an extended image."""
+        """Cut an extended image to what the photo shows."""
         return np.ascontiguousarray(image[: self.seen[0], : self.seen[1]])

@@ -1,4 +1,4 @@
-"""Where in a photo the motion that was found holds, and a picture of it."""
+"""The regions of a photo that a motion explains, and a picture of them."""
 
 from dataclasses import dataclass
 
@@ -100,7 +100,7 @@ def _paint(
 
 
 def _at(found: Found, scale: float) -> Found:
-    """What was found, at a smaller scale of the photo."""
+    """Rescale a motion to a smaller copy of the photo."""
     if scale == 1 or found.kernel.size == 1:
         return found
     kernel = trimmed(centred(pruned(rescaled(found.kernel, scale), 0.03)))

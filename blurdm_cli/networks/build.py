@@ -203,7 +203,7 @@ class DeblurNetwork(nn.Module):
         ]
 
     def seen(self, blurred: Float[Tensor, "n planes h w"]) -> Float[Tensor, "n planes h w"]:
-        """What the networks see of images: in their range, candidates as differences."""
+        """The networks' input: images in their range, candidates as differences."""
         if self.candidates:
             return backbone_input(blurred, self.low, self.span)
         return self.to_range(blurred)

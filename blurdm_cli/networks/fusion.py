@@ -27,7 +27,7 @@ LEAD = 3.0
 def backbone_input(
     images: Float[Tensor, "n planes h w"], low: float, span: float
 ) -> Float[Tensor, "n planes h w"]:
-    """What a backbone sees: the blurred image in its range, candidates as differences from it."""
+    """The backbone's input: the blurred image in its range, candidates as differences from it."""
     blurred, linear, encoded, facts = images.split((3, 3, 3, CANDIDATE_PLANES - 6), dim=1)
     differences = ((linear - blurred) * span, (encoded - blurred) * span)
     return torch.cat([blurred * span + low, *differences, facts], dim=1)

@@ -95,7 +95,7 @@ class PriorNetwork(nn.Module):
 
 
 def _seen(images: Float[Tensor, "n planes h w"]) -> tuple[Tensor, Tensor, Tensor | None]:
-    """What the condition encoder sees: the blurred image twice, and its candidates, if any."""
+    """The condition encoder's input: the blurred image twice, and its candidates, if any."""
     blurred = images[:, :3] if images.shape[1] > 3 else images
     return blurred, blurred, images[:, 3:] if images.shape[1] > 3 else None
 
