@@ -48,6 +48,9 @@ NO_SLIGHT_BLUR = {"scene": 0.9, "page": 1.1}
 """The same for paths that are no longer than those found in sharp photos; pages score higher, and
 sharp pages far higher."""
 
+LEAST_SPREAD = 0.6
+"""Standard deviation of a path in pixels below which it is none: rendered letters have as much."""
+
 SMALLEST = 32
 """Shortest side in pixels of a photo whose motion is looked for."""
 
@@ -95,7 +98,7 @@ class Refinement:
     """Price of an edge in the latent picture."""
     kernel_weight: float
     """Price of the squared distance from the kernel that was there."""
-    iterations: int = 3
+    iterations: int = 5
 
 
 REFINEMENTS = {"linear": Refinement(1.5e-3, 20.0), "encoded": Refinement(3e-3, 10.0)}
@@ -172,7 +175,7 @@ class Motion:
 
 
 def find_motion(
-    photo: Photo, threads: int = 1, hypotheses: Sequence[Hypothesis] = HYPOTHESES, keep: int = 2
+    photo: Photo, threads: int = 1, hypotheses: Sequence[Hypothesis] = HYPOTHESES, keep: int = 3
 ) -> Motion:
     """Find the motion of a photo.
 
@@ -180,7 +183,7 @@ def find_motion(
         photo: sRGB-encoded, of any size; of each scale the most textured window is looked at.
         threads: how many hypotheses are followed side by side; the answer is the same.
         hypotheses: the ways of looking; those of a quarter of the scale are for large photos.
-        keep: how many of the smaller scales are refined at full scale.
+        keep: how many hypotheses of smaller scales are refined at full scale.
     """
     if min(photo.shape[:2]) < SMALLEST:
         return Motion()
@@ -188,61 +191,57 @@ def find_motion(
     if views.grey("encoded", 1).std() < FLAT:
         return Motion()
     pages = {values: is_pagelike(views.grey(values, 1)) for values in VALUES}
-    looks: dict[str, list[Callable[[], Found]]] = {
-        values: [
+    found: dict[str, list[Found]] = {values: [] for values in VALUES}
+
+    def best(values: str) -> list[Found]:
+        """The best one at full scale, if there is any."""
+        return sorted((f for f in found[values] if f.scale == 1), key=lambda f: f.score)[:1]
+
+    def looks(values: str) -> list[Callable[[], Found]]:
+        return [
             Look(values, views, hypothesis)
             for hypothesis in hypotheses
             if hypothesis.scale in views.scales and (pages[values] or not hypothesis.settings.page)
         ]
-        for values in VALUES
-    }
+
+    def refinements(values: str) -> list[Callable[[], Found]]:
+        coarse = sorted((f for f in found[values] if f.scale < 1), key=lambda f: f.score)
+        return [
+            Refine(values, views, each, pages[values]) for each in [*coarse[:keep], *best(values)]
+        ]
+
+    def of_the_other_values(values: str) -> list[Callable[[], Found]]:
+        other = "encoded" if values == "linear" else "linear"
+        return [Refine(values, views, each, pages[values]) for each in best(other)]
+
+    def polishes(values: str) -> list[Callable[[], Found]]:
+        return [
+            Refine(values, views, each, pages[values], how)
+            for each in best(values)
+            for how in POLISHES[values]
+        ]
+
+    def turns(values: str) -> list[Callable[[], Found]]:
+        believed = [_believed(each, page=pages[values]) for each in best(values)]
+        found[values] = believed
+        moved = [each for each in believed if each.kernel.size > 1 and len(places) > 1]
+        return [Turn(values, photo, places, each) for each in moved]
+
+    places = spread_windows(photo)
+    better = [of_the_other_values, polishes] * (2 if any(pages.values()) else 1)
     with ThreadPoolExecutor(threads) as pool:
-        firsts = _side_by_side(pool, looks)
-        finals: dict[str, list[Callable[[], Found]]] = {}
-        for values, some in firsts.items():
-            coarse = sorted((f for f in some if f.scale < 1), key=lambda f: f.score)
-            finals[values] = [Refine(values, views, each) for each in coarse[:keep]]
-        found = _side_by_side(pool, finals)
-        for values, some in firsts.items():
-            found[values] += [each for each in some if each.scale == 1]
-        best = {values: min(some, key=lambda f: f.score) for values, some in found.items() if some}
-        other = {"linear": "encoded", "encoded": "linear"}
-        crosses: dict[str, list[Callable[[], Found]]] = {
-            values: [Refine(values, views, best[other[values]])]
-            for values in VALUES
-            if other[values] in best
-        }
-        crossed = _side_by_side(pool, crosses)
-        best = {
-            values: min([*found[values], *crossed.get(values, [])], key=lambda f: f.score)
-            for values in VALUES
-        }
-        polishes: dict[str, list[Callable[[], Found]]] = {
-            values: [Refine(values, views, each, how) for how in POLISHES[values]]
-            for values, each in best.items()
-        }
-        polished = _side_by_side(pool, polishes)
-        chosen = {
-            values: _believed(
-                min([best[values], *polished[values]], key=lambda f: f.score),
-                page=pages[values],
-            )
-            for values in VALUES
-        }
-        places = spread_windows(photo)
-        turning: dict[str, list[Callable[[], Found]]] = {
-            values: [Turn(values, photo, places, found)]
-            for values, found in chosen.items()
-            if found.kernel.size > 1 and len(places) > 1
-        }
-        chosen |= {values: found for values, [found] in _side_by_side(pool, turning).items()}
-    return Motion(chosen["linear"], chosen["encoded"], noise_of(views.grey("encoded", 1)))
+        for work in (looks, refinements, *better, turns):
+            for values, more in _side_by_side(pool, {v: work(v) for v in VALUES}).items():
+                found[values] += more
+    linear, encoded = ((best(values) or [NONE])[0] for values in VALUES)
+    return Motion(linear, encoded, noise_of(views.grey("encoded", 1)))
 
 
 def _believed(found: Found, *, page: bool) -> Found:
     """Replace a motion that explains too little by none."""
     slight = NO_SLIGHT_BLUR["page" if page else "scene"]
-    return found if found.score < (NO_BLUR if found.spread >= SHAKEN else slight) else NONE
+    limit = NO_BLUR if found.spread >= SHAKEN else slight
+    return found if found.score < limit and found.spread >= LEAST_SPREAD else NONE
 
 
 def _side_by_side(
@@ -276,6 +275,7 @@ class Refine:
     values: str
     views: Views
     found: Found
+    page: bool
     how: Refinement | None = None
     """None: as is usual for these values."""
 
@@ -287,7 +287,7 @@ class Refine:
                 scale *= 2
                 kernel = trimmed(centred(pruned(rescaled(kernel, 2), 0.03)))
             image = self.views.grey(self.values, scale)
-            kernel = refine(image, kernel, **asdict(how))
+            kernel = refine(image, kernel, page=self.page, **asdict(how))
             if scale == 1:
                 return Found(kernel, score(image, kernel), self.found.name)
 

@@ -23,6 +23,13 @@ from blurdm_cli.motion.latent import Grey, NewGrey
 COARSEST = 5
 """Side in pixels of the kernel at the coarsest level."""
 
+FAINT = 0.02, 0.02
+"""Share of the largest value, and share of the sum for a part on its own, below which a refined
+kernel's values are dropped. A long path breaks up into parts; to drop more makes it shorter."""
+
+PAGE_FAINT = 0.04, 0.1
+"""The same on pages, whose few edges tell less of a kernel."""
+
 COARSE = 0.6
 """Levels smaller than this share of the photo take all iterations."""
 
@@ -79,7 +86,13 @@ def estimate(image: Grey, support: int, settings: Settings) -> NewKernel:
 
 
 def refine(
-    image: Grey, kernel: Kernel, *, weight: float, kernel_weight: float, iterations: int = 3
+    image: Grey,
+    kernel: Kernel,
+    *,
+    weight: float,
+    kernel_weight: float,
+    iterations: int = 3,
+    page: bool = False,
 ) -> NewKernel:
     """Improve a kernel at the image's own scale.
 
@@ -89,13 +102,14 @@ def refine(
         weight: price of an edge in the latent picture.
         kernel_weight: price of the squared distance from `kernel`.
         iterations: how often.
+        page: whether the image shows ink on paper.
     """
     start = padded(kernel, kernel.shape[0] + 8)
     side, blurred, kernel = start.shape[0], gradients(image), start
     for _ in range(iterations):
         edges = salient(latent.edges(image, kernel, weight, last=2e3), side)
         found = fit(edges, blurred, side, kernel_weight, near=start)
-        kernel = pruned(found, 0.04, 0.1)
+        kernel = pruned(found, *(PAGE_FAINT if page else FAINT))
     return trimmed(centred(kernel))
 
 
