@@ -22,6 +22,8 @@ from blurdm_cli.motion.fourier import (
     fast_size,
     gradient_power,
     invert,
+    multiply,
+    power,
     transfer,
     transform,
 )
@@ -64,11 +66,11 @@ class Deconvolver:
         self.size = fast_size(height + 2 * side, width + 2 * side)
         self.blur = transfer(kernel, self.size, centroid(kernel))
         self.weight, self.coupling = weight, GRADIENT_COUPLING * weight
-        power = self.blur.real**2 + self.blur.imag**2
-        inverse = COUPLING * power + np.float32(self.coupling) * gradient_power(self.size)
+        inverse = np.float32(COUPLING) * power(self.blur)
+        inverse += np.float32(self.coupling) * gradient_power(self.size)
         inverse += np.float32(1e-8)
         np.reciprocal(inverse, out=inverse)
-        self._from_data = (np.float32(COUPLING) * self.blur.conj()) * inverse
+        self._from_data = np.float32(COUPLING) * inverse
         self._from_gradients = np.float32(self.coupling) * inverse
 
     def __call__(self, blurred: Channel, iterations: int = ITERATIONS) -> Deconvolved:
@@ -83,13 +85,13 @@ class Deconvolver:
         clipped: tuple[np.ndarray, np.ndarray] | None = None
         gradient_spectrum = None
         for last in range(iterations - 1, -1, -1):
-            spectrum = transform(data)
+            spectrum = multiply(transform(data), self.blur, conjugate=True)
             spectrum *= self._from_data
             if gradient_spectrum is not None:
                 gradient_spectrum *= self._from_gradients
                 spectrum += gradient_spectrum
-            again = invert(spectrum * self.blur, self.size)
-            image = invert(spectrum, self.size)
+            again = invert(multiply(spectrum, self.blur))
+            image = invert(spectrum)
             if not last:
                 break
             gradient_spectrum, clipped = self._shrink(image, clipped, threshold)

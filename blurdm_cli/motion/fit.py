@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Complex64, Float32
+from jaxtyping import Float32
 
 from blurdm_cli.motion.fourier import (
     fast_size,
     inner_differences,
     invert,
+    multiply,
     transform,
 )
 from blurdm_cli.motion.kernel import Kernel
@@ -55,7 +56,7 @@ class Equations:
 
     side: int
     """Rows and columns of the kernel."""
-    spectrum: Complex64[np.ndarray, "h half_w"]
+    spectrum: Float32[np.ndarray, "h w"]
     """Transform of the sharp gradients' autocorrelation."""
     target: Float32[np.ndarray, "k k"]
     """Correlation of the sharp with the blurred gradients."""
@@ -67,15 +68,17 @@ class Equations:
         """Set up the equations of a kernel of this side."""
         reach = side // 2
         size = fast_size(sharp.shape[1] + side, sharp.shape[2] + side)
-        of_sharp = _transformed(sharp, size)
-        cross = (of_sharp.conj() * _transformed(blurred, size)).sum(0)
-        own = (of_sharp.real**2 + of_sharp.imag**2).sum(0).astype(np.complex64)
+        own = cross = np.zeros(size, np.float32)
+        for before, after in zip(sharp, blurred, strict=True):
+            of_sharp = _transformed(before, size)
+            own = own + multiply(of_sharp, of_sharp, conjugate=True)
+            cross = cross + multiply(_transformed(after, size), of_sharp, conjugate=True)
         lags = np.arange(-reach, reach + 1)
-        target = invert(cross, size)[np.ix_(lags % size[0], lags % size[1])]
+        target = invert(cross)[np.ix_(lags % size[0], lags % size[1])]
         small = fast_size(3 * side, 3 * side)
         far = np.arange(-2 * reach, 2 * reach + 1)
         matrix = np.zeros(small, np.float32)
-        matrix[np.ix_(far % small[0], far % small[1])] = invert(own, size)[
+        matrix[np.ix_(far % small[0], far % small[1])] = invert(own)[
             np.ix_(far % size[0], far % size[1])
         ]
         return cls(side, transform(matrix), target, small)
@@ -84,12 +87,12 @@ class Equations:
         """The left side of the equations; `target` is the right one."""
         around = np.zeros(self.size, np.float32)
         around[: self.side, : self.side] = kernel
-        return invert(self.spectrum * transform(around), self.size)[: self.side, : self.side]
+        return invert(multiply(self.spectrum, transform(around)))[: self.side, : self.side]
 
     @property
     def largest(self) -> float:
         """An upper bound of the largest eigenvalue."""
-        return float(self.spectrum.real.max())
+        return float(self.spectrum.max())
 
 
 def fit(
@@ -154,7 +157,7 @@ def solve_non_negative(
     return values
 
 
-def _transformed(image: Gradients, size: tuple[int, int]) -> np.ndarray:
-    padded = np.zeros((2, *size), np.float32)
-    padded[:, : image.shape[1], : image.shape[2]] = image
+def _transformed(image: Grey, size: tuple[int, int]) -> Float32[np.ndarray, "y x"]:
+    padded = np.zeros(size, np.float32)
+    padded[: image.shape[0], : image.shape[1]] = image
     return transform(padded)

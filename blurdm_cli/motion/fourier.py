@@ -1,41 +1,66 @@
 """Periodic images: transforms, differences, and the extension that makes an image periodic.
 
-Images are float32 with rows and columns last. A transform runs in one thread, so that results do
-not depend on the number of cores; callers run several transforms side by side.
+Images are float32 with rows and columns last. A spectrum is as OpenCV packs it: real numbers in an
+array of the image's size, a frequency's real and imaginary part beside or below each other. That
+takes half the time of complex arrays. A real factor of each frequency stands in both places, so
+that factors and spectra are multiplied and added as arrays; two spectra by `multiply`.
+
+A transform runs in one thread, so that results do not depend on the number of cores; callers run
+several transforms side by side.
 """
 
 from functools import lru_cache
 
+import cv2
 import numpy as np
-from jaxtyping import Complex64, Float32
+from jaxtyping import Complex64, Complex128, Float32
 from scipy import fft
 
-Image = Float32[np.ndarray, "*channels h w"]
-NewImage = Float32[np.ndarray, "*channels y x"]
+Image = Float32[np.ndarray, "h w"]
+NewImage = Float32[np.ndarray, "y x"]
 """An image of another size."""
-Spectrum = Complex64[np.ndarray, "*channels h half_w"]
+Spectrum = Float32[np.ndarray, "h w"]
+Factors = Float32[np.ndarray, "h w"]
+"""A real number a frequency, laid out as a spectrum."""
 
 
 def fast_size(height: int, width: int) -> tuple[int, int]:
     """The smallest size, at least this large, whose transform is fast."""
-    return fft.next_fast_len(height, real=True), fft.next_fast_len(width, real=True)
+    return cv2.getOptimalDFTSize(height), cv2.getOptimalDFTSize(width)
 
 
 def transform(image: Image) -> Spectrum:
-    """Transform real images over rows and columns."""
-    return fft.rfft2(image)
+    """Transform a real image over rows and columns."""
+    return cv2.dft(image)
 
 
-def invert(spectrum: Spectrum, size: tuple[int, int]) -> NewImage:
-    """Invert `transform`; the spectrum is spent."""
-    return fft.irfft2(spectrum, s=size, overwrite_x=True)
+def invert(spectrum: Spectrum) -> Image:
+    """Invert `transform`."""
+    return cv2.dft(spectrum, flags=cv2.DFT_INVERSE | cv2.DFT_REAL_OUTPUT | cv2.DFT_SCALE)
+
+
+def multiply(one: Spectrum, other: Spectrum, *, conjugate: bool = False) -> Spectrum:
+    """The product of two spectra, or of one and the other's complex conjugate."""
+    return cv2.mulSpectrums(one, other, 0, conjB=conjugate)
+
+
+def power(spectrum: Spectrum) -> Factors:
+    """Squared magnitudes."""
+    squares = multiply(spectrum, spectrum, conjugate=True)
+    height, width = squares.shape
+    pairs = (width - 1) // 2
+    squares[:, 2 : 2 * pairs + 1 : 2] = squares[:, 1 : 2 * pairs : 2]
+    pairs = (height - 1) // 2
+    for column in {0, width - 1} if width % 2 == 0 else {0}:
+        squares[2 : 2 * pairs + 1 : 2, column] = squares[1 : 2 * pairs : 2, column]
+    return squares
 
 
 def transfer(
     kernel: Float32[np.ndarray, "k k"],
     size: tuple[int, int],
     centre: tuple[float, float] | None = None,
-) -> Complex64[np.ndarray, "h half_w"]:
+) -> Spectrum:
     """Transfer function of a blur kernel.
 
     Args:
@@ -48,24 +73,43 @@ def transfer(
     padded = np.zeros(size, np.float32)
     padded[:side, :side] = kernel
     padded = np.roll(padded, (-(side // 2), -(side // 2)), (0, 1))
-    spectrum = transform(padded)
-    if centre is not None:
-        rows, columns = (c - side // 2 for c in centre)
-        spectrum *= np.exp(2j * np.pi * rows * np.fft.fftfreq(size[0]))[:, None].astype(
-            np.complex64
-        )
-        spectrum *= np.exp(2j * np.pi * columns * np.fft.rfftfreq(size[1])).astype(np.complex64)
-    return spectrum
+    if centre is None:
+        return transform(padded)
+    rows, columns = (c - side // 2 for c in centre)
+    down = np.exp(2j * np.pi * rows * np.fft.fftfreq(size[0]))[:, None]
+    right = np.exp(2j * np.pi * columns * np.fft.rfftfreq(size[1]))
+    return _packed(fft.rfft2(padded) * down.astype(np.complex64) * right.astype(np.complex64), size)
+
+
+def _packed(
+    half: Complex64[np.ndarray, "h half_w"] | Complex128[np.ndarray, "h half_w"],
+    size: tuple[int, int],
+) -> Spectrum:
+    """Lay out the left half of a Hermitian spectrum of this size as OpenCV does."""
+    height, width = size
+    packed = np.empty(size, np.float32)
+    pairs = (width - 1) // 2
+    packed[:, 1 : 2 * pairs : 2] = half.real[:, 1 : pairs + 1]
+    packed[:, 2 : 2 * pairs + 1 : 2] = half.imag[:, 1 : pairs + 1]
+    pairs = (height - 1) // 2
+    for column in {0, width - 1} if width % 2 == 0 else {0}:
+        own = half[:, (column + 1) // 2]
+        packed[0, column] = own[0].real
+        packed[1 : 2 * pairs : 2, column] = own[1 : pairs + 1].real
+        packed[2 : 2 * pairs + 1 : 2, column] = own[1 : pairs + 1].imag
+        if height % 2 == 0:
+            packed[-1, column] = own[height // 2].real
+    return packed
 
 
 @lru_cache(maxsize=64)
-def gradient_power(size: tuple[int, int]) -> Float32[np.ndarray, "h half_w"]:
+def gradient_power(size: tuple[int, int]) -> Factors:
     """Squared magnitude of the transfer functions of both differences together."""
     rows = 2 - 2 * np.cos(2 * np.pi * np.fft.fftfreq(size[0]))
     columns = 2 - 2 * np.cos(2 * np.pi * np.fft.rfftfreq(size[1]))
-    power: np.ndarray = (rows[:, None] + columns).astype(np.float32)
-    power.setflags(write=False)
-    return power
+    factors = _packed((rows[:, None] + columns) * (1 + 1j), size)
+    factors.setflags(write=False)
+    return factors
 
 
 def differences(image: Image) -> tuple[Image, Image]:

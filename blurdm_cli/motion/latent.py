@@ -16,6 +16,8 @@ from blurdm_cli.motion.fourier import (
     fast_size,
     gradient_power,
     invert,
+    multiply,
+    power,
     transfer,
     transform,
 )
@@ -63,9 +65,9 @@ class _Solver:
         self.seen = blurred.shape
         self.size = fast_size(blurred.shape[0] + side, blurred.shape[1] + side)
         self.start = extend(blurred, self.size)
-        spectrum = transfer(kernel, self.size)
-        self.data = spectrum.conj() * transform(self.start)
-        self.power = spectrum.real**2 + spectrum.imag**2
+        blur = transfer(kernel, self.size)
+        self.data = multiply(transform(self.start), blur, conjugate=True)
+        self.power = power(blur)
 
     def sparse(
         self,
@@ -76,10 +78,10 @@ class _Solver:
         tone: tuple[float, np.ndarray] | None = None,
     ) -> Grey:
         """Raise the coupling to thresholded gradients until it is `last`; of an extended image."""
-        power, data = self.power, self.data
+        known, data = self.power, self.data
         if tone:
-            power, data = power + np.float32(tone[0]), data + tone[1]
-        smooth, total = gradient_power(self.size), np.empty_like(power)
+            known, data = known + np.float32(tone[0]), data + tone[1]
+        smooth, total = gradient_power(self.size), np.empty_like(known)
         coupling = 2 * weight
         while coupling < last:
             along, down = differences(image)
@@ -92,10 +94,10 @@ class _Solver:
             spectrum *= np.float32(coupling)
             spectrum += data
             np.multiply(smooth, np.float32(coupling), out=total)
-            total += power
+            total += known
             np.reciprocal(total, out=total)
             spectrum *= total
-            image = invert(spectrum, self.size)
+            image = invert(spectrum)
             coupling *= growth
         return image
 
