@@ -71,7 +71,7 @@ def synth(
         sharp_share,
         object_share,
         noise_share,
-        jpeg_share,
+        jpeg_share=jpeg_share,
         shrink_share=0.0,
         frames_share=0.0,
     )

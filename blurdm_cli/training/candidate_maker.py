@@ -3,10 +3,11 @@
     sharp photo, page or frames ── blurred, in light or in encoded values ── noise, JPEG, H.264
       ── the motion is looked for ── deconvolved ── the sharp crop is moved to where they stand
 
-It takes some seconds a crop, nearly all for looking for the motion; each is used many times.
+It takes some seconds to look for a motion. What was found then serves for several other scenes that
+are blurred along the same path: the estimator's errors are of the path more than of the scene.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from io import BytesIO
 
@@ -18,6 +19,7 @@ from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
 from blurdm_cli.motion.candidates import make_candidates
+from blurdm_cli.motion.deconvolution import noise_of
 from blurdm_cli.motion.estimation import Found, Motion, find_motion
 from blurdm_cli.motion.kernel import trimmed
 from blurdm_cli.motion.light import LUMA
@@ -36,6 +38,20 @@ exposure it shows, the blurred one does not tell."""
 
 BETTER = 0.5
 """dB that it must be nearer there."""
+
+GROUP = 4
+"""Consecutive crops; the first one's path and found motion serve for all, if it has both."""
+
+
+@dataclass(frozen=True)
+class Exposed:
+    """How a scene was blurred by a path of its own; nothing else moved."""
+
+    path: Trajectory
+    page: bool
+    encoded: bool
+    frames: int | None
+    """Of how many encoded frames it is the average; None for very many."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +74,13 @@ class CandidateRecipe:
     h264_share: float = 0.1
     wrong_share: float = 0.04
     """Crops with a wrong kernel that is taken for a good one."""
-    develop: Synthesis = field(default_factory=lambda: Synthesis(noise_share=0.5, jpeg_share=0.45))
+    develop: Synthesis = field(
+        default_factory=lambda: Synthesis(
+            noise_share=0.6, shot_noise=(-4.7, -3.2), read_noise=(-4.0, -2.8), jpeg_share=0.45
+        )
+    )
+    """With less noise than networks alone are trained with: where it hides the motion, the crop
+    teaches little."""
 
 
 class CandidateMaker:
@@ -84,19 +106,35 @@ class CandidateMaker:
         self.photos, self.frames, self.objects = photos, frames, objects
         self.recipe, self.seed = recipe, seed
 
-    def make(self, number: int) -> Prepared:
-        """Make a crop."""
+    def make_group(self, number: int) -> list[Prepared]:
+        """Make `GROUP` crops."""
+        first = number * GROUP
+        crop, exposed, motion = self._make(first)
+        if exposed is None or motion.best.kernel.size == 1:
+            return [crop, *(self._make(first + n)[0] for n in range(1, GROUP))]
+        again = (self._make(first + n, exposed, motion)[0] for n in range(1, GROUP))
+        return [crop, *again]
+
+    def _make(
+        self, number: int, exposed: Exposed | None = None, motion: Motion | None = None
+    ) -> tuple[Prepared, Exposed | None, Motion]:
+        """Make a crop: a new one, or one that was exposed as another was, with its found motion."""
         rng = np.random.default_rng([self.seed, number])
-        path: Trajectory | None = None
-        if self.frames is not None and rng.random() < self.recipe.frames_share:
+        if exposed is None and self.frames is not None and rng.random() < self.recipe.frames_share:
             light = self._frames_light(rng, self.frames)
         else:
-            light, path = self._exposed(rng)
+            light, exposed = self._exposed(rng, exposed)
         developed = develop(light[:, None], self.recipe.develop, rng)
         blurred, sharp = (_photo(image[0]) for image in (developed.blurred, developed.sharp))
         if rng.random() < self.recipe.h264_share:
             blurred = through_h264(blurred, int(rng.integers(18, 33)))
-        return self._prepare(rng, blurred, sharp, path)
+        photo = blurred.astype(np.float32) / 255
+        if motion is None:
+            motion = find_motion(photo)
+        else:
+            motion = replace(motion, noise=noise_of(photo @ LUMA))
+        path = exposed.path if exposed else None
+        return self._prepare(rng, photo, motion, sharp, path), exposed, motion
 
     def _frames_light(
         self, rng: np.random.Generator, frames: UInt8[Tensor, "n 3 h w"]
@@ -111,30 +149,35 @@ class CandidateMaker:
         return torch.stack([middle, srgb_to_linear(average(crop))])
 
     def _exposed(
-        self, rng: np.random.Generator
-    ) -> tuple[Float[Tensor, "2 3 side side"], Trajectory | None]:
-        """A sharp and a blurred scene in linear light, and the path if nothing else moved."""
+        self, rng: np.random.Generator, like: Exposed | None
+    ) -> tuple[Float[Tensor, "2 3 side side"], Exposed | None]:
+        """A sharp and a blurred scene in linear light, and how, if nothing moved by itself."""
         recipe = self.recipe
         side, extent = recipe.side, recipe.side + 2 * MARGIN
-        page = rng.random() < recipe.page_share
-        if page:
+        how = like or self._exposure(rng)
+        if how.page:
             drawn = random_page(rng, extent, extent)
             scene = torch.from_numpy(drawn).permute(2, 0, 1).float() / 255
         else:
             scene = self.photos.scene(rng, extent)
-        encoded = rng.random() < recipe.encoded_share
-        path = self._path(rng, near=rng.random() < recipe.near_share)
-        light = self._light(rng, scene, encoded=encoded)
+        light = self._light(rng, scene, encoded=how.encoded)
         things = None
-        if not page and rng.random() < recipe.object_share:
+        if not like and not how.page and rng.random() < recipe.object_share:
             if rng.random() < 0.3:  # a tripod
-                path = path.scaled(0.0)
-            things = self._thing(rng, extent, encoded=encoded)
-        count = int(rng.integers(7, 16)) if encoded and rng.random() < 0.5 else None
-        light = expose(light[None], [path], (side, side), things=things, frames=[count])[:, 0]
-        if encoded:
+                how = replace(how, path=how.path.scaled(0.0))
+            things = self._thing(rng, extent, encoded=how.encoded)
+        light = expose(light[None], [how.path], (side, side), things=things, frames=[how.frames])
+        light = light[:, 0]
+        if how.encoded:
             light = srgb_to_linear(light.clamp(0, 1))
-        return light, None if things else path
+        return light, None if things else how
+
+    def _exposure(self, rng: np.random.Generator) -> Exposed:
+        recipe = self.recipe
+        page, encoded = rng.random() < recipe.page_share, rng.random() < recipe.encoded_share
+        frames = int(rng.integers(7, 16)) if encoded and rng.random() < 0.5 else None
+        path = self._path(rng, near=rng.random() < recipe.near_share)
+        return Exposed(path, page, encoded, frames)
 
     def _path(self, rng: np.random.Generator, *, near: bool) -> Trajectory:
         recipe = self.recipe
@@ -165,13 +208,13 @@ class CandidateMaker:
     def _prepare(
         self,
         rng: np.random.Generator,
-        blurred: UInt8[np.ndarray, "h w 3"],
+        photo: Float32[np.ndarray, "h w 3"],
+        motion: Motion,
         sharp: UInt8[np.ndarray, "h w 3"],
         path: Trajectory | None,
     ) -> Prepared:
-        """Look for the motion, and make the candidates."""
-        photo = blurred.astype(np.float32) / 255
-        motion = find_motion(photo)
+        """Make the candidates."""
+        blurred = np.rint(photo * 255).astype(np.uint8)
         wrong = rng.random() < self.recipe.wrong_share
         if wrong:
             motion = self._mistaken(rng, motion)

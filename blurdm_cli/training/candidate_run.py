@@ -19,14 +19,14 @@ from blurdm_cli.errors import InputError, TrainingError
 from blurdm_cli.media.files import output_error
 from blurdm_cli.media.image import read_photo
 from blurdm_cli.media.inputs import Search, find_files
-from blurdm_cli.training.candidate_maker import CandidateMaker, CandidateRecipe
+from blurdm_cli.training.candidate_maker import GROUP, CandidateMaker, CandidateRecipe
 from blurdm_cli.training.candidate_store import SHARD, shard_path, write_shard
 from blurdm_cli.training.photo_crops import PhotoCrops
 from blurdm_cli.training.run import changes
 
 MADE = "made.json"
 
-VERSION = 1
+VERSION = 2
 """Of what the crops depend on beside the recipe: the estimator and the deconvolution."""
 
 Photos = Sequence[UInt8[Tensor, "3 _ _"]]
@@ -173,7 +173,6 @@ def _begin(
 
 
 def _make(folder: Path, number: int) -> None:
-    first = number * SHARD
-    write_shard(
-        [_MAKERS[0].make(each) for each in range(first, first + SHARD)], shard_path(folder, number)
-    )
+    groups = range(number * SHARD // GROUP, (number + 1) * SHARD // GROUP)
+    crops = [crop for group in groups for crop in _MAKERS[0].make_group(group)]
+    write_shard(crops, shard_path(folder, number))

@@ -45,6 +45,10 @@ class Synthesis:
     object_share: float = 0.3
     """Crops with an object that moves on its own."""
     noise_share: float = 0.8
+    shot_noise: tuple[float, float] = (-4.5, -2.8)
+    """Decimal logarithm of the variance per unit of light, from and to."""
+    read_noise: tuple[float, float] = (-3.7, -2.3)
+    """Decimal logarithm of the standard deviation in the dark."""
     jpeg_share: float = 0.3
     highlight_share: float = 0.15
     """Crops whose lamps and reflections get back the light that the photo clipped."""
@@ -222,8 +226,8 @@ def develop(
     gain = np.exp(rng.normal(-0.1, 0.25, (count, 1)) + rng.normal(0, 0.06, (count, 3)))
     linear = exposures * _to(gain[:, :, None, None], exposures)
     noisy = rng.random(count) < recipe.noise_share
-    shot = _to(noisy * 10 ** rng.uniform(-4.5, -2.8, count), linear)
-    read = _to(noisy * 10 ** rng.uniform(-3.7, -2.3, count), linear)
+    shot = _to(noisy * 10 ** rng.uniform(*recipe.shot_noise, count), linear)
+    read = _to(noisy * 10 ** rng.uniform(*recipe.read_noise, count), linear)
     generator = torch.Generator(linear.device).manual_seed(int(rng.integers(2**62)))
     light = add_noise(linear[-1].clamp(0, 1), shot, read, generator)
     blurred = quantise(linear_to_srgb(light))

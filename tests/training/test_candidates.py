@@ -12,6 +12,7 @@ from blurdm_cli.motion.estimation import HYPOTHESES, find_motion
 from blurdm_cli.training import candidate_run, candidate_store
 from blurdm_cli.training.candidate_crops import CandidateCrops
 from blurdm_cli.training.candidate_maker import (
+    GROUP,
     CandidateMaker,
     CandidateRecipe,
     moved_to_candidate,
@@ -45,7 +46,7 @@ def frames() -> torch.Tensor:
 @pytest.fixture(autouse=True)
 def small_shards_with_few_hypotheses(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (candidate_store, candidate_run):
-        monkeypatch.setattr(module, "SHARD", 2)
+        monkeypatch.setattr(module, "SHARD", GROUP)
     few = [each for each in HYPOTHESES if each.name == "half, light"]
     look = partial(find_motion, hypotheses=few)
     monkeypatch.setattr("blurdm_cli.training.candidate_maker.find_motion", look)
@@ -68,42 +69,59 @@ def test_the_same_number_makes_the_same_crop(
         CandidateMaker(PhotoCrops(photos, RECIPE.develop), frames, [cut_out], RECIPE, seed=3)
         for _ in range(2)
     ]
+    for number in range(2):
+        for one, other in zip(*(maker.make_group(number) for maker in makers), strict=True):
+            for name in candidate_store.NAMES:
+                np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+            assert one.blurred.shape == one.sharp.shape == (3, 64, 64)
+            assert 0 <= one.confidence.min() <= one.confidence.max() <= 1
+
+
+def test_a_found_motion_serves_for_other_scenes(photos: list[torch.Tensor]) -> None:
+    """Of a group, all crops have the first one's path; they show different things."""
+    recipe = CandidateRecipe(
+        side=96, shortest=6, longest=6, near_share=0, object_share=0, wrong_share=0, page_share=0
+    )
+    maker = CandidateMaker(PhotoCrops(photos, recipe.develop), None, [], recipe, seed=1)
     for number in range(4):
-        one, other = (maker.make(number) for maker in makers)
-        for name in candidate_store.NAMES:
-            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
-        assert one.blurred.shape == one.sharp.shape == (3, 64, 64)
-        assert 0 <= one.confidence.min() <= one.confidence.max() <= 1
+        group = maker.make_group(number)
+        if group[0].confidence.max() > 0:
+            break
+    assert len(group) == GROUP
+    for crop in group[1:]:
+        np.testing.assert_array_equal(crop.path, group[0].path)
+        np.testing.assert_array_equal(crop.confidence, group[0].confidence)
+        assert np.abs(crop.sharp.astype(int) - group[0].sharp).mean() > 5
 
 
 def test_shards_are_made_once_and_a_run_goes_on_where_it_ended(
     tmp_path: Path, photos: list[torch.Tensor]
 ) -> None:
-    assert not shards(tmp_path, photos, 4, deadline=0)
+    assert not shards(tmp_path, photos, 2 * GROUP, deadline=0)
     assert not shards_of(tmp_path)
-    assert shards(tmp_path, photos, 2)
+    assert shards(tmp_path, photos, GROUP)
     [first] = shards_of(tmp_path)
     before = first.stat().st_mtime_ns
-    assert shards(tmp_path, photos, 4)
+    assert shards(tmp_path, photos, 2 * GROUP)
     assert len(shards_of(tmp_path)) == 2
     assert first.stat().st_mtime_ns == before
     first.unlink()
-    assert shards(tmp_path, photos, 4, jobs=2)
+    assert shards(tmp_path, photos, 2 * GROUP, jobs=2)
     assert len(shards_of(tmp_path)) == 2
 
 
 def test_crops_of_another_recipe_are_refused(tmp_path: Path, photos: list[torch.Tensor]) -> None:
-    shards(tmp_path, photos, 2)
+    shards(tmp_path, photos, GROUP)
     with pytest.raises(TrainingError, match="longest"):
-        make_shards(tmp_path, photos, None, [], CandidateRecipe(side=64), count=2)
+        make_shards(tmp_path, photos, None, [], CandidateRecipe(side=64), count=GROUP)
 
 
 def test_what_is_drawn_is_a_part_of_what_was_prepared(
     tmp_path: Path, photos: list[torch.Tensor]
 ) -> None:
-    shards(tmp_path, photos, 4)
+    shards(tmp_path, photos, 2 * GROUP)
     source = CandidateCrops([tmp_path])
-    assert source.count == 4
+    assert source.count == 2 * GROUP
     batch = source.draw(Order(4, 32))
     assert batch.candidates is not None
     assert batch.seen.shape == (4, 13, 32, 32)
@@ -113,7 +131,7 @@ def test_what_is_drawn_is_a_part_of_what_was_prepared(
     known = {
         float(np.sort(image.reshape(3, -1).sum(1))[0])
         for path in shards_of(tmp_path)
-        for image in [Shard(path).read(n, 0, 0, 64).sharp for n in range(2)]
+        for image in [Shard(path).read(n, 0, 0, 64).sharp for n in range(GROUP)]
     }
     whole = source.draw(Order(3, 64)).sharp * 255
     for image in whole:
