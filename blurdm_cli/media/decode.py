@@ -11,12 +11,11 @@ from io import BytesIO
 import tifffile
 from PIL import Image
 
-from blurdm_cli.media import cicp, png
+from blurdm_cli.media import cicp, jpeg, png
 from blurdm_cli.media import metadata as md
 from blurdm_cli.media import pixels as px
 from blurdm_cli.media.developed import PACKAGES, decode_apart
 from blurdm_cli.media.encode import Coding, read_coding
-from blurdm_cli.media.jpeg import dropped_behind
 from blurdm_cli.media.metadata import Metadata
 from blurdm_cli.media.pixels import Planes
 
@@ -38,11 +37,16 @@ def decode(kind: str, data: bytes) -> tuple[Planes, Metadata, Coding, list[str]]
     elif kind in PACKAGES:
         planes, metadata, notes = decode_apart(kind, data)
     else:
+        if kind == "jpeg" and (sort := jpeg.unread_sort(data)):
+            raise px.Unsupported(f"a {sort} JPEG file")
         image = px.OPENERS[kind](BytesIO(data))
         planes, notes = px.decode_pillow(image)
         metadata, coding = md.pillow_metadata(image), read_coding(image, data)
         if kind == "avif" and not metadata.icc:
             metadata = replace(metadata, chunks=cicp.read_avif(data))
+        if kind == "gif" and (comment := image.info.get("comment")):
+            text = comment.replace(b"\0", b" ")
+            metadata = replace(metadata, chunks=((b"tEXt", b"Comment\0" + text),))
         notes += _left_out(image, data)
     if SIGNED.search(data):
         notes.append("the signed origin (C2PA) is dropped: it holds for the unchanged photo only")
@@ -50,13 +54,15 @@ def decode(kind: str, data: bytes) -> tuple[Planes, Metadata, Coding, list[str]]
 
 
 def _decode_png(data: bytes) -> tuple[Planes, Metadata, list[str]]:
-    metadata = png.read_metadata(data)  # first: it checks that the file is whole
+    metadata, notes = png.read_metadata(data)  # first: it checks that the file is whole
     width, height, depth, colour_type = struct.unpack_from(">IIBB", data, 16)
     px.check_size(height, width)
     kinds = {kind for kind, _ in png.chunks_of(data)}
-    notes = ["animation: only the first picture is taken"] if b"acTL" in kinds else []
+    if b"acTL" in kinds:
+        notes.append("animation: only the first picture is taken")
     if depth < 16:
-        planes, more = px.decode_pillow(px.OPENERS["png"](BytesIO(data)))
+        seen = png.bare(data) if kinds & png.TEXTS or b"iCCP" in kinds else data
+        planes, more = px.decode_pillow(px.OPENERS["png"](BytesIO(seen)))
         return planes, metadata, notes + more
     if b"tRNS" in kinds:
         notes.append("the transparent colour of a 16-bit PNG file is dropped")
@@ -91,7 +97,7 @@ def _left_out(image: Image.Image, data: bytes) -> list[str]:
     if "mp" in image.info:
         notes.append("the second picture in the file (a gain map, a preview) is dropped")
     if image.format == "JPEG":
-        notes += dropped_behind(data, "mp" in image.info)
+        notes += jpeg.dropped_behind(data, "mp" in image.info)
     if b"HasExtendedXMP" in image.info.get("xmp", b""):
         notes.append("extended XMP is dropped")
     configuration = data.find(b"av1C") + 4

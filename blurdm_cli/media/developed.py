@@ -90,6 +90,13 @@ def _read_apart(kind: str) -> None:
     sys.stdout.buffer.write(file.getbuffer())
 
 
+BESIDE = {
+    b"urn:com:apple:photo:2020:aux:hdrgainmap": "the gain map",
+    b"urn:mpeg:hevc:2015:auxid:2": "the depth map",
+}
+"""What an auxiliary picture beside the first one says that it is; alpha is read."""
+
+
 def _decode_heic(data: bytes) -> Decoded:
     """Read a HEIC photo; the file's own turns and mirrorings are done by the library."""
     import pi_heif
@@ -104,6 +111,7 @@ def _decode_heic(data: bytes) -> Decoded:
     notes = ["HEIC is read, but not written"]
     if len(file) > 1:
         notes.append(f"{len(file)} pictures: only the first one is taken")
+    notes += [f"{name} is dropped" for mark, name in BESIDE.items() if mark in data]
     info: dict[str, Any] = image.info
     exif, icc, tags = info.get("exif"), info.get("icc_profile"), info.get("nclx_profile")
     metadata = Metadata(

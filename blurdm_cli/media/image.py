@@ -23,7 +23,7 @@ from blurdm_cli.media.decode import decode
 from blurdm_cli.media.developed import is_raw
 from blurdm_cli.media.encode import LARGEST_SIDE, Coding, Quality, encode, that_fits
 from blurdm_cli.media.files import FORMATS, INSTEAD, atomic_output, format_of, no_input
-from blurdm_cli.media.kinds import HEAD, PHOTOS, RAW, kind_of
+from blurdm_cli.media.kinds import HEAD, HEIC, PHOTOS, RAW, kind_of
 from blurdm_cli.media.metadata import Metadata
 from blurdm_cli.media.photoshop import THUMBNAILS, without
 
@@ -121,7 +121,8 @@ def _damage_named(name: str) -> Iterator[None]:
             yield
     except (px.TooLarge, Image.DecompressionBombError) as error:
         raise DecodeError(
-            f"{name} claims to be too large a photo", hint=f"{px.LARGEST:,} pixels are the most"
+            f"{name} claims to be too large a photo",
+            hint=f"{px.LARGEST:,} pixels are the most, and {px.LONGEST:,} on a side",
         ) from error
     except MemoryError as error:
         raise DecodeError(
@@ -148,7 +149,7 @@ def _decode(kind: str, data: bytes) -> Photo:
     planes, metadata, coding, notes = decode(kind, data)
     if any(note.startswith(("CMYK", "LAB")) for note in notes):
         metadata = replace(metadata, icc=None)  # it describes inks, or Lab
-    metadata, orientation, more = _settled(metadata)
+    metadata, orientation, more = _settled(metadata, turned=kind in (HEIC, RAW))
     planes = px.upright(planes, orientation)
     colours = 1 if planes.shape[2] < 3 else 3
     return Photo(
@@ -161,19 +162,30 @@ def _decode(kind: str, data: bytes) -> Photo:
     )
 
 
-def _settled(metadata: Metadata) -> tuple[Metadata, int, list[str]]:
-    """Make metadata fit the upright, restored photo; return the orientation that it had."""
-    orientation, notes, exif = 1, list[str](), metadata.exif
+def _settled(metadata: Metadata, *, turned: bool) -> tuple[Metadata, int, list[str]]:
+    """Make metadata fit the upright, restored photo; return the orientation that it had.
+
+    Args:
+        metadata: as the file says it.
+        turned: whether the pixels are upright already.
+    """
+    told, notes, exif = None, list[str](), metadata.exif
     if exif is not None:
         try:
-            exif, orientation = md.settle_exif(exif)
+            exif, told = md.settle_exif(exif)
         except (ValueError, struct.error):
             exif, notes = None, ["EXIF is damaged and is dropped"]
-    xmp = None if metadata.xmp is None else md.settle_xmp(metadata.xmp)
+    xmp = metadata.xmp
+    if xmp is not None:
+        try:
+            xmp = md.settle_xmp(xmp, turned=turned or told is not None)
+        except ValueError:
+            xmp = None
+            notes.append("XMP is damaged and is dropped")
     segments = metadata.segments
     with suppress(ValueError):  # what is not understood is kept as it is
         segments = without(segments, THUMBNAILS)
-    return replace(metadata, exif=exif, xmp=xmp, segments=segments), orientation, notes
+    return replace(metadata, exif=exif, xmp=xmp, segments=segments), told or 1, notes
 
 
 def write_photo(

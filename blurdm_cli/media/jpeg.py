@@ -19,10 +19,28 @@ OWN_WAY = {
 """How segments begin that are read elsewhere, or tell of the old picture: how it was coded, its
 thumbnail, its gain map, who signed it."""
 
-MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
+MARKER = re.compile(rb"(?<!\xff)\xff+([^\x00\xff\xd0-\xd7])")
 """A byte 255 amid pixels is followed by 0, or by a mark to start again at."""
 
+FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+"""Markers that tell size and precision; the lower four bits tell how the picture is coded."""
+
+UNREAD = {3: "lossless", 11: "lossless", **dict.fromkeys((5, 6, 7, 13, 14, 15), "hierarchical")}
+
 FILM = re.compile(rb"(?s)\0\0\0.ftyp")
+
+
+def unread_sort(jpeg: bytes) -> str | None:
+    """Words for a sort of JPEG that is whole and yet not read here; None for all others."""
+    at = 2
+    while at + 5 <= len(jpeg) and jpeg[at] == 0xFF:
+        marker = jpeg[at + 1]
+        if marker in FRAMES:
+            sort = UNREAD.get(marker & 15)
+            bits = jpeg[at + 4]
+            return sort or (f"{bits}-bit" if bits != 8 else None)
+        at += 1 if marker == 0xFF else 2 + int.from_bytes(jpeg[at + 2 : at + 4])
+    return None
 
 
 def other_segments(segments: Iterable[tuple[str, bytes]]) -> tuple[tuple[str, bytes], ...]:

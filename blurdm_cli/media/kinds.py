@@ -17,7 +17,7 @@ SIGNATURES = (
     *((0, b"IIU\0", RAW), (0, b"FUJIFILM", RAW), (4, b"ftypcrx", RAW)),
     *((0, magic, "tiff") for magic in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
     *((4, b"ftypavi", "avif"), (0, b"8BPS", "a Photoshop file"), (0, b"%PDF", "a PDF file")),
-    *((4, b"ftyp" + brand, HEIC) for brand in (b"hei", b"hev", b"mif1", b"msf1")),
+    *((4, b"ftyp" + brand, HEIC) for brand in (b"hei", b"hev")),
     *((0, b"\xff\x0a", "a JPEG XL file"), (4, b"JXL ", "a JPEG XL file")),
     *((4, b"ftyp", VIDEO), (8, b"AVI ", VIDEO), (0, b"\x1a\x45\xdf\xa3", VIDEO)),
     *((0, b"\0\0\1\xba", VIDEO), (0, b"OggS", VIDEO), (0, b"FLV", VIDEO)),
@@ -41,6 +41,8 @@ def kind_of_file(path: Path) -> str | None:
 
 def kind_of(head: bytes) -> str:
     """Tell what a file is from its first bytes: one of `PHOTOS`, or words for something else."""
+    if head[4:12] in (b"ftypmif1", b"ftypmsf1"):  # any picture: the other brands tell of which kind
+        return "avif" if b"avi" in head[16 : int.from_bytes(head[:4])] else HEIC
     for at, magic, kind in SIGNATURES:
         if head[at : at + len(magic)] == magic:
             return kind

@@ -125,13 +125,13 @@ def write_directory(order: str, entries: Mapping[int, bytes | Field], offset: in
     return b"".join([*table, bytes(4), *values])
 
 
-def settle_exif(exif: bytes) -> tuple[bytes, int]:
+def settle_exif(exif: bytes) -> tuple[bytes, int | None]:
     """Make EXIF fit the restored, upright photo.
 
     Orientation becomes 1, the thumbnail goes, Software names blurdm.
 
     Returns:
-        The new EXIF, and the orientation (1 to 8) that the old one gave.
+        The new EXIF, and the orientation (1 to 8) that the old one gave, if it did.
 
     Raises:
         ValueError, struct.error: the EXIF is damaged.
@@ -139,9 +139,11 @@ def settle_exif(exif: bytes) -> tuple[bytes, int]:
     order = byte_order(exif)
     raw, thumbnail = read_directory(exif)
     entries: dict[int, bytes | Field] = dict(raw)
-    orientation = 1
+    orientation = None
     if ORIENTATION in raw:
-        (orientation,) = struct.unpack_from(f"{order}H", raw[ORIENTATION], 8)
+        kind = raw[ORIENTATION][2:4] == struct.pack(f"{order}H", LONG)
+        (value,) = struct.unpack_from(order + ("I" if kind else "H"), raw[ORIENTATION], 8)
+        orientation = value if 1 <= value <= 8 else 1
         entries[ORIENTATION] = field(order, SHORT, [1])
     software = _text(exif, raw[SOFTWARE], order) if SOFTWARE in raw else ""
     name = f"blurdm {__version__}"
@@ -152,7 +154,7 @@ def settle_exif(exif: bytes) -> tuple[bytes, int]:
     body += b"\0" * (len(body) % 2)
     struct.pack_into(f"{order}I", body, 4, len(body))
     directory = write_directory(order, entries, len(body))
-    return bytes(body) + directory, orientation if 1 <= orientation <= 8 else 1
+    return bytes(body) + directory, orientation
 
 
 def _text(tiff: bytes, entry: bytes, order: str) -> str:
@@ -172,18 +174,48 @@ def _without_thumbnail(exif: bytes, start: int, order: str) -> bytes:
             end = begin + struct.unpack_from(f"{order}I", entries[size], 8)[0]
             if begin >= 8 and end >= len(exif) - 3:
                 return exif[:begin]
+            if end > len(exif):
+                raise ValueError("the thumbnail is longer than the file")
             return exif[:begin] + bytes(end - begin) + exif[end:]
     return exif
 
 
-def settle_xmp(xmp: bytes) -> bytes:
-    """Make XMP fit the restored, upright photo: tiff:Orientation becomes 1, thumbnails go.
+def settle_xmp(xmp: bytes, *, turned: bool) -> bytes:
+    """Make XMP fit the restored, upright photo.
 
-    It is no motion photo any more.
+    Thumbnails go, and what tells of pictures behind the first one: it is no motion photo any
+    more, and has no gain map.
+
+    Args:
+        xmp: UTF-8, or what passes for it.
+        turned: whether something told how to turn the pixels, and it was done; then
+            tiff:Orientation becomes 1.
+
+    Raises:
+        ValueError: the XMP is damaged.
     """
     xmp = re.sub(rb"(\w:(?:MotionPhoto|MicroVideo)\s*(?:=\s*[\"']|>)\s*)1", rb"\g<1>0", xmp)
-    xmp = re.sub(rb"(?s)<(xmp:Thumbnails)\b.*?</\1>", b"", xmp)
+    for name in (b"xmp:Thumbnails", b"Container:Directory"):
+        xmp = _without_element(xmp, name)
+    xmp = re.sub(rb"\shdrgm:\w+\s*=\s*(?:\"[^\"]*\"|'[^']*')", b"", xmp)
+    if not turned:
+        return xmp
     return re.sub(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)\d+", rb"\g<1>1", xmp)
+
+
+def _without_element(xmp: bytes, name: bytes) -> bytes:
+    """Take an element out wherever it is, with all that is in it; in one pass."""
+    parts, at = list[bytes](), 0
+    while (begin := xmp.find(b"<" + name, at)) >= 0:
+        end = xmp.find(b">", begin)
+        if xmp[end - 1 : end] != b"/":
+            closing = b"</" + name + b">"
+            end = xmp.find(closing, begin) + len(closing) - 1
+        if end < begin + len(name):
+            raise ValueError(f"{name.decode()} has no end")
+        parts.append(xmp[at:begin])
+        at = end + 1
+    return b"".join([*parts, xmp[at:]])
 
 
 def sized(metadata: Metadata, height: int, width: int) -> Metadata:

@@ -34,8 +34,9 @@ Planes = UInt8[np.ndarray, "height width channels"] | UInt16[np.ndarray, "height
 NewPlanes = UInt8[np.ndarray, "rows columns planes"] | UInt16[np.ndarray, "rows columns planes"]
 Plane = UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]
 
-LARGEST = 500_000_000
-"""Pixels in the largest photo that is read: a small file can claim to be far larger."""
+LARGEST, LONGEST = 500_000_000, 250_000
+"""Pixels in the largest photo that is read, and on its longest side: a small file can claim to be
+far larger, and a row of many pixels takes as much memory as many rows."""
 
 OPENERS: dict[str, Callable[[BytesIO], ImageFile.ImageFile]] = {
     "jpeg": JpegImagePlugin.JpegImageFile,
@@ -81,7 +82,7 @@ class Quiet:
 
 
 class TooLarge(ValueError):
-    """The file claims more pixels than `LARGEST`."""
+    """The file claims more pixels than `LARGEST`, or than `LONGEST` on a side."""
 
 
 CONVERT = "Convert it to a 16-bit TIFF, a PNG or a JPEG file first"
@@ -107,7 +108,7 @@ class ExtraMissing(ValueError):
 
 
 def check_size(height: int, width: int) -> None:
-    if height * width > LARGEST:
+    if height * width > LARGEST or max(height, width) > LONGEST:
         raise TooLarge(f"{width} x {height} pixels")
 
 

@@ -10,6 +10,11 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 XMP_KEYWORD = b"XML:com.adobe.xmp"
 COLOUR = frozenset({b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"})
 TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
+READ = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"acTL", b"fcTL", b"fdAT", b"eXIf"})
+"""Chunks of pixels, and EXIF."""
+
+MOST_INFLATED = 2**26
+"""Bytes that a file's compressed chunks may hold together: more is meant to do harm."""
 
 
 def chunks_of(png: bytes) -> Iterator[tuple[bytes, memoryview]]:
@@ -32,42 +37,80 @@ def chunks_of(png: bytes) -> Iterator[tuple[bytes, memoryview]]:
         yield kind, data
 
 
-def read_metadata(png: bytes) -> Metadata:
-    """What a PNG file's chunks say; nothing is settled yet."""
+def read_metadata(png: bytes) -> tuple[Metadata, list[str]]:
+    """What a PNG file's chunks say; nothing is settled yet. And what of it is lost, a line each."""
     found: dict[str, bytes] = {}
     dpi = None
+    inflate = _Inflate()
+    notes: list[str] = []
+    lost: set[str] = set()
     kept: list[tuple[bytes, bytes]] = []
     for kind, view in chunks_of(png):
-        if kind == b"IDAT":
+        if kind in READ and kind != b"eXIf":
             continue
         data = bytes(view)
         keyword = data.split(b"\0")[0]
         if kind == b"iCCP":
-            found["icc"] = _inflate(data[len(keyword) + 2 :])
+            try:
+                found["icc"] = inflate(data[len(keyword) + 2 :])
+            except zlib.error:
+                notes.append("the colour profile is damaged and is dropped")
         elif kind == b"eXIf":
             found["exif"] = data.removeprefix(b"Exif\0\0")
         elif kind == b"iTXt" and keyword == XMP_KEYWORD:
-            found["xmp"] = _international_text(data)
+            try:
+                found["xmp"] = _international_text(data, inflate)
+            except zlib.error:
+                notes.append("XMP is damaged and is dropped")
         elif kind == b"pHYs" and data[8:9] == b"\1":
             x, y = struct.unpack_from(">II", data)
             dpi = positive_dpi(x * 0.0254, y * 0.0254)
         elif kind == b"zTXt" and keyword in (b"Raw profile type exif", b"Raw profile type APP1"):
-            lines = _inflate(data[len(keyword) + 2 :]).split(b"\n")[3:]
-            found.setdefault("exif", bytes.fromhex(b"".join(lines).decode()))
-            found["exif"] = found["exif"].removeprefix(b"Exif\0\0")
+            try:
+                lines = inflate(data[len(keyword) + 2 :]).split(b"\n")[3:]
+                old = bytes.fromhex(b"".join(lines).decode())
+                found.setdefault("exif", old.removeprefix(b"Exif\0\0"))
+            except (zlib.error, ValueError):
+                notes.append("EXIF is damaged and is dropped")
         elif kind in COLOUR | TEXTS:
             kept.append((kind, data))
-    return Metadata(found.get("icc"), found.get("exif"), found.get("xmp"), dpi, tuple(kept))
+        else:
+            lost.add(kind.decode("latin-1"))
+    if lost:
+        notes.append(f"PNG chunks are dropped: {', '.join(sorted(lost))}")
+    return Metadata(found.get("icc"), found.get("exif"), found.get("xmp"), dpi, tuple(kept)), notes
 
 
-def _international_text(data: bytes) -> bytes:
+def bare(png: bytes) -> bytes:
+    """The same PNG file without texts and profile, which decoders have limits of their own for."""
+    kept = ((kind, data) for kind, data in chunks_of(png) if kind not in TEXTS | {b"iCCP"})
+    return b"".join([SIGNATURE, *(chunk(kind, bytes(data)) for kind, data in kept)])
+
+
+class _Inflate:
+    """Inflates a file's chunks, of `MOST_INFLATED` bytes together."""
+
+    def __init__(self) -> None:
+        self._left = MOST_INFLATED
+
+    def __call__(self, data: bytes) -> bytes:
+        """Inflate a chunk.
+
+        Raises:
+            zlib.error: it is damaged.
+            ValueError: together it is too much.
+        """
+        if not self._left:
+            raise ValueError("the chunks are too large")
+        inflated = zlib.decompressobj().decompress(data, self._left)
+        self._left -= len(inflated)
+        return inflated
+
+
+def _international_text(data: bytes, inflate: _Inflate) -> bytes:
     rest = data.split(b"\0", 1)[1]
     text = rest[2:].split(b"\0", 2)[2]
-    return _inflate(text) if rest[0] else text
-
-
-def _inflate(data: bytes) -> bytes:
-    return zlib.decompressobj().decompress(data, 2**26)  # more than this is meant to do harm
+    return inflate(text) if rest[0] else text
 
 
 def with_chunks(png: bytes, metadata: Metadata) -> bytes:
