@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,8 +26,20 @@ class _Talk(Console):
         _leave(sys.stderr)
 
 
+UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Unicode's categories of control characters and of separators of lines; and of halves of letters,
+which stand for bytes that are no UTF-8."""
+
+TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""What turns the direction of writing."""
+
 console = _Talk(stderr=True, highlight=False)
 _data = Console(highlight=False, markup=False, emoji=False)
+
+
+def _shown(text: str) -> str:
+    """A text for rich: nothing in it is markup."""
+    return escape(visible(text))
 
 
 @contextmanager
@@ -45,8 +58,8 @@ def hold_progress(what: str) -> Iterator[Callable[[float, str], None]]:
     with Progress(
         *columns, console=console, disable=not shown, transient=True, redirect_stdout=both
     ) as progress:
-        task = progress.add_task(escape(what), total=1.0, note="")
-        yield lambda done, note: progress.update(task, completed=done, note=escape(note))
+        task = progress.add_task(_shown(what), total=1.0, note="")
+        yield lambda done, note: progress.update(task, completed=done, note=_shown(note))
 
 
 def print_data(data: RenderableType) -> None:
@@ -61,9 +74,30 @@ def print_json(data: Any) -> None:
 
 
 def print_line(line: str) -> None:
-    """Print data on stdout at once, and end the line."""
+    """Print data on stdout at once, and end the line.
+
+    Letters that stdout's encoding does not have are written as JSON escapes them.
+    """
+    encoding = sys.stdout.encoding if sys.stdout else "utf-8"
     with _wanted_data():
+        try:
+            line.encode(encoding)
+        except UnicodeEncodeError:
+            line = "".join(each if each < "\x80" else json.dumps(each)[1:-1] for each in line)
         print(line, flush=True)
+
+
+def visible(text: str) -> str:
+    """A text with what would steer a terminal, or break its lines, as escapes.
+
+    Names of files may hold it, and so could look like lines of ours.
+    """
+    return "".join(
+        each.encode("unicode_escape").decode()
+        if each in TURNING or unicodedata.category(each) in UNSEEN
+        else each
+        for each in text
+    )
 
 
 def write_data(path: Path) -> None:
@@ -105,20 +139,20 @@ def be_quiet() -> None:
 
 def say(message: str) -> None:
     """Print one line of talk."""
-    console.print(escape(message), soft_wrap=True)
+    console.print(_shown(message), soft_wrap=True)
 
 
 def warn(message: str) -> None:
     """Print one line about what was lost, or looks wrong."""
-    console.print(f"[yellow]warning[/]: {escape(message)}", soft_wrap=True)
+    console.print(f"[yellow]warning[/]: {_shown(message)}", soft_wrap=True)
 
 
 def report(error: BlurdmError, *, about: str = "") -> int:
     """Print an error and its hint, and return the exit code that it asks for."""
     prefix = f"{about}: " if about else ""
     quiet, console.quiet = console.quiet, False
-    console.print(f"[red]error[/]: {escape(prefix + str(error))}", soft_wrap=True)
+    console.print(f"[red]error[/]: {_shown(prefix + str(error))}", soft_wrap=True)
     if error.hint:
-        console.print(f"  [cyan]fix[/]: {escape(error.hint)}", soft_wrap=True)
+        console.print(f"  [cyan]fix[/]: {_shown(error.hint)}", soft_wrap=True)
     console.quiet = quiet
     return error.exit_code

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blurdm_cli.commands.console import hold_progress, print_line, say
+from blurdm_cli.commands.console import hold_progress, print_line, say, visible
 from blurdm_cli.commands.options import (
     Exclude,
     Include,
@@ -109,12 +109,12 @@ def _draw(photo: Photo, found: Motion, parts: list[Region], picture: Path) -> No
 
 
 def _line(path: Path, found: Motion) -> str:
-    best = found.best
+    best, name = found.best, visible(str(path))
     if best.kernel.size == 1:
-        return f"no motion found           {path}"
+        return f"no motion found           {name}"
     return (
         f"{best.length:5.0f} px  {best.direction:4.0f} degrees"
-        f"  confidence {best.confidence:.2f}  {path}"
+        f"  confidence {best.confidence:.2f}  {name}"
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from blurdm_cli.commands.console import hold_progress, print_line, say
+from blurdm_cli.commands.console import hold_progress, print_line, say, visible
 from blurdm_cli.commands.options import Exclude, Include, Inputs, Recursive, search_for
 from blurdm_cli.commands.outcome import SCHEMA, Outcome, announce, exit_code, failed
 from blurdm_cli.errors import BlurdmError, InputError
@@ -63,7 +63,7 @@ def _scored(paths: list[Path]) -> Iterator[Outcome]:
 
 def _line(outcome: Outcome) -> str:
     word = "blurred" if _is_blurred(outcome) else "sharp"
-    return f"{outcome.blur:.3f}  {word:<7}  {outcome.input}"
+    return f"{outcome.blur:.3f}  {word:<7}  {visible(str(outcome.input))}"
 
 
 def _is_blurred(outcome: Outcome) -> bool:

@@ -1,6 +1,7 @@
 """What a user's words for inputs mean: files, folders, patterns, and lists of them."""
 
 import os
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -38,10 +39,10 @@ class Search:
 
     def takes(self, inside: PurePath) -> bool:
         """Whether a file is taken, by its path inside the folder; a name alone may fit too."""
+        names = (inside.as_posix(), inside.name)
 
         def fits(pattern: str) -> bool:
-            pattern = pattern.lower()
-            return any(fnmatch(path.lower(), pattern) for path in (inside.as_posix(), inside.name))
+            return any(fnmatch(_plain(path), _plain(pattern)) for path in names)
 
         if inside.suffix.lower() not in self.suffixes:
             return False
@@ -68,6 +69,11 @@ def find_files(folder: Path, search: Search = Search()) -> list[Path]:
         shown = [Path(parent, name) for name in names if not name.startswith(".")]
         found += [path for path in shown if search.takes(path.relative_to(folder))]
     return sorted(path for path in found if not _is_program(path))
+
+
+def _plain(name: str) -> str:
+    """A name as names are compared: not by case, nor by how accents are written."""
+    return unicodedata.normalize("NFC", name).lower()
 
 
 def _is_program(path: Path) -> bool:
@@ -128,9 +134,14 @@ def _matching(pattern: str, search: Search) -> Iterator[tuple[Path, Path]]:
     What lies in a folder below that one which is not to be looked into is left out.
     """
     parts = Path(pattern).parts
-    fixed = next(place for place, part in enumerate(parts) if has_magic(part))
+    fixed = 0  # a folder of that very name is meant, even if it has brackets
+    while fixed + 1 < len(parts) and Path(*parts[: fixed + 1]).exists():
+        fixed += 1
     root = Path(*parts[:fixed])
-    matches = sorted(map(Path, glob(pattern, recursive=True)))
+    rest = Path(*parts[fixed:]).as_posix()
+    forms = {unicodedata.normalize(form, rest) for form in ("NFC", "NFD")}
+    found = (glob(form, root_dir=root, recursive=True) for form in forms)
+    matches = sorted({root / each for names in found for each in names})
     if not matches:
         raise InputError(f"Nothing fits {pattern}", hint="Check the pattern and the folder")
     for path in matches:

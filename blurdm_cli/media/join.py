@@ -3,6 +3,7 @@
 Nothing is decoded or compressed here but what the output's container cannot take as it is.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -70,7 +71,9 @@ def join(
     with atomic_output(target) as part, _opened(clip, metadata) as source:
         options = _container_options(container, source)
         try:
-            with av.open(str(part), "w", format=container, container_options=options) as output:
+            with av.open(
+                os.path.abspath(part), "w", format=container, container_options=options
+            ) as output:
                 picture, tracks = _add_streams(output, source, clip, encoding, kept)
                 if source is not None:
                     _copy_tags(source, output, shift, stop)

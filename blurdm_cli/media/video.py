@@ -4,6 +4,7 @@ Frames come in the order in which they are shown, each with a timestamp in the s
 base, so that a variable frame rate stays one. What cannot be decoded is passed over and counted.
 """
 
+import os
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,7 +83,13 @@ def open_video(path: Path) -> Iterator[InputContainer]:
         DecodeError: it is no video, or damaged from the start.
     """
     try:
-        with av.open(str(path), "r", metadata_errors="replace") as container:
+        # by its whole path: "12:30.mp4" would be a protocol's name, and "http:…" be fetched
+        with av.open(
+            os.path.abspath(path),
+            "r",
+            metadata_errors="replace",
+            options={"protocol_whitelist": "file,crypto,data"},
+        ) as container:
             yield container
     except OSError as error:
         raise no_input(path, error) from error

@@ -1,3 +1,5 @@
+import io
+import json
 import os
 import shutil
 import subprocess
@@ -8,7 +10,7 @@ import pytest
 
 from blurdm_cli.commands import console
 from blurdm_cli.commands.console import report, say
-from blurdm_cli.errors import BlurdmError
+from blurdm_cli.errors import BlurdmError, InputError
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "market.jpg"
 MAIN = "from blurdm_cli.commands.app import main; main()"
@@ -71,3 +73,23 @@ def test_data_that_cannot_be_written_is_an_error_in_one_line(words: list[str]) -
     assert done.returncode == 5
     assert "stdout cannot be written" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_names_cannot_steer_the_terminal_nor_forge_a_line(capsys):
+    name = "a\x1b[31m\nerror: forged\u202e\udcff.jpg"
+    console.say(f"{name} is done")
+    console.warn(name)
+    console.report(InputError(f"{name} is missing", hint=name))
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 4
+    assert "\x1b" not in said
+    assert "\u202e" not in said
+    assert r"a\x1b[31m\nerror: forged\u202e\udcff.jpg" in said
+
+
+def test_a_line_of_json_is_whole_in_any_encoding(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, "ascii"))
+    row = {"input": "caf\u00e9 \U0001f338 \udcff.jpg"}
+    console.print_line(json.dumps(row, ensure_ascii=False))
+    assert json.loads(written.getvalue()) == row

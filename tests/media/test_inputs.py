@@ -150,3 +150,19 @@ def test_nothing_is_taken_twice_and_nothing_is_left_out(tmp_path_factory, names)
     folder = tmp_path_factory.mktemp("in")
     found = gather(touch(*(folder / name for name in names)))
     assert [path.relative_to(folder).as_posix() for path, _ in found] == list(dict.fromkeys(names))
+
+
+def test_a_pattern_in_a_folder_whose_name_has_brackets_is_meant_there(tmp_path, monkeypatch):
+    inside = touch(tmp_path / "ph [2024]" / "a.jpg", tmp_path / "ph [2024]" / "b.jpg")
+    touch(tmp_path / "ph 2" / "c.jpg")
+    assert [path for path, _ in gather([tmp_path / "ph [2024]" / "*.jpg"])] == list(inside)
+    monkeypatch.chdir(tmp_path)
+    assert [path.as_posix() for path, _ in gather(["ph [0-9]/*.jpg"])] == ["ph 2/c.jpg"]
+
+
+def test_accents_are_compared_however_they_are_written(tmp_path):
+    decomposed = "cafe\u0301.jpg"
+    (photo,) = touch(tmp_path / decomposed)
+    for composed in ("caf\u00e9.jpg", "caf\u00e9*"):
+        assert Search(include=(composed,)).takes(photo.relative_to(tmp_path))
+    assert [path for path, _ in gather([tmp_path / "caf\u00e9*"])] == [photo]

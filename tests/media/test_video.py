@@ -83,3 +83,12 @@ def test_a_whole_file_has_no_losses(tmp_path: Path) -> None:
         source = make_clip(tmp_path / f"a.{ending}", chapters=ending != "avi")
         clip, losses = open_clip(source), Losses()
         assert losses.told(clip, len(list(read_frames(clip, losses)))) is None
+
+
+@pytest.mark.parametrize("name", ["12:30.mkv", "http:127.0.0.1:9.mkv", "concat:a|b.mkv"])
+def test_a_name_that_looks_like_a_protocol_is_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_clip(tmp_path / "a.mkv").rename(name)
+    assert len(list(read_frames(open_clip(Path(name)), Losses()))) == 12
