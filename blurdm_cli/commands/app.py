@@ -16,6 +16,7 @@ from blurdm_cli.commands.compare import compare
 from blurdm_cli.commands.console import print_data, report
 from blurdm_cli.commands.deblur import deblur
 from blurdm_cli.commands.doctor import doctor
+from blurdm_cli.commands.ending import end_in_time
 from blurdm_cli.commands.evaluate import evaluate
 from blurdm_cli.commands.motion import motion
 from blurdm_cli.commands.score import score
@@ -77,10 +78,13 @@ def _is_score(word: str) -> bool:
 def main() -> None:
     """Run the command line; a `BlurdmError` becomes one line, a hint and an exit code.
 
-    A polite end (SIGTERM) is treated as an interruption (SIGINT).
+    A polite end (SIGTERM) is treated as an interruption (SIGINT). Training comes to its end in its
+    own time: it keeps its state first.
     """
     tune_allocator()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if sys.argv[1:2] != ["train"]:
+        end_in_time()
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be any bytes
     try:

@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from blurdm_cli.errors import DiskFull, InputError, OutputError, UsageError
+from blurdm_cli.media.kinds import special
 
 FORMATS = {
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "jpeg"),
@@ -158,6 +159,16 @@ def output_error(path: Path, error: OSError) -> OutputError:
     else:
         hint = "Choose a place where you may write with --output"
     return OutputError(f"{path} cannot be written: {reason}", hint=hint)
+
+
+def check_regular(path: Path) -> None:
+    """Make sure that to open a path does not wait for somebody to write into it.
+
+    Raises:
+        InputError: it is a pipe, a socket or a device.
+    """
+    if words := special(path):
+        raise InputError(f"{path} is {words}, not a file", hint="Copy what it gives into a file")
 
 
 def no_input(path: Path, error: OSError) -> InputError:

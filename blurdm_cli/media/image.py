@@ -22,7 +22,14 @@ from blurdm_cli.media import pixels as px
 from blurdm_cli.media.decode import decode
 from blurdm_cli.media.developed import is_raw
 from blurdm_cli.media.encode import LARGEST_SIDE, Coding, Quality, encode, that_fits
-from blurdm_cli.media.files import FORMATS, INSTEAD, atomic_output, format_of, no_input
+from blurdm_cli.media.files import (
+    FORMATS,
+    INSTEAD,
+    atomic_output,
+    check_regular,
+    format_of,
+    no_input,
+)
 from blurdm_cli.media.kinds import HEAD, HEIC, PHOTOS, RAW, kind_of
 from blurdm_cli.media.metadata import Metadata
 from blurdm_cli.media.photoshop import THUMBNAILS, without
@@ -89,6 +96,7 @@ def read_photo(source: Path | bytes) -> Photo:
     if isinstance(source, bytes):
         kind, data = _kind(source, name), source
     else:
+        check_regular(source)
         try:
             with source.open("rb") as file:
                 head = file.read(HEAD)  # of a video nobody wants all

@@ -1,5 +1,6 @@
 """What a user's words for inputs mean: files, folders, patterns, and lists of them."""
 
+import errno
 import os
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path, PurePath
 
 from blurdm_cli.errors import InputError
 from blurdm_cli.media.files import PHOTO_SUFFIXES, no_input
-from blurdm_cli.media.kinds import VIDEO, kind_of_file
+from blurdm_cli.media.kinds import VIDEO, kind_of_file, special
 
 Found = Sequence[tuple[Path, Path | None]]
 """Files, each with the folder that it was found through, or None where it was named itself."""
@@ -31,7 +32,7 @@ class Search:
     skip: Path | None = None
     """A folder not to look into: the one that results are written to."""
     left_out: Callable[[OSError], object] = lambda error: None
-    """Is told of folders below that may not be read."""
+    """Is told of folders below that may not be read, and of what is no regular file."""
 
     def skips(self, folder: Path) -> bool:
         """Whether a folder is not to be looked into, however it is named."""
@@ -68,7 +69,10 @@ def find_files(folder: Path, search: Search = Search()) -> list[Path]:
         folders[:] = [n for n in seen if not search.skips(Path(parent, n))]
         shown = [Path(parent, name) for name in names if not name.startswith(".")]
         found += [path for path in shown if search.takes(path.relative_to(folder))]
-    return sorted(path for path in found if not _is_program(path))
+    for path in found:
+        if words := special(path):
+            search.left_out(OSError(errno.EINVAL, f"{words}, not a file", str(path)))
+    return sorted(path for path in found if not (special(path) or _is_program(path)))
 
 
 def _plain(name: str) -> str:

@@ -24,7 +24,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from blurdm_cli.errors import InputError, OutputError
-from blurdm_cli.media.files import no_input, original_of, output_error
+from blurdm_cli.media.files import check_regular, no_input, original_of, output_error
 from blurdm_cli.media.inputs import Found
 from blurdm_cli.spec import parse_json
 
@@ -46,6 +46,7 @@ class Stamp:
         Raises:
             InputError: it cannot be read, or is written to meanwhile.
         """
+        check_regular(path)
         try:
             before = path.stat()
             with path.open("rb") as file:

@@ -1,5 +1,7 @@
 """What a file is, told from its first bytes; its name does not count."""
 
+import os
+import stat
 from pathlib import Path
 
 HEAD = 4096
@@ -30,8 +32,26 @@ TRANSPORT = ((0, 188), (4, 192))
 """Where the packets of MPEG streams begin, each with a G, and how long they are."""
 
 
+SPECIAL = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def special(path: Path) -> str | None:
+    """Words for what is no regular file, which to open may take for ever; None for all else."""
+    try:
+        return SPECIAL.get(stat.S_IFMT(os.stat(path).st_mode))
+    except OSError:
+        return None
+
+
 def kind_of_file(path: Path) -> str | None:
     """What a file is; None where it cannot be read."""
+    if special(path):
+        return None
     try:
         with path.open("rb") as file:
             return kind_of(file.read(HEAD))

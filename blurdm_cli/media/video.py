@@ -21,7 +21,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from blurdm_cli.errors import DecodeError, InputError
-from blurdm_cli.media.files import no_input
+from blurdm_cli.media.files import check_regular, no_input
 from blurdm_cli.media.tags import Colour, Matrix, colour_of, hdr_of, matrix_of
 from blurdm_cli.media.yuv import planar
 
@@ -82,6 +82,7 @@ def open_video(path: Path) -> Iterator[InputContainer]:
         InputError: the file is missing or may not be read.
         DecodeError: it is no video, or damaged from the start.
     """
+    check_regular(path)
     try:
         # by its whole path: "12:30.mp4" would be a protocol's name, and "http:…" be fetched
         with av.open(

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from blurdm_cli.errors import InputError
 from blurdm_cli.media.files import VIDEO_SUFFIXES
+from blurdm_cli.media.image import read_photo
 from blurdm_cli.media.inputs import Search, find_files, gather
+from blurdm_cli.media.video import open_clip
 
 from .conftest import touch
 
@@ -166,3 +168,22 @@ def test_accents_are_compared_however_they_are_written(tmp_path):
     for composed in ("caf\u00e9.jpg", "caf\u00e9*"):
         assert Search(include=(composed,)).takes(photo.relative_to(tmp_path))
     assert [path for path, _ in gather([tmp_path / "caf\u00e9*"])] == [photo]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pipes in folders")
+def test_what_is_no_regular_file_is_left_out_and_never_opened(tmp_path):
+    (photo,) = touch(tmp_path / "a.jpg")
+    os.mkfifo(tmp_path / "b.jpg")
+    (tmp_path / "c.png").symlink_to("/dev/zero")
+    told: list[OSError] = []
+    assert find_files(tmp_path, Search(left_out=told.append)) == [photo]
+    assert {error.strerror for error in told} == {
+        "a pipe, not a file",
+        "a device, not a file",
+    }
+    for path in (tmp_path / "b.jpg", tmp_path / "c.png"):
+        with pytest.raises(InputError, match="not a file") as caught:
+            read_photo(path)
+        assert caught.value.hint
+    with pytest.raises(InputError, match="a pipe"):
+        open_clip(tmp_path / "b.jpg")
