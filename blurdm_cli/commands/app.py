@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from io import TextIOWrapper
 from itertools import pairwise
 from typing import Annotated
@@ -16,7 +17,7 @@ from blurdm_cli.commands.compare import compare
 from blurdm_cli.commands.console import print_data, report
 from blurdm_cli.commands.deblur import deblur
 from blurdm_cli.commands.doctor import doctor
-from blurdm_cli.commands.ending import end_in_time
+from blurdm_cli.commands.ending import ending_in_time
 from blurdm_cli.commands.evaluate import evaluate
 from blurdm_cli.commands.motion import motion
 from blurdm_cli.commands.score import score
@@ -83,12 +84,12 @@ def main() -> None:
     """
     tune_allocator()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if sys.argv[1:2] != ["train"]:
-        end_in_time()
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be any bytes
+    words = _words(sys.argv[1:])
     try:
-        app(_words(sys.argv[1:]))
+        with nullcontext() if words[:1] == ["train"] else ending_in_time():
+            app(words)
     except BlurdmError as error:
         sys.exit(report(error))
     except ModuleNotFoundError as error:

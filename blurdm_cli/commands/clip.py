@@ -17,6 +17,7 @@ from blurdm_cli.errors import InputError, UsageError
 from blurdm_cli.media.codecs import CONTAINERS, STEADY
 from blurdm_cli.media.encoder import Encoding, Steady
 from blurdm_cli.media.encoding import Wish, plan_encoding
+from blurdm_cli.media.files import Seal, no_seal
 from blurdm_cli.media.join import join
 from blurdm_cli.media.segments import SECONDS, Segment, open_store
 from blurdm_cli.media.sequence import (
@@ -89,6 +90,7 @@ class ClipJob:
     manifest: dict[str, Any]
     """Plain values that name all that decides the result, but for the encoding."""
     meter: Meter
+    seal: Seal
 
     @property
     def segment(self) -> int:
@@ -114,6 +116,7 @@ def deblur_clip(
     *,
     settings: str,
     advance: Callable[[float, str], None] = lambda done, note: None,
+    seal: Seal = no_seal,
 ) -> Result:
     """Deblur one clip; an interrupted run goes on where it ended.
 
@@ -124,12 +127,13 @@ def deblur_clip(
         options: of videos.
         settings: names all that decides what the deblurrer makes of a frame.
         advance: is told the fraction done, and how fast it goes.
+        seal: see `files.Seal`; of a video.
 
     Raises:
         BlurdmError: the source cannot be read, the options do not fit it, or the result cannot
             be written.
     """
-    job = _open(source, target, deblurrer, options, settings, advance)
+    job = _open(source, target, deblurrer, options, settings, advance, seal)
     write = _write_pictures if is_sequence(target) else _write_video
     told, notes = write(job)
     if not told.frames:
@@ -164,6 +168,7 @@ def _open(
     options: VideoOptions,
     settings: str,
     advance: Callable[[float, str], None],
+    seal: Seal,
 ) -> ClipJob:
     losses, notes = Losses(), dict[str, None]()
     clip, files = _open_source(source, options)
@@ -182,6 +187,7 @@ def _open(
         deblurrer,
         manifest_of(source, files, target, options, settings),
         Meter(_expected(clip, options), advance),
+        seal,
     )
 
 
@@ -235,7 +241,7 @@ def _write_video(job: ClipJob) -> tuple[Told, list[str]]:
         if told.frames:
             start, end = job.options.start, _end(job, store.finished[-1], encoding, container)
             args = (job.clip, container, encoding, store.finished, kept, job.target)
-            join(*args, start=start, end=end, metadata=job.options.metadata)
+            join(*args, start=start, end=end, metadata=job.options.metadata, seal=job.seal)
         store.clear()
     return told, [*notes, *job.notes, *steady.told()]
 

@@ -18,6 +18,7 @@ from blurdm_cli.errors import BlurdmError, DiskFull, InputError
 if TYPE_CHECKING:
     from blurdm_cli.commands.places import Place, Places
     from blurdm_cli.engine.deblur import Deblurrer, Restored
+    from blurdm_cli.media.files import Seal
     from blurdm_cli.media.image import Photo
     from blurdm_cli.media.journal import Journal, Stamp
     from blurdm_cli.media.naming import Job
@@ -238,8 +239,10 @@ class PhotoRun:
         if self._options.in_place:
             keep_original(target)
         own_format = result.format if self._options.in_place else None
-        with self._journalled(work, target):
-            notes = write_photo(result, target, quality=self._options.quality, format=own_format)
+        with self._journalled(work, target) as seal:
+            notes = write_photo(
+                result, target, quality=self._options.quality, format=own_format, seal=seal
+            )
             if self._options.compare:
                 notes += self._write_sheet(work, result, own_format)
         return notes
@@ -254,21 +257,23 @@ class PhotoRun:
             why = "a file is there already; --on-exists overwrite replaces it"
             return [f"the comparison is not written: {why}"]
         try:
-            with self._journalled(work, sheet):
-                write_photo(side_by_side(work.photo, result), sheet, format=format)
+            with self._journalled(work, sheet) as seal:
+                write_photo(side_by_side(work.photo, result), sheet, format=format, seal=seal)
         except BlurdmError as error:
             return [f"the comparison is not written: {error}"]
         return []
 
     @contextmanager
-    def _journalled(self, work: Work, path: Path) -> Iterator[None]:
+    def _journalled(self, work: Work, path: Path) -> Iterator[Seal]:
         """Note that a file is about to be written, and then that it was."""
+        from blurdm_cli.media.files import no_seal
+
         journal, original = self._journals.get(work.job.home), work.place.original
-        if journal and work.stamp:
-            journal.begin(original, path)
-        yield
-        if journal and work.stamp:
-            journal.end(original, path, work.stamp)
+        if not journal or not work.stamp:
+            yield no_seal
+            return
+        yield journal.begin(original, path)
+        journal.end(original, path, work.stamp)
 
 
 def _show(

@@ -109,7 +109,7 @@ class VideoRun:
     ) -> Outcome:
         """Deblur a clip, and note it before and after."""
         from blurdm_cli.commands.clip import deblur_clip, plan_clip
-        from blurdm_cli.media.files import keep_original
+        from blurdm_cli.media.files import keep_original, no_seal
         from blurdm_cli.media.journal import Stamp
         from blurdm_cli.media.sequence import is_sequence
 
@@ -119,8 +119,7 @@ class VideoRun:
         if self._options.in_place:
             plan_clip(place.source, target, self._options)  # fails before there is a copy
             keep_original(target)
-        if journal:
-            journal.begin(place.original, target)
+        seal = journal.begin(place.original, target) if journal else no_seal
         result = deblur_clip(
             place.source,
             target,
@@ -128,6 +127,7 @@ class VideoRun:
             self._options,
             settings=self._settings,
             advance=advance,
+            seal=seal,
         )
         if journal and stamp and not result.loss:
             journal.end(place.original, target, stamp)

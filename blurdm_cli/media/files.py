@@ -8,7 +8,7 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -65,9 +65,21 @@ def format_of(name: str) -> str:
     return FORMATS[suffix]
 
 
+Seal = Callable[[Path], object]
+"""Is told of a finished file before it takes its place; what it raises keeps it from there."""
+
+
+def no_seal(part: Path) -> None:
+    """Let any file take any place."""
+
+
 @contextmanager
-def atomic_output(path: Path) -> Iterator[Path]:
+def atomic_output(path: Path, seal: Seal = no_seal) -> Iterator[Path]:
     """Write a file that is there in full, or not at all; its folder is made where missing.
+
+    Args:
+        path: where to.
+        seal: see `Seal`.
 
     Yields:
         The path to write to, in the same folder: `.{name}.part`. It is empty. When the
@@ -91,6 +103,7 @@ def atomic_output(path: Path) -> Iterator[Path]:
         if mode is not None:
             with suppress(OSError):  # a disk without permissions
                 part.chmod(mode)
+        seal(part)
         os.replace(part, path)
     except BaseException as error:
         with suppress(OSError):

@@ -25,10 +25,12 @@ from blurdm_cli.media.encode import LARGEST_SIDE, Coding, Quality, encode, that_
 from blurdm_cli.media.files import (
     FORMATS,
     INSTEAD,
+    Seal,
     atomic_output,
     check_regular,
     format_of,
     no_input,
+    no_seal,
 )
 from blurdm_cli.media.kinds import HEAD, HEIC, PHOTOS, RAW, kind_of
 from blurdm_cli.media.metadata import Metadata
@@ -197,7 +199,12 @@ def _settled(metadata: Metadata, *, turned: bool) -> tuple[Metadata, int, list[s
 
 
 def write_photo(
-    photo: Photo, path: Path, *, quality: Quality = "auto", format: str | None = None
+    photo: Photo,
+    path: Path,
+    *,
+    quality: Quality = "auto",
+    format: str | None = None,
+    seal: Seal = no_seal,
 ) -> list[str]:
     """Write a photo: the whole file or none.
 
@@ -208,6 +215,7 @@ def write_photo(
             was good, else 95.
         format: "jpeg", "png", "webp", "tiff" or "avif"; None: what the suffix says, or the
             photo's own where there is no suffix.
+        seal: see `files.Seal`.
 
     Returns:
         What the format cannot hold, a line each.
@@ -219,7 +227,7 @@ def write_photo(
     if format is None:
         format = format_of(path.suffix) if path.suffix else photo.format
     data = encode_photo(photo, format, quality)
-    with atomic_output(path) as part:
+    with atomic_output(path, seal) as part:
         part.write_bytes(data)
     return losses(photo, format)
 

@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 from blurdm_cli.errors import OutputError
 from blurdm_cli.media.codecs import STEADY, ordinary_priority
 from blurdm_cli.media.encoder import Encoding, tell
-from blurdm_cli.media.files import atomic_output
+from blurdm_cli.media.files import Seal, atomic_output, no_seal
 from blurdm_cli.media.privacy import Keep
 from blurdm_cli.media.segments import Segment
 from blurdm_cli.media.streams import Kept, Track, add_track, copy_tags
@@ -45,6 +45,7 @@ def join(
     start: Fraction | None = None,
     end: Fraction | None = None,
     metadata: Keep = "keep",
+    seal: Seal = no_seal,
 ) -> None:
     """Write the restored clip; it is there whole or not at all.
 
@@ -59,6 +60,7 @@ def join(
         start: seconds from the source's begin, where the output begins.
         end: seconds from the source's begin, where it ends.
         metadata: which tags are kept.
+        seal: see `files.Seal`.
 
     Raises:
         OutputError: it cannot be written, or the segments do not fit together.
@@ -68,7 +70,7 @@ def join(
     steady = container in STEADY
     shift = clip.begin + (start or 0) if steady or start is not None else Fraction(0)
     stop = None if end is None else clip.begin + end
-    with atomic_output(target) as part, _opened(clip, metadata) as source:
+    with atomic_output(target, seal) as part, _opened(clip, metadata) as source:
         options = _container_options(container, source)
         try:
             with av.open(

@@ -4,11 +4,14 @@ The journal is `.blurdm/run.ndjson` in the folder of the results: one JSON objec
 as the run goes, never changed. A file's last line counts:
 
     {"input": "sub/a.jpg", "output": "sub/a.jpg", "settings": "5d41…", "status": "writing"}
+    {"input": …, "output": …, "settings": …, "status": "written", "result": {…}}
     {"input": …, "output": …, "settings": …, "status": "done", "source": {…}, "result": {…}}
 
 `source` and `result` say which bytes were read and written: size, time of the last change,
-SHA-256. "writing" without a "done" behind it is a run that was killed: whatever stands at the
-output was left by it, and is made again. That a file is there proves nothing.
+SHA-256. "written" is noted of the finished file just before it takes its place; `replaced` says
+which earlier result it takes it from. A run that was killed leaves a "writing" or "written"
+without a "done" behind it, and the output is made again. What stands there is a run's own if it
+has one of the bytes noted, and somebody else's otherwise: that a file is there proves nothing.
 """
 
 import hashlib
@@ -24,7 +27,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from blurdm_cli.errors import InputError, OutputError
-from blurdm_cli.media.files import check_regular, no_input, original_of, output_error
+from blurdm_cli.media.files import Seal, check_regular, no_input, original_of, output_error
 from blurdm_cli.media.inputs import Found
 from blurdm_cli.spec import parse_json
 
@@ -121,9 +124,7 @@ class Journal:
 
     def is_own(self, source: Path, output: Path) -> bool:
         """Whether what stands at the output was made of this input, and may be made anew."""
-        told = self._told(output)
-        begun = told.get("status") == "writing"
-        return told.get("input") == self._name(source) and (begun or self.is_result(output))
+        return self._told(output).get("input") == self._name(source) and bool(self._own(output))
 
     def is_result(self, output: Path) -> bool:
         """Whether what stands at the output was written by an earlier run, and is still so."""
@@ -134,15 +135,39 @@ class Journal:
         """The input that an output was made of which this journal tells of."""
         return Path(os.path.abspath(self.home / self._last[self._name(output)]["input"]))
 
-    def begin(self, source: Path, output: Path) -> None:
-        """Note that the output is about to be written."""
-        self._note(source, output, {"status": "writing"})
+    def begin(self, source: Path, output: Path) -> Seal:
+        """Note that the output is about to be written.
+
+        Returns:
+            What notes the finished file; it raises an OutputError where another file came to
+            the output's place since.
+        """
+        replaced, there = self._own(output), _identity(output)
+        self._note(source, output, {"status": "writing", "replaced": replaced})
+
+        def seal(part: Path) -> None:
+            if _identity(output) != there:
+                raise OutputError(
+                    f"{output} was put there by somebody else while its content was made",
+                    hint="Move it elsewhere, and give the same command again",
+                )
+            result = asdict(Stamp.of(part))
+            told = {"status": "written", "result": result, "replaced": replaced}
+            self._note(source, output, told)
+
+        return seal
 
     def end(self, source: Path, output: Path, stamp: Stamp) -> None:
         """Note that the output was written, of an input with this stamp."""
-        result = asdict(Stamp.of(output))
-        told = {"status": "done", "source": asdict(stamp), "result": result}
-        self._note(source, output, told)
+        told = self._told(output)
+        result = told["result"] if told["status"] == "written" else asdict(Stamp.of(output))
+        self._note(source, output, {"status": "done", "source": asdict(stamp), "result": result})
+
+    def _own(self, output: Path) -> dict[str, Any] | None:
+        """The stamp of what stands at the output, if a run wrote it."""
+        told = self._told(output)
+        stamps = (told.get("result"), told.get("replaced"))
+        return next((stamp for stamp in stamps if stamp and _fits(stamp, output)), None)
 
     def _told(self, output: Path) -> dict[str, Any]:
         return self._last.get(self._name(output), {})
@@ -169,6 +194,15 @@ class Journal:
             return Path(os.path.relpath(path, self.home)).as_posix()
         except ValueError:  # another drive
             return os.path.abspath(path)
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    """What tells one file at a place from the next one there; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _fits(stamp: Any, path: Path) -> bool:

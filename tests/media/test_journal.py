@@ -63,11 +63,36 @@ def test_a_missing_output_is_not_done(files):
     assert states(*files)[0] is False
 
 
-def test_a_run_killed_in_mid_write_is_not_done_and_what_it_left_is_own(files):
+def test_what_a_killed_run_left_is_own_and_what_somebody_put_there_is_not(files):
     home, source, output = files
+    output.unlink()
     with open_journal(home, "s") as journal:
-        journal.begin(source, output)
+        seal = journal.begin(source, output)
+        output.write_bytes(b"somebody's")
+        assert not journal.is_own(source, output)
+        with pytest.raises(OutputError, match="somebody"):
+            seal(source)
+        output.unlink()
+        part = output.with_name("part")
+        part.write_bytes(b"finished")
+        seal(part)
+        part.replace(output)
     assert states(*files) == (False, True)
+    output.write_bytes(b"somebody's")
+    assert states(*files) == (False, False)
+
+
+def test_a_run_killed_while_it_makes_a_result_anew_knows_the_earlier_one(files):
+    home, source, output = files
+    note(*files)
+    with open_journal(home, "t") as journal:
+        seal = journal.begin(source, output)
+        assert journal.is_own(source, output)
+        part = output.with_name("part")
+        part.write_bytes(b"finished")
+        seal(part)
+        assert journal.is_own(source, output)
+    assert states(*files, "t") == (False, True)
 
 
 def test_the_folder_may_be_moved_with_its_inputs(files, tmp_path):
