@@ -74,16 +74,21 @@ def _decode_tiff(data: bytes) -> tuple[Planes, Metadata, list[str]]:
     if data[:4] == b"MM\0+":  # Pillow takes it for another kind
         raise px.Unsupported("a BigTIFF file with the most significant byte first")
     with tifffile.TiffFile(BytesIO(data)) as file:
-        page = file.pages.first
+        place, page = px.full_page(file)
         deep = px.is_deep_tiff(page)
         pages = len(file.pages)
+        data = px.beginning_with(data, page) if place else data
         if deep:
             planes, notes = px.decode_deep_tiff(data, page)
     if not deep:
         planes, notes = px.decode_pillow(px.OPENERS["tiff"](BytesIO(px.unturned(data, page))))
         if page.bitspersample > 8:
             notes.append(f"{page.bitspersample} bits a channel converted to 8")
-    if pages > 1:
+    if place:
+        notes.append(
+            f"{pages} pages: page {place + 1} is taken, what comes before is its thumbnail"
+        )
+    elif pages > 1:
         notes.append(f"{pages} pages: only the first one is taken")
     metadata, more = md.tiff_metadata(data)
     return planes, metadata, notes + more

@@ -205,6 +205,21 @@ def decode_deep_tiff(data: bytes, page: tifffile.TiffPage) -> tuple[Planes, list
     return planes, notes + more
 
 
+def full_page(file: tifffile.TiffFile) -> tuple[int, tifffile.TiffPage]:
+    """The first page, and its number from 0, that does not call itself a smaller copy."""
+    for place, page in enumerate(file.pages):
+        if isinstance(page, tifffile.TiffPage) and not page.subfiletype & 1:
+            return place, page
+    return 0, file.pages.first
+
+
+def beginning_with(data: bytes, page: tifffile.TiffPage) -> bytes:
+    """The same TIFF file with this page as its first one."""
+    order, at = page.parent.byteorder, 8 if page.parent.is_bigtiff else 4
+    start = struct.pack(f"{order}{'Q' if at == 8 else 'I'}", page.offset)
+    return data[:at] + start + data[at + len(start) :]
+
+
 def unturned(data: bytes, page: tifffile.TiffPage) -> bytes:
     """The same file with Orientation 1: Pillow and OpenCV turn TIFF pixels unasked."""
     tag = page.tags.get(md.ORIENTATION)

@@ -6,6 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from blurdm_cli.errors import DecodeError
@@ -94,3 +95,20 @@ def test_a_gif_s_comment_is_kept_in_png_and_named_elsewhere() -> None:
     photo = read_photo(file.getvalue())
     assert Image.open(io.BytesIO(encode_photo(photo, "png"))).info["Comment"] == "a day at sea"
     assert any("tEXt" in line for line in losses(photo, "jpeg"))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("big", [False, True])
+def test_a_tiff_file_that_begins_with_a_thumbnail_gives_the_picture(
+    dtype: type[np.generic], big: bool
+) -> None:
+    picture = smooth().astype(dtype)
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file, bigtiff=big) as writer:
+        writer.write(picture[::4, ::4].copy(), photometric="rgb", subfiletype=1)
+        writer.write(picture, photometric="rgb", description="a day at sea")
+    photo = read_photo(file.getvalue())
+    np.testing.assert_array_equal(photo.pixels, picture)
+    assert photo.notes == ("2 pages: page 2 is taken, what comes before is its thumbnail",)
+    assert photo.metadata.exif is not None
+    assert b"a day at sea" in photo.metadata.exif
