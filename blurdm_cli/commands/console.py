@@ -31,7 +31,7 @@ UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
 which stand for bytes that are no UTF-8."""
 
 TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""What turns the direction of writing."""
+"""Characters that turn the direction of writing."""
 
 console = _Talk(stderr=True, highlight=False)
 _data = Console(highlight=False, markup=False, emoji=False)

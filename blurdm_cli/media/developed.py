@@ -94,7 +94,7 @@ BESIDE = {
     b"urn:com:apple:photo:2020:aux:hdrgainmap": "the gain map",
     b"urn:mpeg:hevc:2015:auxid:2": "the depth map",
 }
-"""What an auxiliary picture beside the first one says that it is; alpha is read."""
+"""Types of auxiliary pictures that are not read, and words for them."""
 
 
 def _decode_heic(data: bytes) -> Decoded:

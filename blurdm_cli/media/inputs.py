@@ -69,10 +69,13 @@ def find_files(folder: Path, search: Search = Search()) -> list[Path]:
         folders[:] = [n for n in seen if not search.skips(Path(parent, n))]
         shown = [Path(parent, name) for name in names if not name.startswith(".")]
         found += [path for path in shown if search.takes(path.relative_to(folder))]
+    files = list[Path]()
     for path in found:
         if words := special(path):
             search.left_out(OSError(errno.EINVAL, f"{words}, not a file", str(path)))
-    return sorted(path for path in found if not (special(path) or _is_program(path)))
+        elif not _is_program(path):
+            files.append(path)
+    return sorted(files)
 
 
 def _plain(name: str) -> str:

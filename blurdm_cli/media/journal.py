@@ -197,7 +197,7 @@ class Journal:
 
 
 def _identity(path: Path) -> tuple[int, int, int] | None:
-    """What tells one file at a place from the next one there; None where there is none."""
+    """Inode, time and size, which tell a file from its successor; None where there is none."""
     try:
         status = path.stat()
     except OSError:

@@ -38,7 +38,7 @@ def chunks_of(png: bytes) -> Iterator[tuple[bytes, memoryview]]:
 
 
 def read_metadata(png: bytes) -> tuple[Metadata, list[str]]:
-    """What a PNG file's chunks say; nothing is settled yet. And what of it is lost, a line each."""
+    """Read what a PNG file's chunks say, not settled yet, and a line for each loss."""
     found: dict[str, bytes] = {}
     dpi = None
     inflate = _Inflate()

@@ -51,7 +51,7 @@ class Exposed:
     page: bool
     encoded: bool
     frames: int | None
-    """Of how many encoded frames it is the average; None for very many."""
+    """The number of encoded frames that it is the average of; None for very many."""
 
 
 @dataclass(frozen=True)
