@@ -24,7 +24,7 @@ from blurdm_cli.spec import ModelSpec
 from blurdm_cli.training.evaluation import bootstrap, evaluate
 from blurdm_cli.training.layouts import find_pairs
 from blurdm_cli.training.metrics import psnr
-from blurdm_cli.training.networks import Networks
+from blurdm_cli.training.model import Networks
 from blurdm_cli.training.pairs import Batch, Order
 from blurdm_cli.training.photo_crops import PhotoCrops
 from blurdm_cli.training.synthesis import Synthesis

@@ -16,7 +16,7 @@ import torch
 
 from blurdm_cli import Deblurrer
 from blurdm_cli.errors import BlurdmError
-from blurdm_cli.media.image import read_photo
+from blurdm_cli.photo.photo import read_photo
 from blurdm_cli.zoo import DEFAULT
 
 BATCHES = (1, 4, 16)

@@ -29,8 +29,8 @@ import cv2
 import numpy as np
 import torch
 
-from blurdm_cli.media.image import read_photo
 from blurdm_cli.networks.build import build
+from blurdm_cli.photo.photo import read_photo
 from blurdm_cli.physics.camera import linear_to_srgb, srgb_to_linear
 from blurdm_cli.physics.exposure import expose
 from blurdm_cli.physics.trajectory import Trajectory, random_trajectory

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
 
-from blurdm_cli.media.image import Photo, encode_photo, read_photo
+from blurdm_cli.photo.photo import Photo, encode_photo, read_photo
 
-SAMPLES = Path(__file__).parents[1] / "tests" / "media" / "files"
+SAMPLES = Path(__file__).parents[1] / "tests" / "photo" / "files"
 FORMATS = ("JPEG", "PNG", "WebP", "TIFF", "AVIF", "BMP", "GIF", "HEIC")
 GPS, MAKER, THUMBNAIL = 34853, b"a maker's note", b"\xff\xd8the blurred photo\xff\xd9"
 XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/' tiff:Orientation='6' xmp:Rating='4'></x:xmpmeta>"

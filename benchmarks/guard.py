@@ -13,8 +13,8 @@ import numpy as np
 from blurdm_cli.engine import guard
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.engine.pixels import white_of
-from blurdm_cli.media.image import read_photo
-from blurdm_cli.media.inputs import gather
+from blurdm_cli.files.inputs import gather
+from blurdm_cli.photo.photo import read_photo
 from blurdm_cli.zoo import DEFAULT
 
 

@@ -52,7 +52,7 @@ def samples() -> list[Sample]:
     deep = np.asarray(image).astype(np.uint16) * 257
     tiff = BytesIO()
     tifffile.imwrite(tiff, deep, photometric="rgb", compression="zlib")
-    others = sorted((ROOT / "tests" / "media" / "files").iterdir())
+    others = sorted((ROOT / "tests" / "photo" / "files").iterdir())
     return [
         (".jpg", saved("JPEG", quality=92, exif=exif)),
         (".jpg", saved("JPEG", progressive=True)),

@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from blurdm_cli.media.image import Photo, write_photo
+from blurdm_cli.photo.photo import Photo, write_photo
 
 SCRIPT = "from blurdm_cli.commands.app import main; main()"
 MODEL = ("--model", "blurdm-tiny", "--precision", "fp32")

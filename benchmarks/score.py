@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from blurdm_cli.media.image import read_photo
-from blurdm_cli.media.score import BLURRED, blur_score
+from blurdm_cli.photo.blur_score import BLURRED, blur_score
+from blurdm_cli.photo.photo import read_photo
 
 
 def scores(folder: Path) -> np.ndarray:

@@ -25,8 +25,8 @@ from PIL import Image
 from blurdm_cli.engine.candidates import Candidates
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.machine import available_cores, tune_allocator
-from blurdm_cli.media.image import read_photo, write_photo
 from blurdm_cli.motion.estimation import find_motion
+from blurdm_cli.photo.photo import read_photo, write_photo
 from blurdm_cli.zoo import DEFAULT, example_photo, find
 
 PHOTO = (3000, 4000)
@@ -66,7 +66,7 @@ def peak(model: str, runtime: str, path: Path) -> float:
 import resource
 from pathlib import Path
 from blurdm_cli.engine.deblur import Deblurrer
-from blurdm_cli.media.image import read_photo, write_photo
+from blurdm_cli.photo.photo import read_photo, write_photo
 from blurdm_cli.machine import tune_allocator
 tune_allocator()
 path = Path({str(path)!r})

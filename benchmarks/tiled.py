@@ -24,8 +24,8 @@ from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.engine.pixels import white_of
 from blurdm_cli.engine.torch_runtime import TorchRuntime
 from blurdm_cli.machine import tune_allocator
-from blurdm_cli.media.image import read_photo
 from blurdm_cli.networks.build import BACKBONES, build, family
+from blurdm_cli.photo.photo import read_photo
 from blurdm_cli.physics.diffusion import schedule
 from blurdm_cli.spec import BackboneSpec, PriorSpec, ScheduleSpec
 

@@ -23,7 +23,7 @@ from blurdm_cli import zoo
 from blurdm_cli.engine.torch_runtime import choose_device, has_fast_bf16, move
 from blurdm_cli.networks.build import build
 from blurdm_cli.training.loop import LOG_EVERY, Machine, fit
-from blurdm_cli.training.networks import Networks
+from blurdm_cli.training.model import Networks
 from blurdm_cli.training.pairs import Order, read_photos
 from blurdm_cli.training.photo_crops import PhotoCrops
 from blurdm_cli.training.run import RunFolder

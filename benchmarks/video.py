@@ -23,15 +23,15 @@ import cv2
 import numpy as np
 from bare import restore_tiles
 
-from blurdm_cli.commands.clip import deblur_clip
-from blurdm_cli.commands.video_options import VideoOptions
 from blurdm_cli.engine.candidates import Candidates
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.machine import tune_allocator
-from blurdm_cli.media.image import read_photo
-from blurdm_cli.media.video import Losses, open_clip, read_frames
-from blurdm_cli.media.yuv import to_rgb
 from blurdm_cli.motion.estimation import Motion
+from blurdm_cli.photo.photo import read_photo
+from blurdm_cli.pipeline.clip import deblur_clip
+from blurdm_cli.pipeline.options import VideoOptions
+from blurdm_cli.video.reader import Losses, open_clip, read_frames
+from blurdm_cli.video.yuv import to_rgb
 from blurdm_cli.zoo import DEFAULT, example_photo
 
 ROUNDS = 3
@@ -42,8 +42,8 @@ LENGTHS = (10, 60)
 PEAK = """
 import sys
 from pathlib import Path
-from blurdm_cli.commands.clip import deblur_clip
-from blurdm_cli.commands.video_options import VideoOptions
+from blurdm_cli.pipeline.clip import deblur_clip
+from blurdm_cli.pipeline.options import VideoOptions
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.machine import tune_allocator
 tune_allocator()

@@ -1,24 +1,37 @@
 """Remove motion blur from photos with BlurDM, a diffusion model of how blur forms.
 
-from blurdm_cli import Deblurrer
+from blurdm_cli import Deblurrer, deblur_file
 
+deblur_file("in.jpg", "out.jpg")  # photos and videos
 deblurrer = Deblurrer.open()
-restored = deblurrer(pixels)  # height x width x 3; uint8, uint16, or float32 in [0, 1]
+restored = deblurrer(pixels)  # height x width x 3: uint8, uint16, or float32 in [0, 1]
+restored = deblurrer("in.jpg")  # or a Pillow image
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from blurdm_cli.engine.deblur import Deblurrer
+    from blurdm_cli.errors import BlurdmError
+    from blurdm_cli.pipeline.api import Deblurrer, deblur_file
 
-__all__ = ["Deblurrer", "__version__"]
+__all__ = ["BlurdmError", "Deblurrer", "__version__", "deblur_file"]
 __version__ = "0.1.0"
+
+_WHERE = {
+    "BlurdmError": "blurdm_cli.errors",
+    "Deblurrer": "blurdm_cli.pipeline.api",
+    "deblur_file": "blurdm_cli.pipeline.api",
+}
 
 
 def __getattr__(name: str) -> Any:
     """Import the engine only when it is asked for: the command line's help must be quick."""
-    if name == "Deblurrer":
-        from blurdm_cli.engine.deblur import Deblurrer
+    if name in _WHERE:
+        from importlib import import_module
 
-        return Deblurrer
+        return getattr(import_module(_WHERE[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,6 +1,7 @@
 """Small videos with all that makes videos hard, made with PyAV."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from blurdm_cli.engine.deblur import Deblurrer
-from blurdm_cli.media.codecs import ordinary_priority
-from blurdm_cli.media.yuv import from_rgb
+from blurdm_cli.pipeline.clip import Result, deblur_clip
+from blurdm_cli.pipeline.options import RunOptions, VideoOptions
 from blurdm_cli.spec import BackboneSpec, ModelSpec, PriorSpec
+from blurdm_cli.video.codecs import ordinary_priority
+from blurdm_cli.video.yuv import from_rgb
 
 CONSTANT = tuple(range(12))
 VARIABLE = (0, 1, 2, 5, 6, 9, 13, 14, 15, 20, 21, 22)
@@ -39,6 +42,19 @@ class FakeRuntime:
 def fake_deblurrer(gain: float = 0.0, **options: Any) -> Deblurrer:
     spec = ModelSpec("fake", BackboneSpec("none"), PriorSpec(channels=5), 8, tile=64, halo=8)
     return Deblurrer(FakeRuntime(gain), spec, guard="off", **options)
+
+
+def deblurred(
+    source: Path, target: Path, gain: float = 0.0, settings: str = "", **options: Any
+) -> Result:
+    """Restore a clip with a fake model; options are of a run, of videos, or of `deblur_clip`."""
+    given = {"all_frames": True, **options}
+    run, video = (
+        {f.name: given.pop(f.name) for f in fields(kind) if f.name in given}
+        for kind in (RunOptions, VideoOptions)
+    )
+    wanted = VideoOptions(**video), RunOptions(**run)
+    return deblur_clip(source, target, fake_deblurrer(gain), *wanted, settings=settings, **given)
 
 
 def scene(number: int, height: int, width: int) -> np.ndarray:

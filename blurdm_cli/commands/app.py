@@ -1,11 +1,11 @@
 """The `blurdm` command: one module per subcommand, put together here."""
 
 import os
+import shlex
 import signal
 import sys
 from contextlib import nullcontext
 from io import TextIOWrapper
-from itertools import pairwise
 from typing import Annotated
 
 import typer
@@ -23,10 +23,14 @@ from blurdm_cli.commands.motion import motion
 from blurdm_cli.commands.score import score
 from blurdm_cli.commands.synth import synth
 from blurdm_cli.commands.train import train
-from blurdm_cli.errors import BlurdmError, RuntimeMissing
+from blurdm_cli.errors import BlurdmError, RuntimeMissing, UsageError
 from blurdm_cli.machine import tune_allocator
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 app.command()(deblur)
 app.command()(compare)
 app.command()(motion)
@@ -51,29 +55,26 @@ def _version(asked: bool) -> bool:
 def blurdm(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+        typer.Option(
+            "--version", "-v", callback=_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """Remove motion blur from photos."""
 
 
-def _words(words: list[str]) -> list[str]:
-    """The command line with values for options that may go without one: Typer knows none."""
-    option, said = "--only-blurry", list[str]()
-    for before, word in pairwise(["", *words]):
-        if before == option and _is_score(word):
-            said[-1] = f"{option}={word}"
-        else:
-            said.append(f"{option}=auto" if word == option else word)
-    return said
+def _check_command(words: list[str]) -> None:
+    """Say which command was meant, if a file stands where a command belongs.
 
-
-def _is_score(word: str) -> bool:
-    """Whether a word is a blur score, from 0 to 1, and not a file's name."""
-    try:
-        return 0 <= float(word) <= 1 and not os.path.exists(word)
-    except ValueError:
-        return False
+    Raises:
+        UsageError: it does.
+    """
+    first = words[0] if words else "-h"
+    commands = set(typer.main.get_group(app).commands)
+    if not first.startswith("-") and first not in commands and os.path.exists(first):
+        raise UsageError(
+            f"{first} is a file, not a command", hint=f"blurdm deblur {shlex.join(words)}"
+        )
 
 
 def main() -> None:
@@ -86,8 +87,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be any bytes
-    words = _words(sys.argv[1:])
+    words = sys.argv[1:]
     try:
+        _check_command(words)
         with nullcontext() if words[:1] == ["train"] else ending_in_time():
             app(words)
     except BlurdmError as error:

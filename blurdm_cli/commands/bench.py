@@ -64,7 +64,7 @@ def bench(
 ) -> None:
     """Measure each runtime and precision that this machine has, one after the other."""
     from blurdm_cli import zoo
-    from blurdm_cli.media.image import read_photo
+    from blurdm_cli.photo.photo import read_photo
 
     zoo.fingerprint(model or zoo.DEFAULT)  # a wrong name is an error, not an empty table
     if photo:
@@ -114,7 +114,7 @@ def measure(settings: str) -> None:
     import numpy as np
 
     from blurdm_cli.engine.deblur import Deblurrer
-    from blurdm_cli.media.image import read_photo
+    from blurdm_cli.photo.photo import read_photo
 
     tune_allocator()
     model, runtime, precision, device, photo, megapixels, runs, begin = json.loads(settings)

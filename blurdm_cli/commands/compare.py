@@ -12,7 +12,7 @@ from blurdm_cli.commands.console import print_line, say
 from blurdm_cli.commands.options import check_output
 
 if TYPE_CHECKING:
-    from blurdm_cli.media.image import Photo
+    from blurdm_cli.photo.photo import Photo
 
 PAGES = (".html", ".htm")
 
@@ -46,11 +46,11 @@ def compare(
 
     The page is one file that works offline. On stdout: the paths of what was written.
     """
-    from blurdm_cli.media import comparison as cp
-    from blurdm_cli.media.files import atomic_output
-    from blurdm_cli.media.image import Photo, read_photo, write_photo
-    from blurdm_cli.media.metadata import Metadata
-    from blurdm_cli.media.slider import slider_page
+    from blurdm_cli.files.atomic import atomic_output
+    from blurdm_cli.photo import comparison as cp
+    from blurdm_cli.photo.metadata import Metadata
+    from blurdm_cli.photo.photo import Photo, read_photo, write_photo
+    from blurdm_cli.photo.slider import slider_page
 
     outputs = output or [after.with_suffix(f".compare{suffix}") for suffix in (".png", ".html")]
     _check(outputs, (before, after), overwrite)
@@ -72,7 +72,7 @@ def compare(
 
 def _check(outputs: Sequence[Path], inputs: Sequence[Path], overwrite: bool) -> None:
     """Refuse outputs that are there already or of no known format, before any work is done."""
-    from blurdm_cli.media.files import format_of
+    from blurdm_cli.files.formats import format_of
 
     for path in outputs:
         if path.suffix.lower() not in PAGES:
@@ -81,7 +81,7 @@ def _check(outputs: Sequence[Path], inputs: Sequence[Path], overwrite: bool) -> 
 
 
 def _tell_scores(photos: Sequence[Photo]) -> None:
-    from blurdm_cli.media.score import blur_score
+    from blurdm_cli.photo.blur_score import blur_score
 
     before, after = (blur_score(photo.pixels) for photo in photos)
     say(f"blur score {before:.3f} -> {after:.3f}")

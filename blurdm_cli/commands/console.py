@@ -120,7 +120,7 @@ def _wanted_data() -> Iterator[None]:
         _leave(sys.stdout)
         raise KeyboardInterrupt from None
     except OSError as error:
-        from blurdm_cli.media.files import output_error
+        from blurdm_cli.files.atomic import output_error
 
         _leave(sys.stdout)
         raise output_error(Path(error.filename or "stdout"), error) from error

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from blurdm_cli.choices import Audio, Format, Guard, Keep, MotionMode, OnExists
 from blurdm_cli.commands import video_options as video
-from blurdm_cli.commands.batch import Batch, Computing, deblur_batch
 from blurdm_cli.commands.console import be_quiet
 from blurdm_cli.commands.options import INPUTS, Exclude, Include, Inputs, Recursive, search_for
-from blurdm_cli.commands.photos import PhotoOptions
+from blurdm_cli.commands.pipes import piped
+from blurdm_cli.commands.report import ConsoleReporter
 from blurdm_cli.errors import UsageError
-from blurdm_cli.media.naming import OnExists
 
 OUTPUT, MODEL, ENGINE, RUN = "Output", "Model", "Engine", "Run"
-
-
-Format = Literal["keep", "jpg", "png", "webp", "tiff", "avif"]
-Metadata = Literal["keep", "strip", "strip-gps"]
-Guard = Literal["on", "off", "strict"]
-MotionMode = Literal["auto", "off"]
 
 
 def deblur(
@@ -30,11 +24,16 @@ def deblur(
     include: Include = None,
     exclude: Exclude = None,
     only_blurry: Annotated[
-        str | None,
+        bool,
+        typer.Option("--only-blurry", help="Skip sharp photos.", rich_help_panel=INPUTS),
+    ] = False,
+    blur_threshold: Annotated[
+        float | None,
         typer.Option(
-            metavar="[T]",
-            help="Skip photos whose blur score is T or less, of 0 to 1; without a T it is 0.6.",
-            show_default="take all",
+            min=0,
+            max=1,
+            help="Blur score up to which --only-blurry skips a photo: 0 is sharp, 1 is blurred.",
+            show_default="0.6",
             rich_help_panel=INPUTS,
         ),
     ] = None,
@@ -43,7 +42,7 @@ def deblur(
         typer.Option(
             "--output",
             "-o",
-            help="File, folder, or - for stdout.",
+            help="Output file, folder, or - for stdout.",
             show_default="beside the input",
             rich_help_panel=OUTPUT,
         ),
@@ -52,43 +51,47 @@ def deblur(
         str | None,
         typer.Option(
             metavar="TEMPLATE",
-            help="Of {stem}, {ext}, {parent}, {index} and {model}.",
+            help="File name template with {stem}, {ext}, {parent}, {index} and {model}.",
             show_default="{stem}{ext}; beside the input {stem}.deblurred{ext}",
             rich_help_panel=OUTPUT,
         ),
     ] = None,
     on_exists: Annotated[
-        OnExists,
+        OnExists | None,
         typer.Option(
-            help="Where a file is at the output that no run of blurdm is known to have made"
-            " of this input.",
+            help="What to do if the output exists and blurdm did not create it from this input.",
+            show_default="skip; for --output FILE, error",
             rich_help_panel=OUTPUT,
         ),
-    ] = "skip",
+    ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="The same as --on-exists overwrite.", rich_help_panel=OUTPUT
+        ),
+    ] = False,
     in_place: Annotated[
         bool,
         typer.Option(
             "--in-place",
-            help="Results take their inputs' places; those are kept as NAME.EXT.orig.",
+            help="Overwrite inputs. Originals are kept as NAME.EXT.orig.",
             rich_help_panel=OUTPUT,
         ),
     ] = False,
-    format: Annotated[
-        Format, typer.Option(help="Of the results.", rich_help_panel=OUTPUT)
-    ] = "keep",
+    format: Annotated[Format, typer.Option(help="Output format.", rich_help_panel=OUTPUT)] = "keep",
     quality: Annotated[
         str,
         typer.Option(
             metavar="auto|N",
-            help="Of JPEG, WebP and AVIF: 1 to 100, or auto for the input's own where it was"
-            " good, else 95.",
+            help="Quality of JPEG, WebP and AVIF, 1 to 100. auto keeps the input's quality if it"
+            " was 90 or better, else 95.",
             rich_help_panel=OUTPUT,
         ),
     ] = "auto",
     metadata: Annotated[
-        Metadata,
+        Keep,
         typer.Option(
-            help="EXIF, XMP, captions, tags of videos: all of it, none, or all but coordinates.",
+            help="Which metadata to keep: all, none, or all without GPS coordinates.",
             rich_help_panel=OUTPUT,
         ),
     ] = "keep",
@@ -104,24 +107,24 @@ def deblur(
         str | None,
         typer.Option(
             metavar="NAME|PATH",
-            help="A name from `blurdm models list`, or the path of a folder or of a graph.",
+            help="A name from `blurdm models list`, or the path of a model folder or ONNX graph.",
             show_default="the list's default",
             rich_help_panel=MODEL,
         ),
     ] = None,
     strength: Annotated[
         float,
-        typer.Option(min=0, max=1, help="0 keeps the photo, 1 restores it.", rich_help_panel=MODEL),
+        typer.Option(min=0, max=1, help="Mix of input (0) and result (1).", rich_help_panel=MODEL),
     ] = 1.0,
     seed: Annotated[
         int,
-        typer.Option(min=0, help="Of the noise the diffusion starts from.", rich_help_panel=MODEL),
+        typer.Option(min=0, help="Seed for the diffusion noise.", rich_help_panel=MODEL),
     ] = 0,
     steps: Annotated[
         str,
         typer.Option(
             metavar="auto|N",
-            help="Of the diffusion. A model is trained for its own number; another is refused.",
+            help="Diffusion steps. A model only runs with the number it was trained for.",
             rich_help_panel=MODEL,
         ),
     ] = "auto",
@@ -129,22 +132,22 @@ def deblur(
         bool,
         typer.Option(
             "--tta",
-            help="Average over eight turned and mirrored copies: eight times the work.",
+            help="Average over eight flips and rotations of each tile: eight times slower.",
             rich_help_panel=MODEL,
         ),
     ] = False,
     motion: Annotated[
         MotionMode,
         typer.Option(
-            help="Find the motion of each photo and undo it before the network runs, or not."
-            " Videos: always off.",
+            help="Estimate the motion of each photo and undo it before the network runs."
+            " Always off for videos.",
             rich_help_panel=MODEL,
         ),
     ] = "auto",
     guard: Annotated[
         Guard,
         typer.Option(
-            help="Where an answer cannot be right: mend it and say so, take it, or fail.",
+            help="If a result looks wrong: on repairs it and warns, off keeps it, strict fails.",
             rich_help_panel=MODEL,
         ),
     ] = "on",
@@ -152,7 +155,7 @@ def deblur(
         str,
         typer.Option(
             metavar="auto|cpu|cuda[:N]|mps",
-            help="What computes; only auto looks for another.",
+            help="Device to run on. Only auto falls back to another.",
             rich_help_panel=ENGINE,
         ),
     ] = "auto",
@@ -160,7 +163,7 @@ def deblur(
         str,
         typer.Option(
             metavar="auto|torch|onnx|openvino",
-            help="The library; auto is the fastest.",
+            help="Inference library. auto picks the fastest.",
             rich_help_panel=ENGINE,
         ),
     ] = "auto",
@@ -168,7 +171,7 @@ def deblur(
         str,
         typer.Option(
             metavar="auto|fp32|bf16|fp16|int8",
-            help="Of the numbers; auto is the fastest without a visible change.",
+            help="Numeric precision. auto picks the fastest with no visible difference.",
             rich_help_panel=ENGINE,
         ),
     ] = "auto",
@@ -176,7 +179,7 @@ def deblur(
         str,
         typer.Option(
             metavar="auto|N",
-            help="Largest area of a tile: side of a square, pixels; auto is the model's.",
+            help="Largest tile, as the side of a square in pixels. auto takes the model's.",
             rich_help_panel=ENGINE,
         ),
     ] = "auto",
@@ -184,19 +187,19 @@ def deblur(
         str,
         typer.Option(
             metavar="auto|N",
-            help="Pixels that tiles overlap by, each; auto is the model's.",
+            help="Overlap of tiles on each side, in pixels. auto takes the model's.",
             rich_help_panel=ENGINE,
         ),
     ] = "auto",
     tiles: Annotated[
         int,
-        typer.Option("--batch", min=1, help="Tiles computed at a time.", rich_help_panel=ENGINE),
+        typer.Option("--batch", min=1, help="Tiles per batch.", rich_help_panel=ENGINE),
     ] = 1,
     codec: video.Codec = None,
     crf: video.Crf = None,
     preset: video.Preset = None,
     pix_fmt: video.PixFmt = None,
-    audio: video.Sound = video.Audio.copy,
+    audio: video.Sound = Audio.copy,
     start: video.Start = None,
     end: video.End = None,
     frames: video.Frames = None,
@@ -206,15 +209,15 @@ def deblur(
     resume: Annotated[
         bool,
         typer.Option(
-            help="Skip what the folder's journal says was done with these settings, and go on"
-            " with videos where a run was interrupted.",
+            help="Skip files that an earlier run finished with these settings, and continue"
+            " interrupted videos.",
             rich_help_panel=RUN,
         ),
     ] = True,
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Say what would be written where, no more.", rich_help_panel=RUN
+            "--dry-run", help="Print what would be written, and write nothing.", rich_help_panel=RUN
         ),
     ] = False,
     fail_fast: Annotated[
@@ -225,7 +228,7 @@ def deblur(
         bool,
         typer.Option(
             "--json",
-            help="One JSON object a file on stdout, as it is done.",
+            help="Print one JSON object per file to stdout.",
             rich_help_panel=RUN,
         ),
     ] = False,
@@ -233,37 +236,38 @@ def deblur(
         bool, typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel=RUN)
     ] = False,
 ) -> None:
-    """Deblur photos and videos; - reads a photo from stdin and writes it to stdout.
+    """Deblur photos and videos. "-" reads a photo from stdin and writes it to stdout.
 
-    Inputs are never changed unless --in-place says so; depth, metadata, sound and timing are kept.
-    """
+    Inputs are never changed without --in-place. Bit depth, metadata, sound and timing are kept.
+
+    \b
+    blurdm deblur photo.jpg                       writes photo.deblurred.jpg
+    blurdm deblur photo.jpg -o sharp.png          another name and format
+    blurdm deblur holiday/ -o sharp/              a folder, with its sub-folders
+    blurdm deblur clip.mp4 -o sharp.mp4           a video, with its sound
+    """  # noqa: D301  # Click looks for this control character
     if quiet:
         be_quiet()
-    from blurdm_cli.media.naming import Naming
+    from blurdm_cli.files.naming import Naming
+    from blurdm_cli.pipeline.batch import deblur_files
+    from blurdm_cli.pipeline.options import ModelOptions, PhotoOptions, RunOptions, VideoOptions
+    from blurdm_cli.pipeline.outcome import exit_code
     from blurdm_cli.zoo import DEFAULT
 
     suffix = None if format == "keep" else f".{format}"
-    batch = Batch(
+    run = RunOptions(
         inputs=inputs,
         output=output,
         search=search_for(recursive, include, exclude, videos=True),
         naming=Naming(name, suffix, Path(model or DEFAULT).stem, in_place),
-        on_exists=on_exists,
+        on_exists=_policy(on_exists, overwrite),
+        quality=_auto_or_number("quality", quality, 1, 100) or "auto",
+        metadata=metadata,
         resume=resume,
         dry_run=dry_run,
         fail_fast=fail_fast,
-        json_lines=json_lines,
     )
-    photos = PhotoOptions(
-        quality=_auto_or_number("quality", quality, 1, 100) or "auto",
-        metadata=metadata,
-        compare=compare,
-        in_place=in_place,
-        only_blurry=_threshold(only_blurry),
-        dry_run=dry_run,
-        fail_fast=fail_fast,
-    )
-    computing = Computing(
+    restoring = ModelOptions(
         model or DEFAULT,
         runtime=runtime,
         device=device,
@@ -278,7 +282,8 @@ def deblur(
         motion=motion,
         guard=guard,
     )
-    moving = video.VideoOptions.read(
+    photos = PhotoOptions(compare, _threshold(only_blurry, blur_threshold))
+    videos = VideoOptions.read(
         start=start,
         end=end,
         codec=codec,
@@ -290,16 +295,11 @@ def deblur(
         every=every,
         all_frames=all_frames,
         fps=fps,
-        quality=photos.quality,
-        metadata=metadata,
-        resume=resume,
-        in_place=in_place,
-        on_exists=on_exists,
-        dry_run=dry_run,
-        fail_fast=fail_fast,
-        unheeded=("--compare",) * compare + ("--only-blurry",) * (only_blurry is not None),
     )
-    raise typer.Exit(deblur_batch(batch, computing, photos, moving))
+    with piped(run, compare=compare, json_lines=json_lines) as (run, shown):
+        reporter = ConsoleReporter(json_lines=json_lines, shown=shown)
+        outcomes = deblur_files(run, restoring, photos, videos, reporter)
+    raise typer.Exit(exit_code(outcomes))
 
 
 def _auto_or_number(option: str, value: str, least: int, most: int) -> int | None:
@@ -313,20 +313,21 @@ def _auto_or_number(option: str, value: str, least: int, most: int) -> int | Non
     )
 
 
-def _threshold(value: str | None) -> float | None:
-    """The blur score that --only-blurry asks for."""
-    if value is None:
-        return None
-    if value == "auto":
-        from blurdm_cli.media.score import BLURRED
+def _policy(on_exists: OnExists | None, overwrite: bool) -> OnExists | None:
+    """What to do if an output exists; None if nothing was said."""
+    if overwrite and on_exists not in (None, "overwrite"):
+        raise UsageError(
+            f"--overwrite contradicts --on-exists {on_exists}", hint="Leave out one of them"
+        )
+    return "overwrite" if overwrite else on_exists
 
-        return BLURRED
-    try:
-        threshold = float(value)
-    except ValueError:
-        threshold = -1
-    if 0 <= threshold <= 1:
-        return threshold
-    raise UsageError(
-        f"--only-blurry cannot be {value!r}", hint="It is a blur score from 0 to 1: =0.6"
-    )
+
+def _threshold(only_blurry: bool, threshold: float | None) -> float | None:
+    """The blur score up to which photos are skipped; None: none is."""
+    from blurdm_cli.photo.blur_score import BLURRED
+
+    if only_blurry:
+        return BLURRED if threshold is None else threshold
+    if threshold is not None:
+        raise UsageError("--blur-threshold needs --only-blurry", hint="Add --only-blurry")
+    return None

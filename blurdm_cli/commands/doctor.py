@@ -113,7 +113,7 @@ def _one_of(what: str, names: tuple[str, ...]) -> Finding:
 
 def _video_encoders() -> str:
     """Those that FFmpeg has here; whether a card is there shows when one is asked for."""
-    from blurdm_cli.media.codecs import FAMILIES, hardware_encoders, is_built_in
+    from blurdm_cli.video.codecs import FAMILIES, hardware_encoders, is_built_in
 
     families = [name for name, family in FAMILIES.items() if is_built_in(family.encoder)]
     cards = ", ".join(hardware_encoders()) or "none"

@@ -138,7 +138,7 @@ def _row(score: Scores) -> dict[str, Any]:
 
 
 def _write_csv(path: Path, scores: list[Scores]) -> None:
-    from blurdm_cli.media.files import atomic_output
+    from blurdm_cli.files.atomic import atomic_output
 
     rows = [_row(score) for score in scores]
     with atomic_output(path) as part, part.open("w", newline="", encoding="utf-8") as file:
@@ -152,7 +152,7 @@ def _write_grid(path: Path, files: list[PairFiles], deblur: Deblur) -> None:
     import cv2
     import torch
 
-    from blurdm_cli.media.files import atomic_output
+    from blurdm_cli.files.atomic import atomic_output
     from blurdm_cli.training.evaluation import deblurred
 
     rows = []

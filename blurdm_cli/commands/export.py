@@ -106,7 +106,7 @@ def _publish(
     from blurdm_cli import zoo
     from blurdm_cli.export.onnx import make_graph, share_weights
     from blurdm_cli.export.verify import verify
-    from blurdm_cli.media.files import atomic_output
+    from blurdm_cli.files.atomic import atomic_output
 
     with atomic_output(target) as part, hold_progress(target.name) as advance:
         graph = make_graph(found, options)
@@ -154,7 +154,7 @@ def _photo(photo: Path | None) -> np.ndarray:
 
 
 def _photos(folder: Path) -> Iterator[np.ndarray]:
-    from blurdm_cli.media.inputs import find_files
+    from blurdm_cli.files.inputs import find_files
 
     found = find_files(folder)
     if not found:

@@ -101,11 +101,11 @@ def import_model(
 
     Nothing in the checkpoint is run: it holds tensors alone, or is refused.
     """
-    from blurdm_cli import checkpoints, zoo
+    from blurdm_cli import importing, zoo
 
     if output.exists():
         raise UsageError(f"{output} is there already", hint="Choose another --output")
-    spec, weights = checkpoints.import_model(
+    spec, weights = importing.import_model(
         files,
         backbone,
         name=name or output.name,
@@ -115,7 +115,7 @@ def import_model(
         licence=licence,
     )
     output.parent.mkdir(parents=True, exist_ok=True)
-    model = zoo.write(output, spec, weights, checkpoints.card(spec))
+    model = zoo.write(output, spec, weights, importing.card(spec))
     count = sum(array.size for array in weights.values())
     say(f"{model.folder}: {spec.backbone.kind}, prior {spec.prior.kind}, {count:,} parameters")
     say(f"try it: blurdm deblur PHOTO --model {model.folder}")

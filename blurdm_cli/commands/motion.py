@@ -17,13 +17,14 @@ from blurdm_cli.commands.options import (
     check_output,
     search_for,
 )
-from blurdm_cli.commands.outcome import SCHEMA, Outcome, announce, exit_code, failed
+from blurdm_cli.commands.report import SCHEMA, announce
 from blurdm_cli.errors import BlurdmError, InputError, UsageError
+from blurdm_cli.pipeline.outcome import Outcome, exit_code, failed
 
 if TYPE_CHECKING:
-    from blurdm_cli.media.image import Photo
     from blurdm_cli.motion.estimation import Found, Motion
     from blurdm_cli.motion.regions import Region
+    from blurdm_cli.photo.photo import Photo
 
 
 def motion(
@@ -51,7 +52,7 @@ def motion(
 
     Lengths are in pixels, directions in degrees: 0 is level, 90 is upright.
     """
-    from blurdm_cli.media.inputs import gather
+    from blurdm_cli.files.inputs import gather
 
     search = search_for(recursive, include, exclude, videos=False)
     paths = [path for path, _ in gather(inputs, search)]
@@ -71,9 +72,9 @@ def motion(
 def _look(path: Path, picture: Path | None, json_lines: bool) -> Outcome:
     """Find the motion of one photo, print it, and draw it if a picture is wanted."""
     from blurdm_cli.machine import available_cores
-    from blurdm_cli.media.image import read_photo
     from blurdm_cli.motion.estimation import find_motion
     from blurdm_cli.motion.regions import regions
+    from blurdm_cli.photo.photo import read_photo
 
     try:
         photo = read_photo(path)
@@ -100,9 +101,9 @@ def _draw(photo: Photo, found: Motion, parts: list[Region], picture: Path) -> No
     """Write the picture of a photo's motion."""
     from dataclasses import replace
 
-    from blurdm_cli.media.comparison import viewed
-    from blurdm_cli.media.image import write_photo
     from blurdm_cli.motion.regions import draw
+    from blurdm_cli.photo.comparison import viewed
+    from blurdm_cli.photo.photo import write_photo
 
     drawn = draw(viewed(photo), found, parts)
     write_photo(replace(photo, pixels=drawn, alpha=None), picture)

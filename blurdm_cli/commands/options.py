@@ -12,7 +12,7 @@ from blurdm_cli.commands.console import warn
 from blurdm_cli.errors import OutputError
 
 if TYPE_CHECKING:
-    from blurdm_cli.media.inputs import Search
+    from blurdm_cli.files.inputs import Search
 
 INPUTS = "Inputs"
 
@@ -20,16 +20,16 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT...",
-        help="Photos (deblur takes videos too), folders of them, patterns, or @LIST.txt with one"
-        " of these a line.",
+        help="Photos, folders, patterns such as *.jpg, or @LIST.txt with one of these per line."
+        " deblur also takes videos.",
     ),
 ]
-Recursive = Annotated[bool, typer.Option(help="Take sub-folders too.", rich_help_panel=INPUTS)]
+Recursive = Annotated[bool, typer.Option(help="Include sub-folders.", rich_help_panel=INPUTS)]
 Include = Annotated[
     list[str] | None,
     typer.Option(
         metavar="PATTERN",
-        help="Take only these of a folder's files, by name or path.",
+        help="Only files of a folder that match, by name or path.",
         show_default="all",
         rich_help_panel=INPUTS,
     ),
@@ -38,7 +38,7 @@ Exclude = Annotated[
     list[str] | None,
     typer.Option(
         metavar="PATTERN",
-        help="Leave out these of a folder's files.",
+        help="Skip files of a folder that match, by name or path.",
         show_default="none",
         rich_help_panel=INPUTS,
     ),
@@ -49,8 +49,8 @@ def search_for(
     recursive: bool, include: list[str] | None, exclude: list[str] | None, *, videos: bool
 ) -> Search:
     """Which files of folders are taken; a folder that may not be read is told of."""
-    from blurdm_cli.media.files import PHOTO_SUFFIXES, VIDEO_SUFFIXES
-    from blurdm_cli.media.inputs import Search
+    from blurdm_cli.files.formats import PHOTO_SUFFIXES, VIDEO_SUFFIXES
+    from blurdm_cli.files.inputs import Search
 
     return Search(
         recursive,

@@ -9,8 +9,9 @@ import typer
 
 from blurdm_cli.commands.console import hold_progress, print_line, say, visible
 from blurdm_cli.commands.options import Exclude, Include, Inputs, Recursive, search_for
-from blurdm_cli.commands.outcome import SCHEMA, Outcome, announce, exit_code, failed
+from blurdm_cli.commands.report import SCHEMA, announce
 from blurdm_cli.errors import BlurdmError, InputError
+from blurdm_cli.pipeline.outcome import Outcome, exit_code, failed
 
 
 def score(
@@ -23,7 +24,7 @@ def score(
     ] = False,
 ) -> None:
     """Tell how blurred photos are: 0 is sharp, 1 is blurred; over 0.6 is taken for blurred."""
-    from blurdm_cli.media.inputs import gather
+    from blurdm_cli.files.inputs import gather
 
     search = search_for(recursive, include, exclude, videos=False)
     paths = [path for path, _ in gather(inputs, search)]
@@ -45,8 +46,8 @@ def score(
 
 
 def _scored(paths: list[Path]) -> Iterator[Outcome]:
-    from blurdm_cli.media.image import read_photo
-    from blurdm_cli.media.score import blur_score
+    from blurdm_cli.photo.blur_score import blur_score
+    from blurdm_cli.photo.photo import read_photo
 
     with hold_progress("") as advance:
         for number, path in enumerate(paths):
@@ -67,7 +68,7 @@ def _line(outcome: Outcome) -> str:
 
 
 def _is_blurred(outcome: Outcome) -> bool:
-    from blurdm_cli.media.score import BLURRED
+    from blurdm_cli.photo.blur_score import BLURRED
 
     return outcome.blur is not None and outcome.blur > BLURRED
 

@@ -54,7 +54,7 @@ def synth(
     synth.json.
     """
     from blurdm_cli import __version__
-    from blurdm_cli.media.inputs import gather
+    from blurdm_cli.files.inputs import gather
     from blurdm_cli.training.synthesis import Synthesis
 
     if average and average % 2 == 0:
@@ -149,7 +149,7 @@ def _read_small(path: Path, largest: int) -> Tensor:
 def _write(path: Path, photo: Tensor) -> None:
     import cv2
 
-    from blurdm_cli.media.files import atomic_output
+    from blurdm_cli.files.atomic import atomic_output
 
     pixels = photo.permute(1, 2, 0).numpy()[..., ::-1]
     with atomic_output(path) as part:

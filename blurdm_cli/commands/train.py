@@ -299,7 +299,7 @@ def _prepare(
 
 
 def _published(spec: ModelSpec) -> dict[str, dict[str, Any]]:
-    from blurdm_cli.training.published import PUBLISHED
+    from blurdm_cli.training.paper_recipes import PUBLISHED
 
     if spec.backbone.kind not in PUBLISHED:
         raise UsageError(

@@ -1,31 +1,14 @@
-"""What may be asked for videos, beyond the model's own work."""
+"""Options for videos."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from enum import StrEnum
-from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from blurdm_cli.errors import UsageError
-
-if TYPE_CHECKING:
-    from blurdm_cli.media.encode import Quality
-    from blurdm_cli.media.naming import OnExists
-    from blurdm_cli.media.privacy import Keep
+from blurdm_cli import choices
 
 PANEL = "Video"
-
-
-class Audio(StrEnum):
-    """What becomes of the sound."""
-
-    copy = "copy"
-    none = "none"
-
 
 Codec = Annotated[
     str | None,
@@ -41,8 +24,8 @@ Crf = Annotated[
     typer.Option(
         min=0,
         metavar="N",
-        help="Quality; less is better, and larger. [default: 18 for H.264, 20 HEVC, 24 VP9 and"
-        " AV1]",
+        help="Constant quality; lower is better and larger. [default: 18 for H.264, 20 for HEVC, 24"
+        " for VP9 and AV1]",
         rich_help_panel=PANEL,
     ),
 ]
@@ -50,7 +33,7 @@ Preset = Annotated[
     str | None,
     typer.Option(
         metavar="NAME|N",
-        help="Effort of the encoder. [default: veryfast for H.264 and HEVC, 4 for VP9, 10 for AV1]",
+        help="Encoder preset. [default: veryfast for H.264 and HEVC, 4 for VP9, 10 for AV1]",
         rich_help_panel=PANEL,
     ),
 ]
@@ -63,13 +46,14 @@ PixFmt = Annotated[
     ),
 ]
 Sound = Annotated[
-    Audio, typer.Option("--audio", help="Keep all sound, or none.", rich_help_panel=PANEL)
+    choices.Audio,
+    typer.Option("--audio", help="Copy the sound, or drop it.", rich_help_panel=PANEL),
 ]
 Start = Annotated[
     str | None,
     typer.Option(
         metavar="TIME",
-        help="Where to begin: seconds, or [H:]M:S. [default: the begin]",
+        help="Start time: seconds, or [H:]M:S. [default: the beginning]",
         rich_help_panel=PANEL,
     ),
 ]
@@ -77,25 +61,25 @@ End = Annotated[
     str | None,
     typer.Option(
         metavar="TIME",
-        help="Where to stop: seconds, or [H:]M:S. [default: the end]",
+        help="End time: seconds, or [H:]M:S. [default: the end]",
         rich_help_panel=PANEL,
     ),
 ]
 Frames = Annotated[
     int | None,
     typer.Option(
-        min=1, metavar="N", help="Stop after so many. [default: all]", rich_help_panel=PANEL
+        min=1, metavar="N", help="Stop after N frames. [default: all]", rich_help_panel=PANEL
     ),
 ]
 Every = Annotated[
     int,
-    typer.Option(min=1, metavar="N", help="Take every N-th frame only.", rich_help_panel=PANEL),
+    typer.Option(min=1, metavar="N", help="Take every N-th frame.", rich_help_panel=PANEL),
 ]
 AllFrames = Annotated[
     bool,
     typer.Option(
         "--all-frames",
-        help="Restore sharp frames too; else they are left as they are.",
+        help="Also restore sharp frames. By default they are copied unchanged.",
         rich_help_panel=PANEL,
     ),
 ]
@@ -105,66 +89,7 @@ Fps = Annotated[
         min=0.001,
         max=1000,
         metavar="N",
-        help="Frames a second of numbered pictures as input.",
+        help="Frame rate of an image sequence that is read.",
         rich_help_panel=PANEL,
     ),
 ]
-
-
-@dataclass(frozen=True)
-class VideoOptions:
-    """What is asked for."""
-
-    codec: str | None = None
-    crf: int | None = None
-    preset: str | None = None
-    pix_fmt: str | None = None
-    audio: Audio = Audio.copy
-    start: Fraction | None = None
-    """Seconds from the clip's begin."""
-    end: Fraction | None = None
-    frames: int | None = None
-    every: int = 1
-    all_frames: bool = False
-    fps: float = 25.0
-    quality: Quality = "auto"
-    """Of numbered pictures."""
-    metadata: Keep = "keep"
-    resume: bool = True
-    in_place: bool = False
-    on_exists: OnExists = "skip"
-    dry_run: bool = False
-    fail_fast: bool = False
-    unheeded: tuple[str, ...] = ()
-    """Options of photos that were asked for too."""
-
-    @classmethod
-    def read(cls, start: str | None = None, end: str | None = None, **options: Any) -> VideoOptions:
-        """From what was typed.
-
-        Raises:
-            UsageError: a time is none, or the end is not after the start.
-        """
-        first, last = (_seconds("start", start), _seconds("end", end))
-        if last is not None and last <= (first or 0):
-            raise UsageError(
-                f"--end {end} is not after --start {start or 0}", hint="Both are seconds, or M:S"
-            )
-        return cls(start=first, end=last, **options)
-
-    def decides(self) -> dict[str, str]:
-        """Those that decide what is written, as text."""
-        how = ("codec", "crf", "preset", "pix_fmt", "audio")
-        names = (*how, "start", "end", "frames", "every", "all_frames", "fps", "metadata")
-        return {name: str(getattr(self, name)) for name in names}
-
-
-def _seconds(option: str, text: str | None) -> Fraction | None:
-    if text is None:
-        return None
-    if not re.fullmatch(r"([0-9]+:){0,2}[0-9]+(\.[0-9]+)?", text):
-        raise UsageError(f"--{option} cannot be {text!r}", hint="Such as 90, 1:30 or 0:01:30.5")
-    total = Fraction(0)
-    for part in text.split(":"):
-        total = total * 60 + Fraction(part)
-    return total

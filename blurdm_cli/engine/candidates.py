@@ -5,7 +5,6 @@ memory goes with the tile and no seam is left.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32
@@ -17,9 +16,6 @@ from blurdm_cli.motion.candidates import make_candidates
 from blurdm_cli.motion.estimation import Motion, find_motion
 from blurdm_cli.motion.windows import in_unit_range
 from blurdm_cli.spec import CANDIDATE_PLANES
-
-MotionMode = Literal["auto", "off"]
-"""Whether the motion of photos is looked for."""
 
 MARGIN = 16
 """Pixels around a tile that are deconvolved with it, beside the kernel's side."""

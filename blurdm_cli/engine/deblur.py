@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from blurdm_cli.choices import Guard, MotionMode
 from blurdm_cli.engine import guard as gd
-from blurdm_cli.engine.ahead import Ahead
-from blurdm_cli.engine.candidates import Candidates, MotionMode
+from blurdm_cli.engine.candidates import Candidates
 from blurdm_cli.engine.jobs import Job, Progress, Tile, counted
 from blurdm_cli.engine.limits import check_options, check_size, whole_tile
 from blurdm_cli.engine.photo_prior import PhotoPrior, check_scope, of_photo
@@ -20,6 +20,7 @@ from blurdm_cli.engine.tiles import TileRestorer
 from blurdm_cli.engine.tiling import blend
 from blurdm_cli.machine import available_cores
 from blurdm_cli.motion.estimation import Motion, find_motion
+from blurdm_cli.prefetch import Prefetcher
 from blurdm_cli.spec import ModelSpec
 from blurdm_cli.zoo import DEFAULT
 
@@ -37,11 +38,14 @@ class Restored:
     """The photo's motion; None if it was not looked for."""
 
 
+Own = TypeVar("Own", bound="Deblurrer")
+
+
 class Deblurrer:
     """Deblurs photos of any size with one model on one device.
 
     Photos are restored tile by tile. Where memory runs short, batches and then tiles
-    become smaller, and stay so for the photos that follow. Not thread-safe.
+    become smaller, and stay so for the photos that follow. Threads may share a Deblurrer.
     """
 
     def __init__(
@@ -54,7 +58,7 @@ class Deblurrer:
         batch: int = 1,
         seed: int = 0,
         strength: float = 1.0,
-        guard: gd.Guard = "on",
+        guard: Guard = "on",
         tta: bool = False,
         motion: MotionMode = "auto",
         in_fp32: Callable[[], Runtime] | None = None,
@@ -112,14 +116,14 @@ class Deblurrer:
 
     @classmethod
     def open(
-        cls,
+        cls: type[Own],
         model: str = DEFAULT,
         *,
         runtime: str = "auto",
         device: str = "auto",
         precision: str = "auto",
         **options: Any,
-    ) -> "Deblurrer":
+    ) -> Own:
         """Open a model by its name or the path of its folder.
 
         Args:
@@ -206,7 +210,7 @@ class Deblurrer:
     def _restore_jobs(
         self, jobs: Iterable[Job], progress: Progress = lambda done, of: None
     ) -> Iterator[Restored | None]:
-        with Ahead(self.tiles.restore_each(jobs), max(2, self.tiles.batch)) as tiles:
+        with Prefetcher(self.tiles.restore_each(jobs), max(2, self.tiles.batch)) as tiles:
             for job, own in groupby(tiles, key=itemgetter(0)):
                 yield self._assemble(job, counted(job, own, progress))
 

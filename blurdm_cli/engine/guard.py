@@ -5,7 +5,6 @@ blurred one. benchmarks/guard.py measures how far good answers are from these li
 """
 
 from collections.abc import Callable
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -14,9 +13,6 @@ from jaxtyping import Float32
 from blurdm_cli.engine.pixels import Pixels
 from blurdm_cli.motion.light import to_linear
 from blurdm_cli.motion.windows import in_unit_range
-
-Guard = Literal["on", "off", "strict"]
-"""What to do where an answer cannot be right: mend it and say so, take it, or fail."""
 
 BLOCK = 64
 """Pixels a side of the squares whose mean light is compared."""

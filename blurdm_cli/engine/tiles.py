@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from blurdm_cli.choices import Guard
 from blurdm_cli.engine import guard as gd
-from blurdm_cli.engine.ahead import Ahead
 from blurdm_cli.engine.jobs import Job, Tile
 from blurdm_cli.engine.runtime import BesideRuntime, Runtime
+from blurdm_cli.engine.self_ensemble import restore_turned
 from blurdm_cli.engine.tiling import Plan, blend, plan_tiles
-from blurdm_cli.engine.turns import restore_turned
 from blurdm_cli.errors import ComputeError, OutOfMemory
+from blurdm_cli.prefetch import Prefetcher
 
 SMALLEST_RETREAT = 128
 """Side in pixels below which tiles are not halved when memory runs short."""
@@ -43,7 +44,7 @@ class TileRestorer:
     """How many tiles the runtime gets at a time; fewer once memory ran short."""
     size: tuple[int, int] | None = None
     """Height and width of every tile, where the runtime takes no others; then `batch` is 1."""
-    guard: gd.Guard = "on"
+    guard: Guard = "on"
     tta: bool = False
     """Average over a tile's eight turns and mirrorings."""
     in_fp32: Callable[[], Runtime] | None = None
@@ -64,7 +65,7 @@ class TileRestorer:
         """
         abreast = self.runtime.abreast if isinstance(self.runtime, BesideRuntime) else 1
         pending: deque[tuple[list[Job], Future[Any] | None]] = deque()
-        with Ahead(self._cut(jobs), 1) as batches, ThreadPoolExecutor(abreast) as threads:
+        with Prefetcher(self._cut(jobs), 1) as batches, ThreadPoolExecutor(abreast) as threads:
             for owners, blurred in batches:
                 work = None if blurred is None else threads.submit(self._restore, blurred, owners)
                 pending.append((owners, work))

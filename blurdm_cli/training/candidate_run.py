@@ -16,9 +16,9 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from blurdm_cli.errors import InputError, TrainingError
-from blurdm_cli.media.files import output_error
-from blurdm_cli.media.image import read_photo
-from blurdm_cli.media.inputs import Search, find_files
+from blurdm_cli.files.atomic import output_error
+from blurdm_cli.files.inputs import Search, find_files
+from blurdm_cli.photo.photo import read_photo
 from blurdm_cli.training.candidate_maker import GROUP, CandidateMaker, CandidateRecipe
 from blurdm_cli.training.candidate_store import SHARD, shard_path, write_shard
 from blurdm_cli.training.photo_crops import PhotoCrops

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from blurdm_cli.errors import BlurdmError, InputError
-from blurdm_cli.media.inputs import Search, find_files
+from blurdm_cli.files.inputs import Search, find_files
 from blurdm_cli.training import pairs
 from blurdm_cli.training.candidate_crops import CandidateCrops, candidates_of
 from blurdm_cli.training.layouts import BLURRED, holds_pairs, read_rgb

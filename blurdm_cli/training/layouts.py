@@ -17,8 +17,9 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from blurdm_cli.errors import InputError
-from blurdm_cli.media.files import PHOTO_SUFFIXES, no_input
-from blurdm_cli.media.image import read_photo
+from blurdm_cli.files.formats import PHOTO_SUFFIXES
+from blurdm_cli.files.reading import no_input
+from blurdm_cli.photo.photo import read_photo
 
 FLAT_LAYOUTS = (("input", "target"), ("blur", "sharp"), ("blurred", "sharp"))
 """Names of the folder of blurred photos and of the folder of sharp ones."""

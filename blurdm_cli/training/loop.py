@@ -19,13 +19,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from blurdm_cli.engine.ahead import Ahead
 from blurdm_cli.engine.torch_runtime import is_out_of_memory, move
 from blurdm_cli.errors import StepTooLarge
+from blurdm_cli.prefetch import Prefetcher
 from blurdm_cli.training.interruption import interruptions
 from blurdm_cli.training.meter import Meter
 from blurdm_cli.training.metrics import psnr
-from blurdm_cli.training.networks import Sleepers
+from blurdm_cli.training.model import Sleepers
 from blurdm_cli.training.pairs import Batch, Order, Source
 from blurdm_cli.training.recipe import Objective, Progress, Recipe
 from blurdm_cli.training.run import RunFolder
@@ -213,7 +213,7 @@ def _batches(
 ) -> AbstractContextManager[Iterable[Batch]]:
     """The batches that follow."""
     draws = _draws(source, state, recipe, device)
-    return Ahead(draws, DRAWN_AHEAD) if device.type == "cuda" else closing(draws)
+    return Prefetcher(draws, DRAWN_AHEAD) if device.type == "cuda" else closing(draws)
 
 
 def _draws(source: Source, state: State, recipe: Recipe, device: torch.device) -> Generator[Batch]:

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from blurdm_cli.errors import TrainingError
-from blurdm_cli.media.files import output_error
+from blurdm_cli.files.atomic import output_error
 
 COLUMNS = (
     "step",

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from blurdm_cli.training.losses import image_loss
-from blurdm_cli.training.networks import Networks, evaluating
+from blurdm_cli.training.model import Networks, evaluating
 from blurdm_cli.training.pairs import Batch
 from blurdm_cli.training.recipe import ImageRecipe, Objective
 

@@ -18,7 +18,7 @@ from torch.nn.functional import l1_loss
 
 from blurdm_cli.errors import TrainingError
 from blurdm_cli.networks.prior import PriorNetwork
-from blurdm_cli.training.networks import Networks
+from blurdm_cli.training.model import Networks
 from blurdm_cli.training.pairs import Batch
 from blurdm_cli.training.recipe import Objective, Recipe
 

@@ -23,7 +23,7 @@ from blurdm_cli.networks.fusion import widened
 from blurdm_cli.spec import ModelSpec
 from blurdm_cli.training.card import model_card
 from blurdm_cli.training.loop import Machine, fit
-from blurdm_cli.training.networks import Networks
+from blurdm_cli.training.model import Networks
 from blurdm_cli.training.pairs import Batch, Source
 from blurdm_cli.training.recipe import Objective, Progress, Recipe
 from blurdm_cli.training.run import RunFolder, changes

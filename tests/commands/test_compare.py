@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .conftest import Blurdm
+from tests.cli import Blurdm
 
 
 def blurred(photo: Path) -> Path:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from blurdm_cli import zoo
-from tests.commands.conftest import TINY, Blurdm
+from tests.cli import TINY, Blurdm
 
 JOURNAL = {".blurdm/run.ndjson", ".blurdm/lock"}
 TRUNCATED, EMPTY, TEXT = "truncated.jpg", "empty.png", "text.jpg"
@@ -234,3 +234,54 @@ def test_tiles_leave_no_trace_but_their_prior(blurdm: Blurdm, tmp_path: Path) ->
 
     tiled, whole = pixels(tmp_path / "128.png"), pixels(tmp_path / "256.png")
     assert 10 * np.log10(255**2 / ((tiled - whole) ** 2).mean().clip(1e-9)) > 45
+
+
+def test_a_named_output_that_exists_is_an_error_and_a_folder_skips(
+    blurdm: Blurdm, photo: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.png"
+    out.write_bytes(b"mine")
+    refused = blurdm("deblur", photo, "-o", out, *TINY)
+    assert refused.code == 5
+    assert "--overwrite" in refused.err
+    assert out.read_bytes() == b"mine"
+    assert blurdm("deblur", photo, "-o", out, "--on-exists", "skip", *TINY).code == 0
+    assert out.read_bytes() == b"mine"
+    assert blurdm("deblur", photo, "-o", out, "--overwrite", *TINY).code == 0
+    assert pixels(out).shape == (70, 90, 3)
+    assert blurdm("deblur", photo, "-o", out, "--overwrite", "--on-exists", "skip").code == 2
+
+
+@pytest.mark.parametrize("words", [("photo.jpg",), ("photo.jpg", "-o", "out.jpg")])
+def test_a_file_in_the_place_of_a_command_gets_a_hint(
+    blurdm: Blurdm, photo: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(photo.parent)
+    result = blurdm(*words)
+    assert result.code == 2
+    assert f"blurdm deblur {' '.join(words)}" in result.err
+
+
+def test_an_output_without_its_option_gets_a_hint(blurdm: Blurdm, photo: Path) -> None:
+    result = blurdm("deblur", photo, photo.with_name("out.jpg"), *TINY)
+    assert result.code == 2
+    assert f"--output {photo.with_name('out.jpg')}" in result.err
+    assert not photo.with_name("photo.deblurred.jpg").exists()
+
+
+def test_missing_inputs_are_found_before_the_model_is_opened(
+    blurdm: Blurdm, tmp_path: Path
+) -> None:
+    result = blurdm("deblur", tmp_path / "none.jpg", "--model", "no-such-model")
+    assert result.code == 3
+
+
+@pytest.mark.parametrize("word", ["-h", "--help"])
+def test_help_begins_with_examples(blurdm: Blurdm, word: str) -> None:
+    shown = blurdm("deblur", word).out
+    assert shown.count("blurdm deblur ") >= 5  # the usage line, and four examples
+    assert shown.index("blurdm deblur photo.jpg") < shown.index("INPUT...  ")
+
+
+def test_the_version_is_told_in_short_too(blurdm: Blurdm) -> None:
+    assert blurdm("-v").out == blurdm("--version").out

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.commands.conftest import Blurdm
+from tests.cli import Blurdm
 
 
 def test_all_is_well_here(blurdm: Blurdm) -> None:

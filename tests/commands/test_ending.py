@@ -10,7 +10,7 @@ import pytest
 HANGS = """
 import sys, threading
 from blurdm_cli.commands import app
-from blurdm_cli.media import image
+from blurdm_cli.photo import photo as image
 
 def hang(*_):
     print("reading", flush=True)

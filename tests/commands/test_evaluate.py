@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from .conftest import TINY, Blurdm
+from tests.cli import TINY, Blurdm
 
 
 @pytest.fixture

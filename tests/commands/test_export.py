@@ -5,7 +5,7 @@ import pytest
 
 from blurdm_cli import zoo
 from blurdm_cli.export import verify
-from tests.commands.conftest import Blurdm
+from tests.cli import Blurdm
 
 TINY = "blurdm-tiny"
 

@@ -6,7 +6,7 @@ import torch
 
 from blurdm_cli import zoo
 from blurdm_cli.networks.mimo_unet import SIZES, MimoUNet
-from tests.commands.conftest import Blurdm
+from tests.cli import Blurdm
 
 KEYS = {"name", "default", "backbone", "prior", "parameters", "bytes", "licence"}
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from blurdm_cli.motion.estimation import HYPOTHESES, Motion, find_motion
-from tests.commands.conftest import Blurdm
+from tests.cli import Blurdm
 from tests.motion.scenes import blurred, leaves, path_kernel
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-from .conftest import Blurdm
+from tests.cli import Blurdm
 
 
 def pair(folder: Path) -> None:

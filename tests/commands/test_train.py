@@ -8,7 +8,7 @@ from PIL import Image
 from blurdm_cli import zoo
 from blurdm_cli.commands.model_options import AskedPrior, Encoder, Prior, spec_from
 from blurdm_cli.errors import UsageError
-from tests.commands.conftest import Blurdm
+from tests.cli import Blurdm
 
 SMALL = ("--size", "tiny", "--prior-channels", "16", "--crop", "32", "--batch", "2")
 

@@ -5,7 +5,7 @@ import pytest
 
 from blurdm_cli.engine import guard
 from blurdm_cli.engine.deblur import Deblurrer
-from blurdm_cli.engine.turns import EIGHT, turned, turned_back
+from blurdm_cli.engine.self_ensemble import EIGHT, turned, turned_back
 from blurdm_cli.errors import ComputeError
 from tests.motion.scenes import blurred, page, path_kernel
 

@@ -15,7 +15,7 @@ from blurdm_cli.networks.build import build
 from blurdm_cli.spec import ModelSpec, PriorSpec
 from blurdm_cli.training import loop, stages
 from blurdm_cli.training.loop import Machine
-from blurdm_cli.training.networks import Networks, Sleepers
+from blurdm_cli.training.model import Networks, Sleepers
 from blurdm_cli.training.pairs import Batch, Order
 from blurdm_cli.training.recipe import Objective, Recipe
 from blurdm_cli.training.stage1 import OraclePrior, Stage1

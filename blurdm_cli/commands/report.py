@@ -1,0 +1,95 @@
+"""Reports of a run on the terminal: lines, JSON, progress and the summary."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blurdm_cli.commands.console import hold_progress, print_line, report, say, warn
+from blurdm_cli.errors import BlurdmError
+
+if TYPE_CHECKING:
+    from blurdm_cli.pipeline.outcome import Outcome
+    from blurdm_cli.pipeline.reporter import Advance
+
+SCHEMA = 1
+"""Version of the JSON objects; docs/json.md describes them."""
+
+
+class ConsoleReporter:
+    """Talks on stderr, and prints JSON lines on stdout if they are wanted."""
+
+    def __init__(
+        self, *, json_lines: bool = False, shown: Callable[[Outcome], Outcome] = lambda each: each
+    ) -> None:
+        """Set up.
+
+        Args:
+            json_lines: whether JSON is printed, a line for each file.
+            shown: how an outcome is shown: with "-" for a file that stands for a pipe.
+        """
+        self._json_lines, self._shown = json_lines, shown
+
+    def say(self, message: str) -> None:
+        say(message)
+
+    def warn(self, message: str) -> None:
+        warn(message)
+
+    def progress(self, what: str) -> AbstractContextManager[Advance]:
+        return hold_progress(what)
+
+    def finished(self, outcome: Outcome, facts: Mapping[str, Any]) -> None:
+        outcome = self._shown(outcome)
+        announce(outcome)
+        if self._json_lines:
+            print_line(as_json(outcome, facts))
+
+    def summary(self, outcomes: Sequence[Outcome], seconds: float) -> None:
+        summarise(outcomes, seconds)
+
+
+def announce(outcome: Outcome) -> None:
+    """Tell the user what became of a file, in a line and one for each thing that was lost."""
+    for note in outcome.notes:
+        warn(f"{Path(outcome.input).name}: {note}")
+    if outcome.status == "failed":
+        error = BlurdmError(outcome.message, hint=outcome.hint or None)
+        report(error, about="" if outcome.input in outcome.message else outcome.input)
+    elif outcome.status == "done":
+        height, width = outcome.size or (0, 0)
+        more = f"  {outcome.message}" if outcome.message else ""
+        if outcome.motion:
+            more += f"  motion {outcome.motion['length']:.0f} px"
+        took = f"{width} x {height}  {outcome.seconds:.1f} s{more}"
+        say(f"{outcome.input} -> {outcome.output}  {took}")
+    elif outcome.reason != "done-before":  # of those there may be thousands
+        say(f"{outcome.status}: {outcome.message}")
+
+
+def as_json(outcome: Outcome, facts: Mapping[str, Any]) -> str:
+    """The outcome as one line of JSON, with what it was computed with."""
+    told = asdict(replace(outcome, error=None))
+    del told["error"]
+    return json.dumps({"schema": SCHEMA, **told, **facts}, ensure_ascii=False)
+
+
+def summarise(outcomes: Sequence[Outcome], seconds: float) -> None:
+    """Tell how a run over several files went."""
+    unchanged = sum(outcome.hardly_changed for outcome in outcomes)
+    if unchanged:
+        photos = "photo" if unchanged == 1 else "photos"
+        warn(f"{unchanged} {photos} hardly changed: the blur may not be motion blur")
+    before = sum(outcome.reason == "done-before" for outcome in outcomes)
+    if len(outcomes) > 1 or before:
+        counts = {status: 0 for status in ("done", "skipped", "planned", "failed")}
+        for outcome in outcomes:
+            counts[outcome.status] += 1
+        parts = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+        parts += f" ({before} done before; --no-resume does them again)" if before else ""
+        files = "file" if len(outcomes) == 1 else "files"
+        say(f"{len(outcomes)} {files}: {parts}  {seconds:.1f} s")

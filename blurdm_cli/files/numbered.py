@@ -1,0 +1,101 @@
+"""Numbered pictures by their names.
+
+A sequence is named by a pattern with a printf number, `frames/%05d.png`, or, to read, by a
+folder of photos, which are taken in the order of the numbers in their names.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+
+from blurdm_cli.errors import InputError
+from blurdm_cli.files.formats import PHOTO_SUFFIXES
+from blurdm_cli.files.reading import no_input
+
+NUMBER = re.compile(r"%0?(\d*)d")
+
+
+def is_sequence(path: Path) -> bool:
+    """Whether a path is a pattern of numbered pictures: `50%done.mp4` is the name of a video."""
+    return path.suffix.lower() in PHOTO_SUFFIXES and bool(NUMBER.search(path.name))
+
+
+def find_frames(path: Path) -> list[Path]:
+    """The files of a sequence, in their order.
+
+    Raises:
+        InputError: there is none, or the folder cannot be read.
+    """
+    folder = path.parent if is_sequence(path) else path
+    try:
+        names = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    except OSError as error:
+        raise no_input(folder, error) from error
+    if is_sequence(path):
+        fits = _fitting(path)
+        found = [name for name in names if fits.fullmatch(name.name)]
+    else:
+        found = [name for name in names if name.suffix.lower() in PHOTO_SUFFIXES]
+    if not found:
+        raise InputError(f"No file fits {path}", hint="Check the pattern: frames/%05d.png")
+    return sorted(found, key=_in_order)
+
+
+def by_number(path: Path) -> dict[int, Path]:
+    """The files of a sequence, in their order, by the numbers in their names.
+
+    In a folder that is the last number in each name; where these do not rise from name to name,
+    the files are counted from 1.
+
+    Raises:
+        InputError: as `find_frames`; or two names that fit a pattern have one number.
+    """
+    files = find_frames(path)
+    number = _fitting(path) if is_sequence(path) else re.compile(r".*?(\d+)\D*")
+    found = [match and int(match[1]) for match in (number.fullmatch(file.name) for file in files)]
+    numbers = [each for each in found if each is not None]
+    if len(numbers) == len(files) and all(one < other for one, other in pairwise(numbers)):
+        return dict(zip(numbers, files, strict=True))
+    if is_sequence(path):
+        same = next(place for place, (one, other) in enumerate(pairwise(numbers)) if one == other)
+        raise InputError(
+            f"{files[same]} and {files[same + 1].name} have the same number",
+            hint="Keep one of them in the folder",
+        )
+    return dict(enumerate(files, start=1))
+
+
+def find_taken(pattern: Path, numbers: Sequence[int]) -> Path | None:
+    """The first picture that is there already under one of the numbers, or None."""
+    fits = re.compile(_fitting(pattern).pattern, re.IGNORECASE)  # as some disks take names
+    with suppress(FileNotFoundError, NotADirectoryError):
+        matches = filter(None, map(fits.fullmatch, os.listdir(pattern.parent)))
+        wanted = numbers if isinstance(numbers, range) else frozenset(numbers)
+        there = sorted(int(match[1]) for match in matches if int(match[1]) in wanted)
+        paths = (frame_path(pattern, number) for number in there)
+        return next(filter(os.path.lexists, paths), None)
+    return None
+
+
+def _fitting(pattern: Path) -> re.Pattern[str]:
+    """What the names that fit a pattern look like; the first group is the number."""
+    before, _, after = NUMBER.split(pattern.name, maxsplit=1)
+    return re.compile(rf"{re.escape(before)}(\d+){re.escape(after)}")
+
+
+def _in_order(path: Path) -> list[tuple[int, str]]:
+    """Names with their numbers as numbers: 2 before 10."""
+    return [(int(part or 0), "") if part.isdecimal() else (-1, part) for part in _parts(path.name)]
+
+
+def _parts(name: str) -> list[str]:
+    return re.split(r"(\d+)", name)
+
+
+def frame_path(pattern: Path, number: int) -> Path:
+    """The file of one picture."""
+    name = NUMBER.sub(lambda match: f"{number:0{match[1] or 1}d}", pattern.name)
+    return pattern.with_name(name)

@@ -1,0 +1,36 @@
+"""Files that cannot be read, in a user's words."""
+
+import os
+from contextlib import suppress
+from difflib import get_close_matches
+from pathlib import Path
+
+from blurdm_cli.errors import InputError
+from blurdm_cli.files.signatures import special
+
+
+def check_regular(path: Path) -> None:
+    """Make sure that to open a path does not wait for somebody to write into it.
+
+    Raises:
+        InputError: it is a pipe, a socket or a device.
+    """
+    if words := special(path):
+        raise InputError(f"{path} is {words}, not a file", hint="Copy what it gives into a file")
+
+
+def no_input(path: Path, error: OSError) -> InputError:
+    """The error of a file or folder that cannot be opened, with the nearest name there is."""
+    if os.path.islink(path) and not os.path.exists(path):
+        return InputError(f"{path} is a link to a file that is not there", hint="Mend the link")
+    if isinstance(error, FileNotFoundError):
+        with suppress(OSError):
+            near = get_close_matches(path.name, os.listdir(path.parent), n=1)
+            if near:
+                return InputError(f"There is no {path}", hint=f"Did you mean {near[0]!r}?")
+        return InputError(f"There is no {path}", hint="Check the name and the folder")
+    if isinstance(error, IsADirectoryError):
+        return InputError(f"{path} is a folder, not a photo", hint="Name a file in it")
+    reason = error.strerror or type(error).__name__
+    hint = "Ask for the right to read it" if isinstance(error, PermissionError) else None
+    return InputError(f"{path} cannot be read: {reason}", hint=hint)

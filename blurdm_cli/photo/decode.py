@@ -1,0 +1,113 @@
+"""A photo's file as pixels and metadata: what is kept, and a line for what is not.
+
+What is damaged raises what the libraries raise on it.
+"""
+
+import re
+import struct
+from dataclasses import replace
+from io import BytesIO
+
+import tifffile
+from PIL import Image
+
+from blurdm_cli.photo import cicp, jpeg, png
+from blurdm_cli.photo import metadata as md
+from blurdm_cli.photo import pixels as px
+from blurdm_cli.photo.encode import Coding, read_coding
+from blurdm_cli.photo.heic_raw import PACKAGES, decode_apart
+from blurdm_cli.photo.metadata import Metadata
+from blurdm_cli.photo.pixels import Planes
+
+SIGNED = re.compile(rb"(?s)jumb.{4}jumd")
+"""How JUMBF boxes begin, in files of any kind; C2PA's are by far the most."""
+
+
+def decode(kind: str, data: bytes) -> tuple[Planes, Metadata, Coding, list[str]]:
+    """Read a photo of a kind; nothing is settled or turned yet.
+
+    Raises:
+        TooLarge, Unsupported, ExtraMissing: it is of a sort that is not read.
+    """
+    coding = Coding()
+    if kind == "png":
+        planes, metadata, notes = _decode_png(data)
+    elif kind == "tiff":
+        planes, metadata, notes = _decode_tiff(data)
+    elif kind in PACKAGES:
+        planes, metadata, notes = decode_apart(kind, data)
+    else:
+        if kind == "jpeg" and (sort := jpeg.unread_sort(data)):
+            raise px.Unsupported(f"a {sort} JPEG file")
+        image = px.OPENERS[kind](BytesIO(data))
+        planes, notes = px.decode_pillow(image)
+        metadata, coding = md.pillow_metadata(image), read_coding(image, data)
+        if kind == "avif" and not metadata.icc:
+            metadata = replace(metadata, chunks=cicp.read_avif(data))
+        if kind == "gif" and (comment := image.info.get("comment")):
+            text = comment.replace(b"\0", b" ")
+            metadata = replace(metadata, chunks=((b"tEXt", b"Comment\0" + text),))
+        notes += _left_out(image, data)
+    if SIGNED.search(data):
+        notes.append("the signed origin (C2PA) is dropped: it holds for the unchanged photo only")
+    return planes, metadata, coding, notes
+
+
+def _decode_png(data: bytes) -> tuple[Planes, Metadata, list[str]]:
+    metadata, notes = png.read_metadata(data)  # first: it checks that the file is whole
+    width, height, depth, colour_type = struct.unpack_from(">IIBB", data, 16)
+    px.check_size(height, width)
+    kinds = {kind for kind, _ in png.chunks_of(data)}
+    if b"acTL" in kinds:
+        notes.append("animation: only the first picture is taken")
+    if depth < 16:
+        seen = png.bare(data) if kinds & png.TEXTS or b"iCCP" in kinds else data
+        planes, more = px.decode_pillow(px.OPENERS["png"](BytesIO(seen)))
+        return planes, metadata, notes + more
+    if b"tRNS" in kinds:
+        notes.append("the transparent colour of a 16-bit PNG file is dropped")
+    planes = px.decode_png16(data, colour_type)
+    return planes[..., : {0: 1, 2: 3, 4: 2, 6: 4}[colour_type]], metadata, notes
+
+
+def _decode_tiff(data: bytes) -> tuple[Planes, Metadata, list[str]]:
+    if data[:4] == b"MM\0+":  # Pillow takes it for another kind
+        raise px.Unsupported("a BigTIFF file with the most significant byte first")
+    with tifffile.TiffFile(BytesIO(data)) as file:
+        place, page = px.full_page(file)
+        deep = px.is_deep_tiff(page)
+        pages = len(file.pages)
+        data = px.beginning_with(data, page) if place else data
+        if deep:
+            planes, notes = px.decode_deep_tiff(data, page)
+    if not deep:
+        planes, notes = px.decode_pillow(px.OPENERS["tiff"](BytesIO(px.unturned(data, page))))
+        if page.bitspersample > 8:
+            notes.append(f"{page.bitspersample} bits a channel converted to 8")
+    if place:
+        notes.append(
+            f"{pages} pages: page {place + 1} is taken, what comes before is its thumbnail"
+        )
+    elif pages > 1:
+        notes.append(f"{pages} pages: only the first one is taken")
+    metadata, more = md.tiff_metadata(data)
+    return planes, metadata, notes + more
+
+
+def _left_out(image: Image.Image, data: bytes) -> list[str]:
+    """Name what a JPEG, WebP, AVIF or GIF file holds that is not read."""
+    notes = []
+    if getattr(image, "is_animated", False):
+        notes.append("animation: only the first picture is taken")
+    if "mp" in image.info:
+        notes.append("the second picture in the file (a gain map, a preview) is dropped")
+    if image.format == "JPEG":
+        notes += jpeg.dropped_behind(data, "mp" in image.info)
+    if b"HasExtendedXMP" in image.info.get("xmp", b""):
+        notes.append("extended XMP is dropped")
+    configuration = data.find(b"av1C") + 4
+    if image.format == "AVIF" and data[configuration + 2] & 0x40:
+        notes.append("more than 8 bits a channel are read as 8")
+    if image.format == "AVIF" and (b"\0\0\0\x0cclli" in data or b"\0\0\0\x20mdcv" in data):
+        notes.append("how bright the HDR is (clli, mdcv) is dropped")
+    return notes

@@ -1,0 +1,290 @@
+"""What a photo's file says besides its pixels: EXIF, XMP, colour profile.
+
+EXIF has the structure of a TIFF file: a header, directories of 12-byte entries, and values
+at absolute offsets. It is edited by writing a new first directory behind all that was there,
+so that everything else stays at its offset: maker notes hold offsets that nobody can mend.
+"""
+
+import re
+import struct
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from io import BytesIO
+from typing import Literal
+
+from PIL import Image
+
+from blurdm_cli import __version__
+from blurdm_cli.photo.jpeg import other_segments
+from blurdm_cli.photo.photoshop import write_segments
+
+ORIENTATION, SOFTWARE, XMP, EXIF, ICC, C2PA = 274, 305, 700, 34665, 34675, 52545
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
+
+WIDTHS, HEIGHTS = (256, 40962), (257, 40963)
+"""Tags of the photo's size, in TIFF's first directory and in EXIF's."""
+
+PIXEL_TAGS = frozenset(
+    {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284}
+    | {288, 289, 290, 291, 292, 293, 301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 330}
+    | {332, 333, 334, 336, 338, 339, 340, 341, 347, *range(512, 522), 529, 530, 531, 532}
+    | {XMP, ICC, C2PA}
+)
+"""TIFF tags that say how pixels are stored, sign them, or have their own field in `Metadata`."""
+
+BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 1, 2, 3, 4, 5, 7
+LETTERS = {BYTE: "B", SHORT: "H", LONG: "I", RATIONAL: "I"}
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What is written back with the restored pixels."""
+
+    icc: bytes | None = None
+    """The colour profile, byte for byte."""
+    exif: bytes | None = None
+    """A TIFF structure; it says Orientation 1, or nothing of it, and holds no thumbnail."""
+    xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    """Pixels per inch, horizontal and vertical."""
+    chunks: tuple[tuple[bytes, bytes], ...] = ()
+    """PNG chunks of colour and text by type, for PNG files; AVIF holds what cICP says."""
+    segments: bytes = b""
+    """JPEG segments with captions (IPTC) and Photoshop's other resources, for JPEG files only."""
+    others: tuple[tuple[str, bytes], ...] = ()
+    """JPEG's comments and makers' segments by name ("COM", "APP6"), for JPEG files only."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A value of a TIFF directory, as bytes in the file's byte order."""
+
+    kind: int
+    count: int
+    data: bytes
+
+
+def field(order: str, kind: int, values: bytes | Iterable[int]) -> Field:
+    """Pack a value; rationals are given as numerator and denominator."""
+    if isinstance(values, bytes):
+        return Field(kind, len(values), values)
+    numbers = list(values)
+    count = len(numbers) // 2 if kind == RATIONAL else len(numbers)
+    return Field(kind, count, struct.pack(f"{order}{len(numbers)}{LETTERS[kind]}", *numbers))
+
+
+def byte_order(tiff: bytes) -> Literal["<", ">"]:
+    """How `struct` writes the byte order of a TIFF structure: "<" or ">".
+
+    Raises:
+        ValueError: this is no TIFF structure.
+    """
+    if tiff[:4] not in (b"II*\0", b"MM\0*"):
+        raise ValueError("no TIFF structure")
+    return "<" if tiff[:1] == b"I" else ">"
+
+
+def read_directory(tiff: bytes, start: int | None = None) -> tuple[dict[int, bytes], int]:
+    """Read a directory's 12-byte entries by tag, and the offset of the next directory.
+
+    Args:
+        tiff: the whole structure.
+        start: the directory's offset; None: the first one.
+
+    Raises:
+        ValueError, struct.error: the structure is damaged.
+    """
+    order = byte_order(tiff)
+    if start is None:
+        (start,) = struct.unpack_from(f"{order}I", tiff, 4)
+    if start == 0:
+        return {}, 0
+    (count,) = struct.unpack_from(f"{order}H", tiff, start)
+    end = start + 2 + 12 * count
+    (following,) = struct.unpack_from(f"{order}I", tiff, end)
+    entries = [tiff[at : at + 12] for at in range(start + 2, end, 12)]
+    return {struct.unpack_from(f"{order}H", entry)[0]: entry for entry in entries}, following
+
+
+def write_directory(order: str, entries: Mapping[int, bytes | Field], offset: int) -> bytes:
+    """A directory with no other behind it, to stand at `offset`; its new values follow it."""
+    behind = offset + 2 + 12 * len(entries) + 4
+    table = [struct.pack(f"{order}H", len(entries))]
+    values: list[bytes] = []
+    for tag in sorted(entries):
+        entry = entries[tag]
+        if isinstance(entry, Field):
+            place = entry.data.ljust(4, b"\0")
+            if len(place) > 4:
+                place = struct.pack(f"{order}I", behind)
+                values.append(entry.data + b"\0" * (len(entry.data) % 2))
+                behind += len(values[-1])
+            entry = struct.pack(f"{order}HHI", tag, entry.kind, entry.count) + place
+        table.append(entry)
+    return b"".join([*table, bytes(4), *values])
+
+
+def settle_exif(exif: bytes) -> tuple[bytes, int | None]:
+    """Make EXIF fit the restored, upright photo.
+
+    Orientation becomes 1, the thumbnail goes, Software names blurdm.
+
+    Returns:
+        The new EXIF, and the orientation (1 to 8) that the old one gave, if it did.
+
+    Raises:
+        ValueError, struct.error: the EXIF is damaged.
+    """
+    order = byte_order(exif)
+    raw, thumbnail = read_directory(exif)
+    entries: dict[int, bytes | Field] = dict(raw)
+    orientation = None
+    if ORIENTATION in raw:
+        kind = raw[ORIENTATION][2:4] == struct.pack(f"{order}H", LONG)
+        (value,) = struct.unpack_from(order + ("I" if kind else "H"), raw[ORIENTATION], 8)
+        orientation = value if 1 <= value <= 8 else 1
+        entries[ORIENTATION] = field(order, SHORT, [1])
+    software = _text(exif, raw[SOFTWARE], order) if SOFTWARE in raw else ""
+    name = f"blurdm {__version__}"
+    if not software.endswith(name):
+        software = f"{software}; {name}" if software else name
+        entries[SOFTWARE] = field(order, ASCII, software.encode("latin-1", "replace") + b"\0")
+    body = bytearray(_without_thumbnail(exif, thumbnail, order))
+    body += b"\0" * (len(body) % 2)
+    struct.pack_into(f"{order}I", body, 4, len(body))
+    directory = write_directory(order, entries, len(body))
+    return bytes(body) + directory, orientation
+
+
+def _text(tiff: bytes, entry: bytes, order: str) -> str:
+    count, start = struct.unpack_from(f"{order}II", entry, 4)
+    data = entry[8 : 8 + count] if count <= 4 else tiff[start : start + count]
+    return data.split(b"\0")[0].decode("latin-1").strip()
+
+
+def _without_thumbnail(exif: bytes, start: int, order: str) -> bytes:
+    """Blank the picture of the second directory, or cut it off where it is the last thing."""
+    if start == 0:
+        return exif
+    entries, _ = read_directory(exif, start)
+    for where, size in ((513, 514), (273, 279)):
+        if where in entries and size in entries:
+            begin = struct.unpack_from(f"{order}I", entries[where], 8)[0]
+            end = begin + struct.unpack_from(f"{order}I", entries[size], 8)[0]
+            if begin >= 8 and end >= len(exif) - 3:
+                return exif[:begin]
+            if end > len(exif):
+                raise ValueError("the thumbnail is longer than the file")
+            return exif[:begin] + bytes(end - begin) + exif[end:]
+    return exif
+
+
+def settle_xmp(xmp: bytes, *, turned: bool) -> bytes:
+    """Make XMP fit the restored, upright photo.
+
+    Thumbnails go, and what tells of pictures behind the first one: it is no motion photo any
+    more, and has no gain map.
+
+    Args:
+        xmp: UTF-8, or what passes for it.
+        turned: whether something told how to turn the pixels, and it was done; then
+            tiff:Orientation becomes 1.
+
+    Raises:
+        ValueError: the XMP is damaged.
+    """
+    xmp = re.sub(rb"(\w:(?:MotionPhoto|MicroVideo)\s*(?:=\s*[\"']|>)\s*)1", rb"\g<1>0", xmp)
+    for name in (b"xmp:Thumbnails", b"Container:Directory"):
+        xmp = _without_element(xmp, name)
+    xmp = re.sub(rb"\shdrgm:\w+\s*=\s*(?:\"[^\"]*\"|'[^']*')", b"", xmp)
+    if not turned:
+        return xmp
+    return re.sub(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)\d+", rb"\g<1>1", xmp)
+
+
+def _without_element(xmp: bytes, name: bytes) -> bytes:
+    """Take an element out wherever it is, with all that is in it; in one pass."""
+    parts, at = list[bytes](), 0
+    while (begin := xmp.find(b"<" + name, at)) >= 0:
+        end = xmp.find(b">", begin)
+        if xmp[end - 1 : end] != b"/":
+            closing = b"</" + name + b">"
+            end = xmp.find(closing, begin) + len(closing) - 1
+        if end < begin + len(name):
+            raise ValueError(f"{name.decode()} has no end")
+        parts.append(xmp[at:begin])
+        at = end + 1
+    return b"".join([*parts, xmp[at:]])
+
+
+def sized(metadata: Metadata, height: int, width: int) -> Metadata:
+    """The same metadata, with the photo's real size where EXIF and XMP tell one."""
+    exif, xmp = metadata.exif, metadata.xmp
+    with suppress(ValueError, struct.error):  # a directory that is damaged stays as it is
+        exif = exif and _sized_exif(exif, height, width)
+    for name, size in ((rb"PixelX|ImageWidth", width), (rb"PixelY|ImageLength", height)):
+        told = rb"((?:exif|tiff):(?:" + name + rb")(?:Dimension)?\s*(?:=\s*[\"']|>)\s*)\d+"
+        xmp = xmp and re.sub(told, rb"\g<1>%d" % size, xmp)
+    return replace(metadata, exif=exif, xmp=xmp)
+
+
+def _sized_exif(exif: bytes, height: int, width: int) -> bytes:
+    """Write the size into the entries that are there: nothing moves."""
+    order, result = byte_order(exif), bytearray(exif)
+    sizes = dict.fromkeys(WIDTHS, width) | dict.fromkeys(HEIGHTS, height)
+    (first,) = struct.unpack_from(f"{order}I", exif, 4)
+    (inner,) = struct.unpack_from(f"{order}I", read_directory(exif)[0].get(EXIF, bytes(12)), 8)
+    for start in (first, inner):
+        entries, _ = read_directory(exif, start)
+        for tag in sizes.keys() & entries.keys():
+            kind, count = struct.unpack_from(f"{order}HI", entries[tag], 2)
+            size = sizes[tag]
+            if count == 1 and (kind == LONG or (kind == SHORT and size < 2**16)):
+                at = exif.index(entries[tag], start) + 8
+                struct.pack_into(f"{order}{LETTERS[kind]}", result, at, size)
+    return bytes(result)
+
+
+def pillow_metadata(image: Image.Image) -> Metadata:
+    """What Pillow found in a JPEG, WebP, AVIF, BMP or GIF file; nothing is settled yet."""
+    info = image.info
+    exif = info.get("exif")
+    segments = getattr(image, "applist", [])
+    captions = [data for name, data in segments if name == "APP13"]
+    return Metadata(
+        icc=info.get("icc_profile") or None,
+        exif=exif.removeprefix(b"Exif\0\0") if exif else None,
+        xmp=info.get("xmp") or None,
+        dpi=positive_dpi(*info.get("dpi", (0, 0))),
+        segments=write_segments(captions),
+        others=other_segments(segments),
+    )
+
+
+def tiff_metadata(data: bytes, only: frozenset[int] | None = None) -> tuple[Metadata, list[str]]:
+    """What a TIFF file's first directory says, less its pixels; and what of it is lost."""
+    exif, start = Image.Exif(), None
+    if data[:4] == b"II+\0":  # BigTIFF, which Pillow wants to be told
+        exif.bigtiff, exif.endian = True, "<"
+        (start,) = struct.unpack_from("<Q", data, 8)
+    exif.load_from_fp(BytesIO(data), start)
+    exif.bigtiff = False
+    per_unit = 2.54 if exif.get(RESOLUTION_UNIT) == 3 else 1.0
+    x, y = exif.get(X_RESOLUTION) or 0, exif.get(Y_RESOLUTION) or 0
+    icc, xmp = exif.get(ICC), exif.get(XMP)
+    for tag in set(exif) & PIXEL_TAGS if only is None else set(exif) - only:
+        del exif[tag]
+    try:
+        blob, notes = exif.tobytes(), []
+    except (ValueError, TypeError, AttributeError, struct.error):  # Pillow's, on odd values
+        kept = Image.Exif()
+        kept[ORIENTATION] = exif.get(ORIENTATION, 1)
+        blob, notes = kept.tobytes(), ["EXIF is damaged and is dropped"]
+    dpi = positive_dpi(float(x) * per_unit, float(y) * per_unit)
+    blob = blob.removeprefix(b"Exif\0\0") if len(exif) else b""
+    return Metadata(icc or None, blob or None, bytes(xmp) if xmp else None, dpi), notes
+
+
+def positive_dpi(x: float, y: float) -> tuple[float, float] | None:
+    return (float(x), float(y)) if 0 < x < 1e6 and 0 < y < 1e6 else None

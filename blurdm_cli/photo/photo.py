@@ -1,0 +1,268 @@
+"""Photos: read with all that their files say, and written with all of it again.
+
+The kind of a file is read from its bytes, not from its name. What other libraries raise
+becomes an error of ours here, and nowhere else.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8, UInt16
+from PIL import Image
+
+from blurdm_cli.choices import Quality
+from blurdm_cli.errors import BlurdmError, DecodeError, OutputError, UsageError
+from blurdm_cli.files.atomic import Seal, atomic_output, no_seal
+from blurdm_cli.files.formats import FORMATS, INSTEAD, format_of
+from blurdm_cli.files.reading import check_regular, no_input
+from blurdm_cli.files.signatures import HEAD, HEIC, PHOTOS, RAW, kind_of
+from blurdm_cli.photo import metadata as md
+from blurdm_cli.photo import pixels as px
+from blurdm_cli.photo.decode import decode
+from blurdm_cli.photo.encode import LARGEST_SIDE, Coding, encode, that_fits
+from blurdm_cli.photo.heic_raw import is_raw
+from blurdm_cli.photo.metadata import Metadata
+from blurdm_cli.photo.photoshop import THUMBNAILS, without
+
+RGB = UInt8[np.ndarray, "height width 3"] | UInt16[np.ndarray, "height width 3"]
+
+FOREIGN = (
+    *(OSError, SyntaxError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError),
+    *(EOFError, RuntimeError, struct.error, zlib.error, cv2.error, Image.DecompressionBombError),
+)
+"""Errors of Pillow, OpenCV and tifffile on photos that they cannot write."""
+
+QUIET = px.Quiet()
+COPY_AGAIN = "Copy it again from where it came"
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A photo as it is to be seen: upright, in its file's own encoded gray or RGB."""
+
+    pixels: UInt8[np.ndarray, "height width channels"] | UInt16[np.ndarray, "height width channels"]
+    """1 channel (gray) or 3; may be read-only."""
+    alpha: UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"] | None = None
+    """0 is transparent; of the same type as the pixels."""
+    format: str = "png"
+    """What to write it as again: "jpeg", "png", "webp", "tiff" or "avif"."""
+    metadata: Metadata = field(default_factory=Metadata)
+    coding: Coding = field(default_factory=Coding)
+    notes: tuple[str, ...] = ()
+    """What was converted or left out when it was read, a line each."""
+
+    def rgb(self) -> RGB:
+        """What a network gets: gray in three channels, and no odd colours under alpha 0.
+
+        The photo's own pixels where they are just that: not to be written into.
+        """
+        filled = self.pixels if self.alpha is None else px.fill_hidden(self.pixels, self.alpha)
+        return filled if filled.shape[2] == 3 else np.repeat(filled, 3, axis=2)
+
+    def with_rgb(self, restored: RGB) -> "Photo":
+        """The same photo with new pixels; under alpha 0 they stay as they were.
+
+        Raises:
+            ValueError: the restored pixels have another size or type.
+        """
+        if restored.shape[:2] != self.pixels.shape[:2] or restored.dtype != self.pixels.dtype:
+            raise ValueError(f"{restored.dtype} pixels of shape {restored.shape} do not fit")
+        if self.pixels.shape[2] == 1:
+            # Luma: its weights add up to one exactly, so equal channels keep their value.
+            restored = cv2.cvtColor(np.ascontiguousarray(restored), cv2.COLOR_RGB2GRAY)[..., None]
+        if self.alpha is not None and not self.alpha.all():
+            restored = np.where(self.alpha[..., None] == 0, self.pixels, restored)
+        return replace(self, pixels=restored)
+
+
+def read_photo(source: Path | bytes) -> Photo:
+    """Read a photo from a file, or from a file's bytes.
+
+    Raises:
+        InputError: there is no such file, or it may not be read.
+        DecodeError: it is no photo, a damaged one, or one of a kind that is not read.
+    """
+    name = str(source) if isinstance(source, Path) else "The photo"
+    if isinstance(source, bytes):
+        kind, data = _kind(source, name), source
+    else:
+        check_regular(source)
+        try:
+            with source.open("rb") as file:
+                head = file.read(HEAD)  # of a video nobody wants all
+                kind = _kind(head, name)
+                data = head + file.read()
+        except OSError as error:
+            raise no_input(source, error) from error
+    with _damage_named(name):
+        return _decode(kind, data)
+
+
+def _kind(head: bytes, name: str) -> str:
+    """Tell the kind from a file's first bytes; it is one that is read."""
+    if not head:
+        raise DecodeError(f"{name} is empty", hint=COPY_AGAIN)
+    kind = kind_of(head)
+    if kind in PHOTOS:
+        return kind
+    if kind.endswith(" file"):
+        raise DecodeError(f"{name} is {kind}, which cannot be read yet", hint=px.CONVERT)
+    known = ", ".join(kind.upper() for kind in PHOTOS)
+    raise DecodeError(f"{name} is {kind}, not a photo", hint=f"Photos are read from {known}")
+
+
+@contextmanager
+def _damage_named(name: str) -> Iterator[None]:
+    """Turn what other libraries raise on a file into one line about it."""
+    try:
+        with QUIET:
+            yield
+    except (px.TooLarge, Image.DecompressionBombError) as error:
+        raise DecodeError(
+            f"{name} claims to be too large a photo",
+            hint=f"{px.LARGEST:,} pixels are the most, and {px.LONGEST:,} on a side",
+        ) from error
+    except MemoryError as error:
+        raise DecodeError(
+            f"{name} does not fit in the memory", hint="Close other programs"
+        ) from error
+    except px.ExtraMissing as error:
+        raise DecodeError(
+            f"{name} is read with the extra {error.extra!r}, which is not installed",
+            hint=f'pip install "blurdm-cli[{error.extra}]"',
+        ) from error
+    except px.Unsupported as error:
+        raise DecodeError(
+            f"{name} is {error}, which cannot be read yet", hint=error.hint
+        ) from error
+    except BlurdmError:
+        raise
+    except Exception as error:  # codecs raise whatever they like: LZMAError, RecursionError, ...
+        raise DecodeError(f"{name} is damaged or cut off", hint=COPY_AGAIN) from error
+
+
+def _decode(kind: str, data: bytes) -> Photo:
+    if kind == "tiff" and is_raw(data):
+        kind = RAW
+    planes, metadata, coding, notes = decode(kind, data)
+    if any(note.startswith(("CMYK", "LAB")) for note in notes):
+        metadata = replace(metadata, icc=None)  # it describes inks, or Lab
+    metadata, orientation, more = _settled(metadata, turned=kind in (HEIC, RAW))
+    planes = px.upright(planes, orientation)
+    colours = 1 if planes.shape[2] < 3 else 3
+    return Photo(
+        pixels=np.ascontiguousarray(planes[..., :colours]),
+        alpha=None if planes.shape[2] == colours else np.ascontiguousarray(planes[..., -1]),
+        format=kind if kind in FORMATS.values() else format_of(INSTEAD[f".{kind}"]),
+        metadata=md.sized(metadata, *planes.shape[:2]),
+        coding=coding,
+        notes=tuple(notes + more),
+    )
+
+
+def _settled(metadata: Metadata, *, turned: bool) -> tuple[Metadata, int, list[str]]:
+    """Make metadata fit the upright, restored photo; return the orientation that it had.
+
+    Args:
+        metadata: as the file says it.
+        turned: whether the pixels are upright already.
+    """
+    told, notes, exif = None, list[str](), metadata.exif
+    if exif is not None:
+        try:
+            exif, told = md.settle_exif(exif)
+        except (ValueError, struct.error):
+            exif, notes = None, ["EXIF is damaged and is dropped"]
+    xmp = metadata.xmp
+    if xmp is not None:
+        try:
+            xmp = md.settle_xmp(xmp, turned=turned or told is not None)
+        except ValueError:
+            xmp = None
+            notes.append("XMP is damaged and is dropped")
+    segments = metadata.segments
+    with suppress(ValueError):  # what is not understood is kept as it is
+        segments = without(segments, THUMBNAILS)
+    return replace(metadata, exif=exif, xmp=xmp, segments=segments), told or 1, notes
+
+
+def write_photo(
+    photo: Photo,
+    path: Path,
+    *,
+    quality: Quality = "auto",
+    format: str | None = None,
+    seal: Seal = no_seal,
+) -> list[str]:
+    """Write a photo: the whole file or none.
+
+    Args:
+        photo: pixels and metadata.
+        path: where to; its folder is made where it is missing.
+        quality: 1 to 100 for JPEG, WebP and AVIF; "auto" is what the source had where that
+            was good, else 95.
+        format: "jpeg", "png", "webp", "tiff" or "avif"; None: what the suffix says, or the
+            photo's own where there is no suffix.
+        seal: see `files.Seal`.
+
+    Returns:
+        What the format cannot hold, a line each.
+
+    Raises:
+        UsageError: the suffix or the quality is unknown.
+        OutputError: the format cannot hold the photo, or the file cannot be written.
+    """
+    if format is None:
+        format = format_of(path.suffix) if path.suffix else photo.format
+    data = encode_photo(photo, format, quality)
+    with atomic_output(path, seal) as part:
+        part.write_bytes(data)
+    return losses(photo, format)
+
+
+def losses(photo: Photo, format: str | None = None) -> list[str]:
+    """What a file of this format cannot hold of the photo, a line each."""
+    format = format_of(format or photo.format)
+    name, lost = format.upper(), that_fits(photo.metadata, format)[1]
+    if photo.pixels.dtype == np.uint16 and format not in ("png", "tiff"):
+        lost.append(f"{name} holds 8 bits a channel: 16 bits are rounded")
+    opaque = photo.alpha is None or photo.alpha.min() == np.iinfo(photo.alpha.dtype).max
+    if format == "jpeg" and not opaque:
+        lost.append("JPEG holds no transparency: the photo is laid over white")
+    return lost
+
+
+def encode_photo(photo: Photo, format: str | None = None, quality: Quality = "auto") -> bytes:
+    """The bytes of a photo's file; None is the photo's own format.
+
+    Raises:
+        UsageError: the format or the quality is unknown.
+        OutputError: the format cannot hold the photo.
+    """
+    format = format_of(format or photo.format)
+    if quality != "auto" and not 1 <= quality <= 100:
+        raise UsageError(f"The quality {quality} is not between 1 and 100", hint="Try auto")
+    largest = LARGEST_SIDE.get(format, max(photo.pixels.shape))
+    if max(photo.pixels.shape) > largest:
+        raise OutputError(
+            f"{format.upper()} holds no photo of more than {largest} pixels a side",
+            hint="Write a PNG file",
+        )
+    planes = photo.pixels
+    if photo.alpha is not None:
+        planes = np.concatenate([planes, photo.alpha[..., None]], axis=2)
+        planes = px.over_white(planes) if format == "jpeg" else planes
+    if format not in ("png", "tiff"):
+        planes = px.to_8_bit(planes)
+    try:
+        return encode(planes, format, photo.metadata, photo.coding, quality)
+    except FOREIGN as error:
+        raise OutputError(
+            f"The photo cannot be written as {format.upper()}", hint="Write a PNG file"
+        ) from error

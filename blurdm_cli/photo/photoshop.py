@@ -1,0 +1,73 @@
+"""Photoshop's image resources, which JPEG files keep captions (IPTC) in, and much else.
+
+    APP13 segments: "Photoshop 3.0", then resources, which may go on in the next segment:
+    signature (4 bytes), number (2), name (its length, padded to even), size (4), data (to even)
+
+Source: Adobe, "Adobe Photoshop File Formats Specification", Image Resources Section.
+"""
+
+import struct
+from collections.abc import Collection, Iterator, Sequence
+
+from blurdm_cli.photo import jpeg
+
+BEGIN = b"Photoshop 3.0\0"
+
+THUMBNAILS = frozenset({0x0409, 0x040C})
+
+COPIES = frozenset({0x0422, 0x0423, 0x0424})
+"""EXIF (two kinds) and XMP once more, as the photo was when Photoshop saved it."""
+
+LARGEST = 0xFFFF - 2 - len(BEGIN)
+"""Bytes of resources in a segment, at most."""
+
+
+def read_segments(segments: bytes) -> list[bytes]:
+    """What stands in APP13 segments that follow each other."""
+    found = []
+    while segments:
+        (size,) = struct.unpack_from(">H", segments, 2)
+        found.append(segments[4 : 2 + size])
+        segments = segments[2 + size :]
+    return found
+
+
+def write_segments(contents: Sequence[bytes]) -> bytes:
+    """APP13 segments, one after the other."""
+    return jpeg.write_segments(("APP13", data) for data in contents)
+
+
+def without(segments: bytes, numbers: Collection[int]) -> bytes:
+    """The same APP13 segments, less some resources; as they are where none of these is there.
+
+    Raises:
+        ValueError: the resources are damaged, or are none of Photoshop's.
+    """
+    contents = read_segments(segments)
+    if not all(data.startswith(BEGIN) for data in contents):
+        raise ValueError("a segment is not Photoshop's")
+    resources = list(_resources(b"".join(data[len(BEGIN) :] for data in contents)))
+    kept = [data for number, data in resources if number not in numbers]
+    if len(kept) == len(resources):
+        return segments
+    joined = b"".join(kept)
+    parts = [joined[first : first + LARGEST] for first in range(0, len(joined), LARGEST)]
+    return write_segments([BEGIN + part for part in parts])
+
+
+def _resources(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Each resource's number, and all its bytes."""
+    at = 0
+    while at < len(data):
+        begin = at
+        try:
+            number, name = struct.unpack_from(">HB", data, at + 4)
+            at += 6 + (name + 2) // 2 * 2
+            (size,) = struct.unpack_from(">I", data, at)
+        except struct.error as error:
+            raise ValueError("a resource is cut off") from error
+        at += 4 + size
+        if at > len(data):
+            raise ValueError("a resource is cut off")
+        at = min(at + size % 2, len(data))
+        yield number, data[begin:at]

@@ -1,0 +1,132 @@
+"""The Python API: from file to file, and from picture to picture.
+
+from blurdm_cli import Deblurrer, deblur_file
+
+deblur_file("in.jpg", "out.jpg", quality=95)
+restored = Deblurrer.open()("in.jpg")
+"""
+
+from dataclasses import fields
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from PIL import Image
+
+from blurdm_cli.engine import deblur as engine
+from blurdm_cli.engine.jobs import Progress
+from blurdm_cli.engine.pixels import Pixels
+from blurdm_cli.errors import InputError, UsageError
+from blurdm_cli.files.naming import Naming
+from blurdm_cli.photo.photo import Photo, read_photo
+from blurdm_cli.pipeline.batch import deblur_files
+from blurdm_cli.pipeline.options import ModelOptions, PhotoOptions, RunOptions, VideoOptions
+from blurdm_cli.pipeline.reporter import Silent
+from blurdm_cli.zoo import DEFAULT
+
+OPAQUE, WITH_ALPHA = ("RGB", "L", "P"), ("RGBA", "LA", "PA")
+"""Modes of Pillow's images that are taken."""
+
+
+class Deblurrer(engine.Deblurrer):
+    """Deblurs photos of any size with one model on one device.
+
+    Takes arrays, Pillow images and paths. Threads may share a Deblurrer.
+    """
+
+    @overload
+    def __call__(self, photo: Image.Image, progress: Progress = ...) -> Image.Image: ...
+
+    @overload
+    def __call__(self, photo: Pixels | str | PathLike[str], progress: Progress = ...) -> Pixels: ...
+
+    def __call__(
+        self,
+        photo: Pixels | Image.Image | str | PathLike[str],
+        progress: Progress = lambda done, of: None,
+    ) -> Pixels | Image.Image:
+        """Deblur one photo.
+
+        Args:
+            photo: an array of height x width x 3, sRGB-encoded, as uint8, uint16, or float32 in
+                [0, 1]; a Pillow image, of which an alpha channel is kept; or the path of a photo,
+                read as the command line reads it. It is not changed.
+            progress: is called with the number of tiles that are done, and of how many.
+
+        Returns:
+            An array for an array, of the same type; an image in RGB or RGBA for an image; the
+            photo's pixels as an array, uint8 or uint16, for a path.
+
+        Raises:
+            ValueError: the array has another type or shape, or values outside [0, 1].
+            InputError: the path cannot be read as a photo.
+            ComputeError: the runtime failed, or memory is short.
+        """
+        if isinstance(photo, Image.Image):
+            return self._image(photo, progress)
+        if isinstance(photo, np.ndarray):
+            return self.restore(photo, progress).pixels
+        return self.restore(read_photo(Path(fspath(photo))).rgb(), progress).pixels
+
+    def _image(self, image: Image.Image, progress: Progress) -> Image.Image:
+        if image.mode not in OPAQUE + WITH_ALPHA:
+            raise ValueError(f"Pillow images of mode {image.mode} are not taken; convert to RGB")
+        alpha = np.array(image.getchannel("A")) if image.mode in WITH_ALPHA else None
+        photo = Photo(np.array(image.convert("RGB")), alpha)
+        pixels = photo.with_rgb(self.restore(photo.rgb(), progress).pixels).pixels
+        restored = Image.fromarray(pixels if alpha is None else np.dstack([pixels, alpha]))
+        restored.info = dict(image.info)
+        return restored
+
+
+def deblur_file(
+    source: str | PathLike[str], target: str | PathLike[str] | None = None, **options: Any
+) -> Path:
+    """Deblur one photo or video from file to file, as `blurdm deblur` does.
+
+    Args:
+        source: photo or video.
+        target: the result; its suffix decides the format. None: beside the source, as
+            NAME.deblurred.EXT.
+        **options: fields of `RunOptions`, `ModelOptions`, `PhotoOptions` and `VideoOptions`, such
+            as `quality=95`, `model="blurdm-tiny"`, `codec="hevc"`; `on_exists` is "error" if it
+            is not given.
+
+    Returns:
+        The path of the result.
+
+    Raises:
+        BlurdmError: what the command line would report, with its hint.
+        TypeError: there is no such option.
+    """
+    kinds = (RunOptions, ModelOptions, PhotoOptions, VideoOptions)
+    wanted: list[dict[str, Any]] = []
+    for kind in kinds:
+        names = {f.name for f in fields(kind)} - {"inputs", "output"}
+        wanted.append({name: options.pop(name) for name in names & options.keys()})
+    if options:
+        raise TypeError(f"deblur_file() has no option {', '.join(sorted(options))}")
+    run, model, photos, videos = wanted
+    path = Path(fspath(source))
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, not a file", hint="Call deblur_file for each file")
+    model.setdefault("model", DEFAULT)
+    given = {
+        "inputs": [str(path)],
+        "output": None if target is None else fspath(target),
+        "on_exists": "error",
+        "naming": Naming(model=Path(model["model"]).stem),
+    }
+    [outcome] = deblur_files(
+        RunOptions(**(given | run)),
+        ModelOptions(**model),
+        PhotoOptions(**photos),
+        VideoOptions(**videos),
+        Silent(),
+    )
+    if outcome.error:
+        raise outcome.error
+    if outcome.output is None:
+        raise UsageError(f"{path} was not written: {outcome.message}")
+    return Path(outcome.output)

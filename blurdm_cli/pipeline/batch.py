@@ -1,0 +1,149 @@
+"""A run: inputs are gathered, destinations planned, journals held, files restored."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from blurdm_cli import __version__
+from blurdm_cli.choices import OnExists
+from blurdm_cli.engine.deblur import Deblurrer
+from blurdm_cli.files.journal import Journal, open_journal
+from blurdm_cli.files.naming import Job
+from blurdm_cli.pipeline.destinations import Destinations
+from blurdm_cli.pipeline.options import ModelOptions, PhotoOptions, RunOptions, VideoOptions
+from blurdm_cli.pipeline.outcome import Outcome, exit_code
+from blurdm_cli.pipeline.photos import PhotoRun
+from blurdm_cli.pipeline.planning import is_moving, plan_jobs
+from blurdm_cli.pipeline.reporter import Reporter
+from blurdm_cli.zoo import fingerprint
+
+
+def deblur_files(
+    run: RunOptions,
+    model: ModelOptions,
+    photos: PhotoOptions,
+    videos: VideoOptions,
+    reporter: Reporter,
+) -> list[Outcome]:
+    """Restore all files of a run; an error of one file does not end the run.
+
+    Args:
+        run: which files, and where the results go.
+        model: restores them.
+        photos: options for photos.
+        videos: options for videos.
+        reporter: is told of each file as it is done.
+
+    Returns:
+        What became of each file, in the order in which they were done.
+
+    Raises:
+        BlurdmError: there is nothing to restore, the options contradict each other, or the model
+            cannot be opened.
+    """
+    begin = time.monotonic()
+    outcomes: list[Outcome] = []
+    jobs = plan_jobs(run)
+    run = replace(run, on_exists=_policy(run, jobs))
+    deblurrer = model.open()
+    facts = _facts(deblurrer)
+    reporter.say(
+        "{model} · {runtime} on {device} · {precision} · tiles of {tile} pixels".format(**facts)
+    )
+
+    def tell(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        reporter.finished(outcome, facts)
+
+    settings = _settings(model, deblurrer, photos.decides(run))
+    still: list[Job] = []
+    moving: list[Job] = []
+    for job in jobs:
+        (moving if is_moving(job) else still).append(job)
+    with _journals(jobs, settings, run.dry_run) as journals:
+        try:
+            if still:
+                destinations = _destinations(run, jobs, journals)
+                PhotoRun(deblurrer, run, photos, destinations, journals, reporter, tell)(still)
+            if moving and not (run.fail_fast and exit_code(outcomes)):
+                from blurdm_cli.pipeline.videos import VideoRun  # with FFmpeg, which photos spare
+
+                if photos.given:
+                    unheeded = " and ".join(photos.given)
+                    reporter.warn(f"{unheeded}: of photos only, and left out for videos")
+                settings = _settings(model, deblurrer, videos.decides(run))
+                journals = {home: journal.under(settings) for home, journal in journals.items()}
+                destinations = _destinations(run, jobs, journals)
+                VideoRun(deblurrer, run, videos, destinations, journals, settings, reporter, tell)(
+                    moving
+                )
+        except KeyboardInterrupt:
+            count = f"interrupted with {len(outcomes)} of {len(jobs)} files seen to"
+            reporter.say(f"{count}; what was done is whole, and the same command goes on")
+            raise
+    reporter.summary(outcomes, time.monotonic() - begin)
+    return outcomes
+
+
+def _policy(run: RunOptions, jobs: Sequence[Job]) -> OnExists:
+    """What to do if an output exists: a file that was asked for by its name is not skipped."""
+    if run.on_exists:
+        return run.on_exists
+    named = run.output is not None and [job.output for job in jobs] == [Path(run.output)]
+    return "error" if named else "skip"
+
+
+def _destinations(
+    run: RunOptions, jobs: Sequence[Job], journals: Mapping[Path | None, Journal]
+) -> Destinations:
+    policy = run.on_exists or "skip"
+    return Destinations(jobs, journals, policy, in_place=run.in_place, resume=run.resume)
+
+
+@contextmanager
+def _journals(
+    jobs: Sequence[Job], settings: str, dry_run: bool
+) -> Iterator[dict[Path | None, Journal]]:
+    """The journals of all folders that jobs name as their homes."""
+    homes = sorted({job.home for job in jobs if job.home})
+    with ExitStack() as stack:
+        yield {
+            home: Journal(home, settings)
+            if dry_run
+            else stack.enter_context(open_journal(home, settings))
+            for home in homes
+        }
+
+
+def _facts(deblurrer: Deblurrer) -> dict[str, Any]:
+    """What the files of a run are restored with."""
+    used = deblurrer.runtime
+    return {
+        "model": deblurrer.spec.name,
+        "runtime": used.name,
+        "device": used.device,
+        "precision": used.precision,
+        "tile": deblurrer.tiles.side,
+    }
+
+
+def _settings(model: ModelOptions, deblurrer: Deblurrer, options: Mapping[str, Any]) -> str:
+    """A hash of all that decides what is written, but for the input."""
+    decides = {
+        "version": __version__,
+        "model": fingerprint(model.model),
+        "runtime": deblurrer.runtime.name,
+        "precision": deblurrer.runtime.precision,
+        "tile": deblurrer.tiles.side,
+        "halo": deblurrer.tiles.halo,
+        **model.decides(),
+        **options,
+    }
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()

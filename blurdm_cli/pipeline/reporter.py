@@ -1,0 +1,50 @@
+"""Whom a run reports to: the command line, a test, or another program."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol, runtime_checkable
+
+from blurdm_cli.pipeline.outcome import Outcome
+
+Advance = Callable[[float, str], None]
+"""Is called with the fraction that is done and a note."""
+
+
+@runtime_checkable
+class Reporter(Protocol):
+    """Takes what a run has to say, as it happens. All calls come from one thread."""
+
+    def say(self, message: str) -> None:
+        """Say how the run goes."""
+
+    def warn(self, message: str) -> None:
+        """Say what is lost or looks wrong."""
+
+    def progress(self, what: str) -> AbstractContextManager[Advance]:
+        """Show progress while the block runs."""
+
+    def finished(self, outcome: Outcome, facts: Mapping[str, Any]) -> None:
+        """Report a file that is done, skipped, planned or failed.
+
+        Args:
+            outcome: what became of it.
+            facts: model, runtime, device, precision and tile of the run.
+        """
+
+    def summary(self, outcomes: Sequence[Outcome], seconds: float) -> None:
+        """Report the whole run."""
+
+
+class Silent:
+    """A reporter that reports nothing."""
+
+    def say(self, message: str) -> None: ...
+
+    def warn(self, message: str) -> None: ...
+
+    def progress(self, what: str) -> AbstractContextManager[Advance]:
+        return nullcontext(lambda done, note: None)
+
+    def finished(self, outcome: Outcome, facts: Mapping[str, Any]) -> None: ...
+
+    def summary(self, outcomes: Sequence[Outcome], seconds: float) -> None: ...

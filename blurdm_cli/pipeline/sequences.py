@@ -1,0 +1,109 @@
+"""Numbered pictures as a clip's frames and as its result: which ones, and what is there already."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from blurdm_cli.files.atomic import stump
+from blurdm_cli.files.journal import FOLDER, Stamp
+from blurdm_cli.files.numbered import by_number, find_taken, is_sequence
+from blurdm_cli.photo.photo import Photo, write_photo
+from blurdm_cli.photo.privacy import kept
+from blurdm_cli.pipeline.options import RunOptions, VideoOptions
+from blurdm_cli.video.image_sequence import FrameStore, is_begun
+from blurdm_cli.video.tags import Matrix, orientation_of
+
+
+def pictures_of(source: Path, options: VideoOptions) -> dict[int, Path]:
+    """Numbered pictures as far as they are wanted, by their numbers; none for a video."""
+    if source.is_file() or not (source.is_dir() or is_sequence(source)):
+        return {}
+    most = None if options.frames is None else options.frames * options.every
+    return dict(islice(by_number(source).items(), most))
+
+
+def numbers_of(files: dict[int, Path], options: VideoOptions) -> Sequence[int]:
+    """The numbers that restored frames have as pictures: their own, or for a video from 1 on."""
+    numbers = tuple(files)[:: options.every] if files else range(1, sys.maxsize)
+    return numbers[: options.frames]
+
+
+def manifest_of(
+    source: Path,
+    files: dict[int, Path],
+    target: Path,
+    options: VideoOptions,
+    run: RunOptions,
+    settings: str,
+) -> dict[str, Any]:
+    """Plain values that name all that decides the result, but for a video's encoding."""
+    identity: Any
+    if files:
+        told = [(path.name, path.stat()) for path in files.values()]
+        stats = [(name, status.st_size, status.st_mtime_ns) for name, status in told]
+        identity = hashlib.sha256(repr(stats).encode()).hexdigest()
+    else:
+        identity = asdict(Stamp.of(source))
+    wanted = options.decides(run) | ({"quality": run.quality} if is_sequence(target) else {})
+    return {"source": identity, "settings": settings, "options": wanted}
+
+
+def find_other(
+    source: Path, pattern: Path, options: VideoOptions, run: RunOptions, settings: str
+) -> Path | None:
+    """A picture that pictures of a clip would replace, or None.
+
+    Those that an interrupted run of the same job wrote do not count.
+
+    Raises:
+        InputError: the source cannot be read.
+    """
+    files = pictures_of(source, options)
+    taken = find_taken(pattern, numbers_of(files, options))
+    if taken is None or not _progress(pattern).exists():
+        return taken
+    manifest = manifest_of(source, files, pattern, options, run, settings)
+    return None if is_begun(_progress(pattern), manifest) else taken
+
+
+def open_pictures(
+    pattern: Path,
+    numbers: Sequence[int],
+    manifest: dict[str, Any],
+    run: RunOptions,
+    turned: Matrix | None,
+) -> FrameStore:
+    """Where restored frames become numbered pictures.
+
+    Args:
+        pattern: theirs.
+        numbers: as `numbers_of` gives them.
+        manifest: as `manifest_of` gives it.
+        run: says how they are written.
+        turned: how a video's pictures are turned when it is shown.
+    """
+
+    def write(photo: Photo, path: Path) -> list[str]:
+        wanted = replace(photo, metadata=kept(photo.metadata, run.metadata))
+        return write_photo(wanted, path, quality=run.quality)
+
+    return FrameStore(
+        pattern,
+        numbers,
+        _progress(pattern),
+        manifest,
+        resume=run.resume,
+        orientation=orientation_of(turned),
+        write=write,
+    )
+
+
+def _progress(pattern: Path) -> Path:
+    """The folder for what is known of an interrupted run."""
+    return pattern.parent / FOLDER / stump(pattern.name)

@@ -1,0 +1,228 @@
+"""How the frames of a restored clip are compressed: encoder, pixel format, quality, colour tags.
+
+The codec stays the source's family, in the encoder that FFmpeg has for it here. Whatever cannot
+stay is said in a note.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+from av.codec.codec import PixFmtLoss, find_best_pix_fmt_of_list
+from av.video.format import VideoFormat
+
+from blurdm_cli.errors import UsageError
+from blurdm_cli.video.codecs import (
+    FAMILIES,
+    HARDWARE,
+    HARDWARE_CRF,
+    SAME,
+    STEADY,
+    Options,
+    hardware_encoders,
+    is_built_in,
+    takes,
+)
+from blurdm_cli.video.encoder import Encoding, try_encoder
+from blurdm_cli.video.hdr import hdr_options
+from blurdm_cli.video.reader import Clip
+from blurdm_cli.video.tags import Colour
+from blurdm_cli.video.yuv import BT709, LIMITED
+
+GLOBAL_HEADER = 0x40
+"""FFmpeg's AVFMT_GLOBALHEADER, among the flags of a container."""
+
+FALLBACK = {"webm": "vp9"}
+"""The codec of a container that takes neither the source's codec nor H.264."""
+
+PRORES = {"Proxy": "proxy", "LT": "lt", "Standard": "standard", "HQ": "hq", "XQ": "4444xq"}
+
+WHOLE_CHROMA = ("libx264", "libx265", "nvenc", "qsv", "vaapi", "amf", "videotoolbox")
+"""Encoders that take an odd size only where chroma is not subsampled along it."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a user asks for; None is what suits the source."""
+
+    codec: str | None = None
+    crf: int | None = None
+    preset: str | None = None
+    pix_fmt: str | None = None
+
+
+def plan_encoding(clip: Clip, container: str, wish: Wish) -> tuple[Encoding, list[str]]:
+    """Choose how a clip is compressed, and try it.
+
+    Args:
+        clip: the source.
+        container: FFmpeg's name of the output's container.
+        wish: of the user.
+
+    Returns:
+        The encoding, and a note on each thing that does not stay as it is.
+
+    Raises:
+        UsageError: there is no such encoder, pixel format, quality or preset, or the container
+            does not take the codec that was asked for.
+        RuntimeMissing: the encoder needs what this machine has not.
+    """
+    codec, notes = _choose_codec(clip, container, wish)
+    encoder = FAMILIES[codec].encoder if codec in FAMILIES else codec
+    pix_fmt, lost = _choose_format(clip, encoder, wish)
+    if codec == "vp9" and wish.codec is None and PixFmtLoss.DEPTH in lost:
+        deeper = FAMILIES["av1"].encoder
+        other, less = _choose_format(clip, deeper, wish)
+        if takes(container, deeper) and PixFmtLoss.DEPTH not in less:
+            notes.append("VP9 has 8 bits here; it becomes AV1, which keeps the depth")
+            codec, encoder, pix_fmt, lost = "av1", deeper, other, less
+    notes += _told(clip, encoder, pix_fmt, lost)
+    hdr, unkept = hdr_options(encoder, clip.hdr)
+    options = _options(codec, clip, wish, pix_fmt)
+    for name, value in hdr.items():
+        options[name] = f"{options[name]}:{value}" if name in options else value
+    rate, time_base = clip.rate, clip.time_base
+    if container in STEADY:
+        rate = _meant(clip.steady or clip.rate)
+        time_base = 1 / rate
+        if encoder == "libx264":
+            options["bf"] = "0"  # there is no room for the order in which frames are shown
+        if not takes(container, encoder, rate):
+            raise UsageError(
+                f"{container} does not take {float(rate):.6g} frames a second",
+                hint="Name an output such as NAME.mkv, which takes every rate",
+            )
+    becomes_yuv = VideoFormat(clip.pix_fmt).is_rgb and not VideoFormat(pix_fmt).is_rgb
+    encoding = Encoding(
+        encoder=encoder,
+        options=options,
+        pix_fmt=pix_fmt,
+        height=clip.height,
+        width=clip.width,
+        rate=rate,
+        time_base=time_base,
+        aspect=clip.aspect,
+        colour=Colour(LIMITED, BT709, 1, 1) if becomes_yuv else clip.colour,
+        global_header=bool(av.format.ContainerFormat(container, "w").flags & GLOBAL_HEADER),
+    )
+    try_encoder(encoding)
+    return encoding, [*notes, *unkept]
+
+
+def _meant(rate: Fraction) -> Fraction:
+    """The rate that is in use where one is meant: 30000/1001 for 29.97."""
+    usual = (Fraction(round(rate)), round(rate) * Fraction(1000, 1001))
+    nearest = min(usual, key=lambda each: abs(each - rate))
+    return nearest if abs(nearest - rate) < rate / 10_000 else rate
+
+
+def _choose_codec(clip: Clip, container: str, wish: Wish) -> tuple[str, list[str]]:
+    """A family's or an encoder's name, and a note where it is not the source's."""
+    if wish.codec is not None:
+        asked = wish.codec.lower()
+        codec = SAME.get(asked, asked)
+        encoder = FAMILIES[codec].encoder if codec in FAMILIES else codec
+        _check_encoder(encoder)
+        if not takes(container, encoder):
+            raise UsageError(
+                f"{wish.codec} does not go into {container}",
+                hint="Name an output such as NAME.mkv, which takes every codec",
+            )
+        return codec, []
+    codec = clip.codec
+    if codec in FAMILIES and takes(container, FAMILIES[codec].encoder):
+        return codec, []
+    other = FALLBACK.get(container, "h264")
+    if codec in FAMILIES:
+        return other, [f"{container} does not take {codec}; it becomes {other}"]
+    return other, [f"{codec} is not written; it becomes {other} (--codec chooses another)"]
+
+
+def _check_encoder(encoder: str) -> None:
+    if not is_built_in(encoder):
+        known = ", ".join([*FAMILIES, *hardware_encoders()])
+        raise UsageError(f"There is no encoder {encoder!r} here", hint=f"Known: {known}")
+
+
+def _choose_format(clip: Clip, encoder: str, wish: Wish) -> tuple[str, PixFmtLoss]:
+    """The pixel format nearest to the source's that the encoder takes, and what it loses."""
+    formats = [f.name for f in av.codec.Codec(encoder, "w").video_formats or ()]
+    formats = [name for name in formats if name not in ("cuda", "qsv", "vaapi", "amf")]
+    source = clip.pix_fmt.replace("yuvj", "yuv")
+    if wish.pix_fmt is not None:
+        if wish.pix_fmt not in formats:
+            raise UsageError(
+                f"{encoder} does not take the pixel format {wish.pix_fmt!r}",
+                hint=f"It takes {', '.join(formats)}",
+            )
+        formats = [wish.pix_fmt]
+    plain = [name for name in formats if not name.startswith("yuvj")] or formats
+    if encoder.startswith(WHOLE_CHROMA) or encoder.endswith(WHOLE_CHROMA):
+        plain = [name for name in plain if _fits(name, clip)]
+    if not plain:
+        raise UsageError(
+            f"{encoder} does not take {clip.width} x {clip.height} pixels in {wish.pix_fmt}",
+            hint="Odd sizes need a format without subsampling, such as --pix-fmt yuv444p",
+        )
+    if source in plain:
+        return source, PixFmtLoss(0)
+    alpha = any(component.is_alpha for component in VideoFormat(source).components)
+    best, loss = find_best_pix_fmt_of_list(plain, source, has_alpha=alpha)
+    return (best.name if best else plain[0]), PixFmtLoss(loss)
+
+
+def _fits(pix_fmt: str, clip: Clip) -> bool:
+    format = VideoFormat(pix_fmt)
+    return not (
+        (clip.width % 2 and format.chroma_width(2) == 1)
+        or (clip.height % 2 and format.chroma_height(2) == 1)
+    )
+
+
+def _told(clip: Clip, encoder: str, pix_fmt: str, lost: PixFmtLoss) -> list[str]:
+    words = {
+        PixFmtLoss.RESOLUTION: "colour at full resolution",
+        PixFmtLoss.DEPTH: "depth",
+        PixFmtLoss.ALPHA: "transparency",
+        PixFmtLoss.COLORSPACE: "RGB",
+    }
+    gone = [word for loss, word in words.items() if loss in lost]
+    if gone:
+        return [f"{clip.pix_fmt} becomes {pix_fmt} for {encoder}: {', '.join(gone)} is lost"]
+    if (clip.width % 2 or clip.height % 2) and pix_fmt != clip.pix_fmt.replace("yuvj", "yuv"):
+        return [f"{clip.pix_fmt} becomes {pix_fmt}: {encoder} takes odd sizes only so"]
+    return []
+
+
+def _options(codec: str, clip: Clip, wish: Wish, pix_fmt: str) -> Options:
+    """What the encoder is told about quality and speed."""
+    family = FAMILIES.get(codec)
+    if family is None:
+        return _foreign_options(codec, wish)
+    options = dict(family.options)
+    if wish.crf is not None and family.crf is None:
+        raise UsageError(f"{codec} has no --crf", hint="Leave it out")
+    if wish.crf is not None and wish.crf > family.worst:
+        raise UsageError(
+            f"--crf {wish.crf} is too large for {codec}", hint=f"It goes from 0 to {family.worst}"
+        )
+    if wish.preset is not None and family.preset is None:
+        raise UsageError(f"{codec} has no --preset", hint="Leave it out")
+    if family.crf is not None:
+        options["crf"] = str(family.crf if wish.crf is None else wish.crf)
+    if family.preset is not None:
+        options[family.preset_option] = wish.preset or family.preset
+    if codec == "prores":
+        options["profile"] = PRORES.get(clip.profile, "4444" if "444" in pix_fmt else "hq")
+    return options
+
+
+def _foreign_options(encoder: str, wish: Wish) -> Options:
+    """For an encoder that was named in full."""
+    options: Options = {} if wish.preset is None else {"preset": wish.preset}
+    quality = HARDWARE.get(encoder.rpartition("_")[2])
+    if quality:
+        options |= quality(HARDWARE_CRF if wish.crf is None else wish.crf)
+    elif wish.crf is not None:
+        options["crf"] = str(wish.crf)
+    return options

@@ -1,0 +1,201 @@
+"""Numbered pictures as a clip's frames, and a clip's frames as numbered pictures.
+
+The frame of a picture carries the photo that was read in its `opaque`, so that what becomes a
+picture again keeps its profile, its metadata and its transparency.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from av.video.frame import VideoFrame
+
+from blurdm_cli.errors import InputError
+from blurdm_cli.files.atomic import atomic_output
+from blurdm_cli.files.formats import format_of
+from blurdm_cli.files.numbered import frame_path
+from blurdm_cli.photo.metadata import Metadata
+from blurdm_cli.photo.photo import Photo, read_photo, write_photo
+from blurdm_cli.photo.pixels import upright
+from blurdm_cli.spec import parse_json
+from blurdm_cli.video.reader import Clip
+from blurdm_cli.video.tags import Colour
+from blurdm_cli.video.yuv import FULL, RGB, to_rgb
+
+SRGB = Colour(FULL, RGB, 1, 13)
+"""Tags of pictures: full range, no matrix, BT.709 primaries, sRGB."""
+
+
+def open_sequence(path: Path, frames: dict[int, Path], rate: Fraction) -> Clip:
+    """What numbered pictures are as a clip; the first one decides on size, depth and alpha.
+
+    Args:
+        path: the pattern or folder, to name the clip.
+        frames: its files, as `by_number` gives them.
+        rate: frames a second.
+
+    Raises:
+        InputError: the first picture cannot be read.
+    """
+    first = read_photo(next(iter(frames.values())))
+    pixels = first.pixels
+    alpha, depth = "" if first.alpha is None else "a", "" if pixels.dtype == np.uint8 else "16le"
+    return Clip(
+        path=path,
+        height=pixels.shape[0],
+        width=pixels.shape[1],
+        codec="h264",
+        profile="",
+        pix_fmt=f"gbr{alpha}p{depth}",
+        rate=rate,
+        time_base=1 / rate,
+        aspect=None,
+        colour=SRGB,
+        matrix=None,
+        frames=len(frames),
+        is_pictures=True,
+        unkept=(*_missing(list(frames)), *_not_in_video(first.metadata)),
+    )
+
+
+def _missing(numbers: list[int]) -> Iterator[str]:
+    count = numbers[-1] - numbers[0] + 1 - len(numbers)
+    if count:
+        some = "1 number is" if count == 1 else f"{count} numbers are"
+        yield f"{some} missing from {numbers[0]} to {numbers[-1]}: the frames close up"
+
+
+def _not_in_video(metadata: Metadata) -> Iterator[str]:
+    names = {
+        "colour profile": metadata.icc,
+        "EXIF": metadata.exif,
+        "XMP": metadata.xmp,
+        "captions (IPTC)": metadata.segments,
+        "PNG chunks": metadata.chunks,
+        "resolution (dpi)": metadata.dpi,
+    }
+    lost = [name for name, value in names.items() if value]
+    if lost:
+        yield f"not written to a video: the pictures' {', '.join(lost)}"
+
+
+def read_sequence(
+    clip: Clip, frames: dict[int, Path], notes: dict[str, None]
+) -> Iterator[VideoFrame]:
+    """Numbered pictures as frames, one by one, each with its photo as `opaque`.
+
+    Args:
+        clip: the sequence.
+        frames: its files, as `by_number` gives them.
+        notes: gets what was left out of them, a line each.
+
+    Raises:
+        InputError: one cannot be read, or is of another size or depth than the first.
+    """
+    deep, has_alpha = clip.pix_fmt.endswith("16le"), clip.pix_fmt.startswith("gbrap")
+    for number, path in enumerate(frames.values()):
+        photo = read_photo(path)
+        pixels, alpha = photo.rgb(), photo.alpha
+        frame = VideoFrame(clip.width, clip.height, clip.pix_fmt)
+        if pixels.shape[:2] != (clip.height, clip.width) or (pixels.dtype != np.uint8) != deep:
+            raise InputError(
+                f"{path} has another size or depth than the first picture",
+                hint="All frames of a sequence are alike",
+            )
+        opaque = np.iinfo(pixels.dtype).max
+        values = [pixels[..., channel] for channel in (1, 2, 0)]
+        if has_alpha:
+            values.append(np.full_like(values[0], opaque) if alpha is None else alpha)
+        for plane, value in zip(frame.planes, values, strict=True):
+            rows = np.frombuffer(memoryview(plane), pixels.dtype)
+            np.copyto(rows.reshape(plane.height, -1)[:, : plane.width], value)
+        notes |= dict.fromkeys(photo.notes)
+        if alpha is not None and not has_alpha and alpha.min() < opaque:
+            notes["the first picture is opaque: the transparency of later ones is lost"] = None
+        frame.opaque = photo
+        frame.color_range, frame.colorspace = FULL, RGB
+        frame.pts, frame.time_base, frame.duration = number, clip.time_base, 1
+        yield frame
+
+
+class FrameStore:
+    """Writes frames as numbered pictures; what is finished is kept in mind as segments are."""
+
+    def __init__(
+        self,
+        pattern: Path,
+        numbers: Sequence[int],
+        folder: Path,
+        manifest: dict[str, Any],
+        *,
+        resume: bool = True,
+        orientation: int = 1,
+        write: Callable[[Photo, Path], list[str]] = write_photo,
+    ) -> None:
+        """Look at what an earlier run finished.
+
+        Args:
+            pattern: of the pictures.
+            numbers: theirs, in order.
+            folder: for what is kept in mind.
+            manifest: plain values that name all that decides the result.
+            resume: whether to go on from there.
+            orientation: how a video's frames are turned to be upright, as EXIF says it.
+            write: writes a picture, and returns what its file cannot hold.
+        """
+        format_of(pattern.suffix)
+        self._pattern, self._numbers = pattern, numbers
+        self._path, self._manifest = _progress(folder), manifest
+        self._orientation, self._write = orientation, write
+        self.done, self.state, self.notes = 0, dict[str, Any](), dict[str, None]()
+        if resume and is_begun(folder, manifest):
+            told = parse_json(self._path.read_text())
+            if all(frame_path(pattern, each).exists() for each in numbers[: told["done"]]):
+                self.done, self.state = told["done"], told["state"]
+
+    @contextmanager
+    def writer(self, state: dict[str, Any]) -> Iterator["FrameStore"]:
+        if not self.done:
+            self._keep()  # first: from now on pictures are this run's
+        yield self
+        self.state = state
+        self._keep()
+
+    def _keep(self) -> None:
+        told = {"manifest": self._manifest, "done": self.done, "state": self.state}
+        with atomic_output(self._path) as part:
+            part.write_text(json.dumps(told))
+
+    def write(self, frame: VideoFrame) -> None:
+        deep = frame.format.components[0].bits > 8
+        white = 65535 if deep else 255
+        pixels = np.rint(to_rgb(frame) * white).astype(np.uint16 if deep else np.uint8)
+        if isinstance(frame.opaque, Photo):
+            photo = frame.opaque.with_rgb(pixels)
+        else:
+            photo = Photo(upright(pixels, self._orientation))
+        notes = self._write(photo, frame_path(self._pattern, self._numbers[self.done]))
+        self.notes |= dict.fromkeys((*photo.notes, *notes))
+        self.done += 1
+
+    def clear(self) -> None:
+        """Forget what was kept for resuming."""
+        self._path.unlink(missing_ok=True)
+        for folder in (self._path.parent, self._path.parent.parent):
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def is_begun(folder: Path, manifest: dict[str, Any]) -> bool:
+    """Whether a run with this manifest began to write pictures, and was interrupted."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return bool(parse_json(_progress(folder).read_text())["manifest"] == manifest)
+    return False
+
+
+def _progress(folder: Path) -> Path:
+    return folder / "progress.json"

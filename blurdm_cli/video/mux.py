@@ -1,0 +1,229 @@
+"""Joins the segments of a restored clip with all that its source holds beside the pictures.
+
+Nothing is decoded or compressed here but what the output's container cannot take as it is.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from heapq import merge
+from itertools import chain, pairwise
+from pathlib import Path
+from typing import Any, cast
+
+import av
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from blurdm_cli.choices import Keep
+from blurdm_cli.errors import OutputError
+from blurdm_cli.files.atomic import Seal, atomic_output, no_seal
+from blurdm_cli.video.codecs import STEADY, ordinary_priority
+from blurdm_cli.video.encoder import Encoding, tell
+from blurdm_cli.video.reader import AnyPacket, Clip, main_stream, open_video
+from blurdm_cli.video.segments import Segment
+from blurdm_cli.video.streams import Kept, Track, add_track, copy_tags
+from blurdm_cli.video.tags import kept_tags
+
+OF_THE_CONTAINER = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
+"""Tags that say how the source was written."""
+
+Timed = tuple[Fraction, int, AnyPacket]
+"""When a packet is decoded, seconds; its stream; the packet."""
+
+
+def join(
+    clip: Clip,
+    container: str,
+    encoding: Encoding,
+    segments: Sequence[Segment],
+    kept: Sequence[Kept],
+    target: Path,
+    *,
+    start: Fraction | None = None,
+    end: Fraction | None = None,
+    metadata: Keep = "keep",
+    seal: Seal = no_seal,
+) -> None:
+    """Write the restored clip; it is there whole or not at all.
+
+    Args:
+        clip: the source.
+        container: FFmpeg's name of the output's container.
+        encoding: what the segments were made with.
+        segments: all of them; in a container without timestamps they are numbered from where
+            the output begins.
+        kept: the streams beside the pictures.
+        target: the output.
+        start: seconds from the source's begin, where the output begins.
+        end: seconds from the source's begin, where it ends.
+        metadata: which tags are kept.
+        seal: see `files.Seal`.
+
+    Raises:
+        OutputError: it cannot be written, or the segments do not fit together.
+    """
+    if len({segment.header for segment in segments}) > 1:
+        raise OutputError(f"The segments of {target} were not made alike", hint="Try --no-resume")
+    steady = container in STEADY
+    shift = clip.begin + (start or 0) if steady or start is not None else Fraction(0)
+    stop = None if end is None else clip.begin + end
+    with atomic_output(target, seal) as part, _opened(clip, metadata) as source:
+        options = _container_options(container, source)
+        try:
+            with av.open(
+                os.path.abspath(part), "w", format=container, container_options=options
+            ) as output:
+                picture, tracks = _add_streams(output, source, clip, encoding, kept)
+                if source is not None:
+                    _copy_tags(source, output, shift, stop)
+                with ordinary_priority():
+                    output.start_encoding()
+                zero = Fraction(0) if steady else shift
+                pictures = _pictures(picture, encoding, segments, zero)
+                others = _others(source, tracks, shift, stop) if source else iter(())
+                for _, _, packet in merge(pictures, others, key=lambda timed: timed[:2]):
+                    output.mux(packet)
+                for track in tracks.values():
+                    output.mux(list(track.rest()))
+        except (av.FFmpegError, ValueError) as error:
+            raise OutputError(
+                f"{target} cannot be written: {error}", hint="Try another container, such as .mkv"
+            ) from error
+
+
+@contextmanager
+def _opened(clip: Clip, metadata: Keep) -> Iterator[InputContainer | None]:
+    """The source's file, where it is one, with those of its tags that are kept."""
+    if clip.is_pictures:
+        yield None
+    else:
+        with open_video(clip.path) as source:
+            for tagged in (source, *source.streams):
+                kept = kept_tags(tagged.metadata, metadata)
+                tagged.metadata.clear()
+                tagged.metadata.update(kept)
+            yield source
+
+
+def _container_options(container: str, source: InputContainer | None) -> dict[str, str]:
+    if container in STEADY:
+        return {"avoid_negative_ts": "disabled"}  # sound that runs in would delay the pictures
+    if container not in ("mp4", "mov"):
+        return {}
+    flags = "+faststart"
+    if source is not None and any(key.startswith("com.") for key in source.metadata):
+        flags += "+use_metadata_tags"  # as phones write them
+    return {"movflags": flags}
+
+
+def _copy_tags(
+    source: InputContainer, output: OutputContainer, shift: Fraction, stop: Fraction | None
+) -> None:
+    tags = {key: value for key, value in source.metadata.items() if key not in OF_THE_CONTAINER}
+    output.metadata.update(tags)
+    output.set_chapters(list[Any](_chapters(source, shift, stop)))
+
+
+def _add_streams(
+    output: OutputContainer,
+    source: InputContainer | None,
+    clip: Clip,
+    encoding: Encoding,
+    kept: Sequence[Kept],
+) -> tuple[VideoStream, dict[int, Track]]:
+    """All streams, in the order in which the source has them."""
+    main = None if source is None else main_stream(source)
+    ways = {each.index: each for each in kept}
+    tracks: dict[int, Track] = {}
+    picture: VideoStream | None = None
+    for place in sorted([-1 if main is None else main.index, *ways]):
+        if source is not None and place in ways:
+            tracks[place] = add_track(source.streams[place], output, ways[place])
+            continue
+        added = output.add_stream(encoding.encoder, time_base=encoding.time_base)
+        picture = cast("VideoStream", added)
+        tell(picture.codec_context, encoding)
+        picture.set_display_matrix(clip.matrix)
+        if main is not None:
+            copy_tags(main, picture)
+    assert picture is not None
+    return picture, tracks
+
+
+def _pictures(
+    stream: VideoStream, encoding: Encoding, segments: Sequence[Segment], shift: Fraction
+) -> Iterator[Timed]:
+    """The compressed frames of all segments, one after the other."""
+    times = decode_times([[coded.pts for coded in segment.frames] for segment in segments])
+    offset = round(shift / encoding.time_base)
+    coded_frames = chain.from_iterable(segment.packets() for segment in segments)
+    for dts, (coded, data) in zip(times, coded_frames, strict=True):
+        packet: AnyPacket = Packet(data)
+        packet.stream = stream
+        packet.time_base = encoding.time_base
+        packet.pts, packet.dts = coded.pts - offset, dts - offset
+        packet.duration, packet.is_keyframe = coded.duration, coded.key
+        yield packet.dts * encoding.time_base, stream.index, packet
+
+
+def decode_times(segments: Sequence[Sequence[int]]) -> list[int]:
+    """When each frame is decoded: rising, and never later than it is shown.
+
+    Args:
+        segments: when the frames are shown, in the order in which they are decoded; the frames
+            of a segment are shown after those of the one before.
+    """
+    shown = [pts for segment in segments for pts in sorted(segment)]
+    coded = [pts for segment in segments for pts in segment]
+    place = {pts: number for number, pts in enumerate(shown)}
+    delay = max((number - place[pts] for number, pts in enumerate(coded)), default=0)
+    steps = [later - earlier for earlier, later in pairwise(shown)]
+    step = min(steps, default=1)
+    before = [shown[0] - step * (delay - number) for number in range(delay)] if shown else []
+    return [*before, *shown][: len(coded)]
+
+
+def _others(
+    source: InputContainer, tracks: dict[int, Track], shift: Fraction, end: Fraction | None
+) -> Iterator[Timed]:
+    """The packets of all other streams, as far as they are wanted and can be read."""
+    begin = shift if shift else None
+    packets = source.demux([source.streams[place] for place in tracks]) if tracks else iter(())
+    last = Fraction(0)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError:  # the file is cut off there
+            return
+        if packet is None:
+            return
+        if not packet.size:
+            continue
+        time = packet.dts if packet.dts is not None else packet.pts
+        if time is not None:
+            now = time * packet.time_base
+            if (begin is not None and now < begin) or (end is not None and now >= end):
+                continue
+            offset = round(shift / packet.time_base)
+            packet.dts = time - offset
+            packet.pts = packet.dts if packet.pts is None else packet.pts - offset
+            last = max(last, now - shift)
+        for kept in tracks[packet.stream.index].packets(packet):
+            yield last, kept.stream_index, kept
+
+
+def _chapters(
+    source: InputContainer, shift: Fraction, end: Fraction | None
+) -> Iterator[dict[str, Any]]:
+    """The chapters that lie in the output, at their places there."""
+    for chapter in source.chapters():
+        base = chapter["time_base"] or Fraction(1, av.time_base)
+        first = max(chapter["start"] - round(shift / base), 0)
+        last = chapter["end"] - round(shift / base)
+        if end is not None:
+            last = min(last, round((end - shift) / base))
+        if last > first or (not shift and end is None):
+            yield {**chapter, "start": first, "end": last}

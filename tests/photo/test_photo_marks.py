@@ -1,0 +1,114 @@
+"""What photos say of themselves in rarer ways: it is heeded, kept, or said to be lost."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from blurdm_cli.errors import DecodeError
+from blurdm_cli.files.signatures import kind_of
+from blurdm_cli.photo.photo import encode_photo, losses, read_photo
+
+from .test_hostile_photos import png
+from .test_jpeg import jpeg
+from .test_photo import exif, photo_file, smooth
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_an_orientation_of_four_bytes_is_heeded(order: str) -> None:
+    short = exif(6, order)
+    at = short.index(struct.pack(f"{order}HHI", 274, 3, 1))
+    long = short[:at] + struct.pack(f"{order}HHII", 274, 4, 1, 6) + short[at + 12 :]
+    photo = read_photo(jpeg(exif=b"Exif\0\0" + long))
+    assert photo.pixels.shape[:2] == smooth().shape[1::-1]
+    assert Image.open(io.BytesIO(encode_photo(photo))).getexif()[274] == 1
+
+
+def test_an_orientation_in_xmp_alone_is_left_as_it_is() -> None:
+    xmp = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    photo = read_photo(jpeg(xmp=xmp))
+    assert photo.pixels.shape == smooth().shape
+    assert photo.metadata.xmp == xmp
+
+
+def test_xmp_of_a_gain_map_goes_with_it() -> None:
+    xmp = (
+        b'<x:xmpmeta><rdf:Description xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" '
+        b'hdrgm:Version="1.0" xmp:Rating="4"><Container:Directory><rdf:Seq>GainMap</rdf:Seq>'
+        b"</Container:Directory></rdf:Description></x:xmpmeta>"
+    )
+    found = read_photo(jpeg(xmp=xmp)).metadata.xmp
+    assert found is not None
+    assert b"hdrgm:Version" not in found
+    assert b"GainMap" not in found
+    assert b'xmp:Rating="4"' in found
+
+
+@pytest.mark.parametrize(
+    ("brands", "kind"), [(b"avifmif1miaf", "avif"), (b"mif1heicmiaf", "heic"), (b"mif1", "heic")]
+)
+def test_a_picture_of_any_kind_is_told_by_its_other_brands(brands: bytes, kind: str) -> None:
+    size = struct.pack(">I", 16 + len(brands))
+    assert kind_of(size + b"ftypmif1\0\0\0\0" + brands + b"\0\0\0\x08meta") == kind
+
+
+def test_an_avif_photo_of_the_general_brand_is_read() -> None:
+    data = photo_file("avif", smooth())
+    size = int.from_bytes(data[:4])
+    assert data[8:12] == b"avif"
+    assert b"mif1" in data[16:size]
+    general = data[:8] + b"mif1" + data[12:16] + data[16:size] + data[size:]
+    np.testing.assert_array_equal(read_photo(general).pixels, read_photo(data).pixels)
+
+
+def test_a_damaged_profile_leaves_the_picture() -> None:
+    broken = b"ICC profile\0\0" + zlib.compress(bytes(400))[:-20] + b"\xff" * 20
+    photo = read_photo(png((b"iCCP", broken)))
+    assert photo.notes == ("the colour profile is damaged and is dropped",)
+    np.testing.assert_array_equal(photo.pixels, smooth(24, 40))
+
+
+def test_chunks_that_are_not_kept_are_said() -> None:
+    photo = read_photo(png((b"sBIT", b"\5\6\5"), (b"tIME", bytes(7))))
+    assert photo.notes == ("PNG chunks are dropped: sBIT, tIME",)
+
+
+@pytest.mark.parametrize(("marker", "bits", "words"), [(0xC1, 12, "12-bit"), (0xC3, 8, "lossless")])
+def test_a_whole_jpeg_of_an_unread_sort_is_not_called_damaged(
+    marker: int, bits: int, words: str
+) -> None:
+    whole = jpeg()
+    at = whole.index(b"\xff\xc0")
+    odd = whole[:at] + bytes([0xFF, marker]) + whole[at + 2 : at + 4] + bytes([bits])
+    with pytest.raises(DecodeError, match=f"{words} JPEG") as caught:
+        read_photo(odd + whole[at + 5 :])
+    assert "damaged" not in str(caught.value)
+
+
+def test_a_gif_s_comment_is_kept_in_png_and_named_elsewhere() -> None:
+    file = io.BytesIO()
+    Image.fromarray(smooth()).convert("P").save(file, "GIF", comment=b"a day at sea")
+    photo = read_photo(file.getvalue())
+    assert Image.open(io.BytesIO(encode_photo(photo, "png"))).info["Comment"] == "a day at sea"
+    assert any("tEXt" in line for line in losses(photo, "jpeg"))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("big", [False, True])
+def test_a_tiff_file_that_begins_with_a_thumbnail_gives_the_picture(
+    dtype: type[np.generic], big: bool
+) -> None:
+    picture = smooth().astype(dtype)
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file, bigtiff=big) as writer:
+        writer.write(picture[::4, ::4].copy(), photometric="rgb", subfiletype=1)
+        writer.write(picture, photometric="rgb", description="a day at sea")
+    photo = read_photo(file.getvalue())
+    np.testing.assert_array_equal(photo.pixels, picture)
+    assert photo.notes == ("2 pages: page 2 is taken, what comes before is its thumbnail",)
+    assert photo.metadata.exif is not None
+    assert b"a day at sea" in photo.metadata.exif

@@ -1,0 +1,332 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from blurdm_cli import importing
+from blurdm_cli.errors import ModelError, UsageError
+from blurdm_cli.networks import mimo_unet, nafnet
+from blurdm_cli.networks.build import build
+from blurdm_cli.physics.diffusion import schedule
+
+SMALL_NAFNET = {"width": 4, "encoder_blocks": [2, 1], "middle_blocks": 1, "decoder_blocks": [1, 1]}
+PRIOR_CHANNELS = 16
+
+
+@pytest.fixture(autouse=True)
+def small_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes that are written and read in no time, beside those that are published."""
+    monkeypatch.setitem(nafnet.SIZES, "small", SMALL_NAFNET)
+
+
+def nafnet_checkpoint() -> dict[str, Tensor]:
+    """Random weights under the names that NAFNet's authors gave them."""
+    shapes = {"intro": (4, 3, 3, 3), "ending": (3, 4, 3, 3)}
+    shapes |= {f"downs.{level}": (8 << level, 4 << level, 2, 2) for level in (0, 1)}
+    blocks = ["encoders.0.0", "encoders.0.1", "encoders.1.0", "middle_blks.0"]
+    blocks += ["decoders.0.0", "decoders.1.0"]
+    random = torch.Generator().manual_seed(0)
+    state: dict[str, Tensor] = {}
+    for block, c in zip(blocks, (4, 4, 8, 16, 8, 4), strict=True):
+        shapes |= {
+            f"{block}.conv1": (2 * c, c, 1, 1),
+            f"{block}.conv2": (2 * c, 1, 3, 3),
+            f"{block}.conv3": (c, c, 1, 1),
+            f"{block}.sca.1": (c, c, 1, 1),
+            f"{block}.conv4": (2 * c, c, 1, 1),
+            f"{block}.conv5": (c, c, 1, 1),
+            f"{block}.norm1": (c,),
+            f"{block}.norm2": (c,),
+        }
+        state |= {f"{block}.{name}": torch.randn(1, c, 1, 1) for name in ("beta", "gamma")}
+    for name, shape in shapes.items():
+        state[f"{name}.weight"] = 0.3 * torch.randn(shape, generator=random)
+        state[f"{name}.bias"] = 0.3 * torch.randn(shape[0], generator=random)
+    for place, c in enumerate((16, 8)):
+        state[f"ups.{place}.0.weight"] = 0.3 * torch.randn(2 * c, c, 1, 1, generator=random)
+    return state
+
+
+def mimo_checkpoint(prior_channels: int) -> dict[str, Tensor]:
+    """Random weights of the tiny MIMO-UNet under its authors' names."""
+    network = mimo_unet.MimoUNet(prior_channels, **mimo_unet.SIZES["tiny"])
+    state = {}
+    for name, value in network.state_dict().items():
+        part, _, rest = name.partition(".")
+        number, _, last = rest.partition(".")
+        if part == "stem":
+            original = f"feat_extract.0.main.0.{rest}"
+        elif part in ("down", "up"):
+            original = f"feat_extract.{int(number) + (1 if part == 'down' else 3)}.main.0.{last}"
+        elif part == "head":
+            original = f"ConvsOut.{number}.main.0.{last}"
+            original = original if number != "2" else f"feat_extract.5.main.0.{last}"
+        elif part == "join":
+            original = f"Convs.{number}.main.0.{last}"
+        elif part == "mix":
+            place, _, end = last.partition(".")
+            original = f"AFFs.{number}.conv.{int(place) // 2}.main.0.{end}"
+        elif part == "fusion":
+            original = f"Decoder.{number}.kv.{last.removeprefix('to_scale_shift.')}"
+        elif part == "gate":
+            original = gate_name(2 - int(number), last)
+        else:
+            block = last.replace(".first.", ".main.0.main.0.").replace(
+                ".second.", ".main.1.main.0."
+            )
+            original = f"{part.capitalize()}.{number}.layers.{block}"
+        state[original] = torch.randn_like(value)
+    assert len(state) == len(network.state_dict())
+    return state
+
+
+def gate_name(number: int, ours: str) -> str:
+    part, _, rest = ours.partition(".")
+    if part == "see":
+        place, _, end = rest.partition(".")
+        return f"SCM{number}.main.{int(place) // 2}.main.0.{end}"
+    module, layer = ("FAM", "merge") if part == "merge" else ("SCM", "conv")
+    return f"{module}{number}.{layer}.main.0.{rest}"
+
+
+def prior_checkpoint(channels: int = PRIOR_CHANNELS) -> dict[str, Tensor]:
+    """Random weights of BlurDM under its authors' names, with the schedule that they keep."""
+    sizes = [(64, 96), *[(64, 64)] * 12, (128, 64), (128, 128), (channels, 128)]
+    places = ["0", *(f"{block}.body.{half}" for block in range(2, 8) for half in (0, 2))]
+    places += ["8", "10", "12"]
+    state: dict[str, Tensor] = {}
+
+    def add(name: str, *shape: int) -> None:
+        state[f"{name}.weight"] = torch.randn(shape) * shape[1] ** -0.5 / len(shape)
+        state[f"{name}.bias"] = 0.1 * torch.randn(shape[0])
+
+    for place, (outputs, inputs) in zip(places, sizes, strict=True):
+        add(f"condition_encoder.E.{place}", outputs, inputs, 3, 3)
+    for place in (0, 2):
+        add(f"condition_encoder.mlp.{place}", channels, channels)
+    for model in ("lcr_model", "noise_model"):
+        add(f"{model}.resmlp.0", channels, 2 * channels + 1)
+        for layer in range(2, 7):
+            add(f"{model}.resmlp.{layer}.resmlp.0", channels, channels)
+    values = schedule("released")
+    state["alphas"] = torch.tensor(values.alpha)
+    state["betas_bar"] = torch.tensor(values.beta_bar[1:])
+    state["time_stamps_list"] = torch.arange(5, 0, -1)
+    return state
+
+
+def saved(folder: Path, content: Any, name: str = "weights.pth") -> Path:
+    torch.save(content, folder / name)
+    return folder / name
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: state,
+        lambda state: {"params": state},
+        lambda state: {"params": {"other": torch.zeros(1)}, "params_ema": state},
+        lambda state: {"model_state": state, "epoch": 3},
+        lambda state: {"state_dict": {f"module.{name}": v for name, v in state.items()}},
+        lambda state: {"model": state, "optimizer": {"lr": 1e-4}},
+    ],
+)
+def test_a_checkpoint_in_any_wrapper_gives_the_same_weights(
+    wrap: Callable[[dict[str, Tensor]], Any], tmp_path: Path
+) -> None:
+    state = nafnet_checkpoint()
+    path = saved(tmp_path, wrap(state))
+    spec, weights = importing.import_model([path], "nafnet", name="mine")
+    assert spec.backbone.sizes == SMALL_NAFNET | {"window": 384}
+    assert spec.input_range == (0.0, 1.0)
+    assert (weights["backbone.stem.weight"] == state["intro.weight"].numpy()).all()
+    assert (weights["backbone.middle.0.share"] == state["middle_blks.0.beta"][0].numpy()).all()
+    assert len(weights) == len(state)
+    build(spec, weights)
+
+
+def test_safetensors_and_several_files_are_read_too(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    state = nafnet_checkpoint()
+    half = len(state) // 2
+    save_file(dict(list(state.items())[:half]), tmp_path / "a.safetensors")
+    second = saved(tmp_path, dict(list(state.items())[half:]))
+    _, weights = importing.import_model([tmp_path / "a.safetensors", second], "nafnet", name="x")
+    assert len(weights) == len(state)
+
+
+def test_blurdm_s_weights_compute_what_they_computed(tmp_path: Path) -> None:
+    """Scale and shift as in the paper, one prior a photo, and the schedule of the file."""
+    state, prior = mimo_checkpoint(PRIOR_CHANNELS), prior_checkpoint()
+    spec, weights = importing.import_model(
+        [saved(tmp_path, {"model_state": state})],
+        "mimo_unet",
+        name="x",
+        prior_file=saved(tmp_path, {"model_dm_state": prior}, "prior.pth"),
+    )
+    assert (spec.prior.fusion, spec.prior.scope, spec.prior.encoder) == ("scale", "image", "paper")
+    assert spec.prior.schedule is not None
+    assert spec.prior.schedule.name == "released"
+    assert spec.input_range == (-0.5, 0.5)
+    network = build(spec, weights).eval()
+    assert network.prior is not None
+
+    blurred, eps = torch.rand(1, 3, 32, 32), torch.randn(1, PRIOR_CHANNELS)
+    found = network.find_prior(blurred, eps)
+    torch.testing.assert_close(
+        found, original_prior(prior, blurred - 0.5, eps), atol=1e-5, rtol=1e-4
+    )
+    features = torch.rand(1, 32, 4, 4)
+    scale, shift = (state["Decoder.0.kv.weight"] @ eps[0]).chunk(2)
+    torch.testing.assert_close(
+        network.backbone.fusion[0](features, eps),
+        features * scale[:, None, None] + shift[:, None, None],
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "fits"),
+    [
+        ({"betas_bar": torch.tensor(schedule("released").beta_bar)}, True),
+        ({"betas_bar": torch.zeros(3)}, False),
+        ({"alphas": torch.tensor([1.0, 2.0, 1.0]), "betas_bar": torch.zeros(2)}, False),
+    ],
+)
+def test_a_schedule_of_any_length_is_read_or_refused(
+    change: dict[str, Tensor], fits: bool, tmp_path: Path
+) -> None:
+    """Noise scales with the sharp state's 0 and without mean the same."""
+    backbone = saved(tmp_path, mimo_checkpoint(PRIOR_CHANNELS))
+    prior = saved(tmp_path, prior_checkpoint() | change, "prior.pth")
+    if not fits:
+        with pytest.raises(ModelError, match=r"schedule in .*prior\.pth"):
+            importing.import_model([backbone], "mimo_unet", name="x", prior_file=prior)
+        return
+    spec, _ = importing.import_model([backbone], "mimo_unet", name="x", prior_file=prior)
+    assert spec.prior.schedule is not None
+    assert spec.prior.schedule.name == "released"
+
+
+def original_prior(state: dict[str, Tensor], x: Tensor, eps: Tensor) -> Tensor:
+    """The prior of an image in the words of BlurDM's Section 3, with no code of ours."""
+    from torch.nn.functional import conv2d, leaky_relu, linear, pixel_unshuffle
+
+    def layer(function: Callable[..., Tensor], name: str, x: Tensor, **options: int) -> Tensor:
+        return function(x, state[f"{name}.weight"], state[f"{name}.bias"], **options)
+
+    encoder = "condition_encoder"
+    x = pixel_unshuffle(torch.cat([x, x], dim=1), 4)
+    x = leaky_relu(layer(conv2d, f"{encoder}.E.0", x, padding=1), 0.1)
+    for block in range(2, 8):
+        inner = leaky_relu(layer(conv2d, f"{encoder}.E.{block}.body.0", x, padding=1), 0.1)
+        x = x + layer(conv2d, f"{encoder}.E.{block}.body.2", inner, padding=1)
+    for place in (8, 10, 12):
+        x = leaky_relu(layer(conv2d, f"{encoder}.E.{place}", x, padding=1), 0.1)
+    condition = x.mean(dim=(2, 3))
+    for place in (0, 2):
+        condition = leaky_relu(layer(linear, f"{encoder}.mlp.{place}", condition), 0.1)
+
+    def estimate(model: str, z: Tensor, t: int) -> Tensor:
+        z = torch.cat([condition, torch.full((1, 1), t / 5), z], dim=1)
+        z = leaky_relu(layer(linear, f"{model}.resmlp.0", z), 0.1)
+        for place in range(2, 7):
+            z = leaky_relu(layer(linear, f"{model}.resmlp.{place}.resmlp.0", z), 0.1)
+        return z
+
+    alpha, beta_bar = state["alphas"], [torch.tensor(0.0), *state["betas_bar"]]
+    z = condition + beta_bar[5] * eps
+    for t in range(5, 0, -1):
+        noise_share = alpha[t] * beta_bar[t] / alpha[t - 1] - beta_bar[t - 1]
+        e_t, noise = estimate("lcr_model", z, t), estimate("noise_model", z, t)
+        z = (alpha[t] * z - e_t) / alpha[t - 1] - noise_share * noise
+    return z
+
+
+def test_a_prior_and_a_backbone_must_both_be_there(tmp_path: Path) -> None:
+    guided = saved(tmp_path, mimo_checkpoint(PRIOR_CHANNELS), "guided.pth")
+    plain = saved(tmp_path, mimo_checkpoint(0), "plain.pth")
+    prior = saved(tmp_path, prior_checkpoint(), "prior.pth")
+    with pytest.raises(ModelError, match="with a prior") as caught:
+        importing.import_model([guided], "mimo_unet", name="x")
+    assert "--prior" in str(caught.value.hint)
+    with pytest.raises(ModelError, match="without a prior"):
+        importing.import_model([plain], "mimo_unet", name="x", prior_file=prior)
+    with pytest.raises(ModelError, match=r"does not fit BlurDM's prior network: .* missing"):
+        importing.import_model([guided], "mimo_unet", name="x", prior_file=guided)
+
+
+def test_the_first_tensors_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    state = nafnet_checkpoint()
+    del state["intro.weight"]
+    state["extra.weight"] = torch.zeros(3)
+    state["ending.bias"] = torch.zeros(5)
+    with pytest.raises(ModelError) as caught:
+        importing.import_model([saved(tmp_path, state)], "nafnet", name="x")
+    message = str(caught.value)
+    assert "1 missing, first stem.weight" in message
+    assert "1 unexpected, first extra.weight" in message
+    assert "1 misshaped, first ending.bias: (5,), not (3,)" in message
+
+
+def test_the_nearest_backbone_is_named(tmp_path: Path) -> None:
+    path = saved(tmp_path, nafnet_checkpoint())
+    with pytest.raises(ModelError, match="does not fit mimo_unet") as caught:
+        importing.import_model([path], "mimo_unet", name="x")
+    assert "nafnet (small)" in str(caught.value.hint)
+    nothing = saved(tmp_path, {"layer.weight": torch.zeros(3)})
+    with pytest.raises(ModelError) as caught:
+        importing.import_model([nothing], "nafnet", name="x")
+    assert "none of the backbones" in str(caught.value.hint)
+
+
+class Harmful:
+    """A pickle that runs code when it is read."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (exec, ("raise SystemExit('the code of a checkpoint was run')",))
+
+
+def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
+    path = saved(tmp_path, {"params": nafnet_checkpoint(), "extra": Harmful()})
+    with pytest.raises(ModelError, match="tensors alone"):
+        importing.import_model([path], "nafnet", name="x")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"not a checkpoint at all", b"PK\x03\x04 torn", b"hello\n" * 9]
+)
+def test_what_is_no_checkpoint_is_said_to_be_none(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"weights\.pth is no (checkpoint, or|file of tensors)"):
+        importing.import_model([path], "nafnet", name="x")
+    with pytest.raises(ModelError, match="cannot be read"):
+        importing.import_model([tmp_path / "nothing.pth"], "nafnet", name="x")
+
+
+def test_a_checkpoint_without_weights_tells_its_keys(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="its keys are epoch, note"):
+        importing.import_model([saved(tmp_path, {"epoch": 1, "note": "x"})], "nafnet", name="x")
+
+
+def test_backbones_and_sizes_that_do_not_exist_are_a_matter_of_usage(tmp_path: Path) -> None:
+    path = saved(tmp_path, nafnet_checkpoint())
+    for options in ({"backbone": "nafnett"}, {"backbone": "unet"}):
+        with pytest.raises(UsageError):
+            importing.import_model([path], name="x", **options)
+    with pytest.raises(UsageError, match="size"):
+        importing.import_model([path], "nafnet", name="x", size="huge")
+
+
+def test_the_card_says_where_the_weights_came_from(tmp_path: Path) -> None:
+    path = saved(tmp_path, nafnet_checkpoint())
+    spec, weights = importing.import_model([path], "nafnet", name="mine", licence="MIT")
+    card = importing.card(spec)
+    assert "weights.pth" in card
+    assert "MIT" in card
+    assert all(value.dtype == np.float32 for value in weights.values())
