@@ -1,20 +1,32 @@
 # cpu:   docker build --target cpu -t blurdm .
 # cuda:  docker build --target cuda -t blurdm:cuda .
 
+# Dependencies come first: a change of the sources does not install them again.
 FROM python:3.12-slim-bookworm AS build
 WORKDIR /source
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+RUN python -m venv /opt/blurdm
+ENV PATH=/opt/blurdm/bin:$PATH
+COPY pyproject.toml constraints.txt ./
+
+FROM build AS build-cpu
+RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+    print(*p['dependencies'], *p['optional-dependencies']['openvino'], sep='\\n')" > cpu.txt \
+    && pip install --no-cache-dir -c constraints.txt -r cpu.txt
+COPY README.md LICENSE ./
 COPY blurdm_cli blurdm_cli
 COPY models models
 COPY examples examples
-RUN python -m venv /opt/blurdm
-ENV PATH=/opt/blurdm/bin:$PATH
-
-FROM build AS build-cpu
-RUN pip install --no-cache-dir -c constraints.txt ".[openvino]"
+RUN pip install --no-cache-dir --no-deps .
 
 FROM build AS build-cuda
-RUN pip install --no-cache-dir -c constraints.txt ".[cuda]"
+RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+    print(*p['dependencies'], *p['optional-dependencies']['cuda'], sep='\\n')" > cuda.txt \
+    && pip install --no-cache-dir -c constraints.txt -r cuda.txt
+COPY README.md LICENSE ./
+COPY blurdm_cli blurdm_cli
+COPY models models
+COPY examples examples
+RUN pip install --no-cache-dir --no-deps .
 
 FROM python:3.12-slim-bookworm AS run
 RUN useradd --create-home --uid 1000 blurdm

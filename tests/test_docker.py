@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
@@ -17,10 +18,22 @@ def test_the_linter_has_nothing_to_say() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_image_is_installed_as_the_readme_says() -> None:
-    line = next(line for line in TEXT.splitlines() if '".[openvino]"' in line)
-    install = line.removeprefix("RUN ").replace(" --no-cache-dir", "")
-    assert install in (PROJECT / "README.md").read_text().splitlines()
+def test_dependencies_are_installed_before_the_sources_are_copied(tmp_path: Path) -> None:
+    for extra, name in (("openvino", "cpu"), ("cuda", "cuda")):
+        stage = TEXT[TEXT.index(f"AS build-{name}") :]
+        assert stage.index("-c constraints.txt -r") < stage.index("COPY blurdm_cli")
+        code = stage[stage.index('python -c "') + 11 : stage.index('" > ')].replace("\\\n", "")
+        done = subprocess.run(
+            ["sh", "-c", f'{sys.executable} -c "{code}"'],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+        )
+        wanted = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+        assert set(done.stdout.splitlines()) == {
+            *wanted["dependencies"],
+            *wanted["optional-dependencies"][extra],
+        }
 
 
 def test_all_that_is_copied_exists_and_travels() -> None:

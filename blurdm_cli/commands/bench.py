@@ -49,20 +49,22 @@ class Row:
 
 
 def bench(
-    photo: Annotated[Path | None, typer.Argument(help="Photo to deblur (one is made).")] = None,
-    model: Annotated[
-        str | None, typer.Option(help="A name, or the path of a folder or of a graph.")
+    photo: Annotated[
+        Path | None, typer.Argument(help="Photo to deblur.", show_default="a generated one")
     ] = None,
+    model: Annotated[str | None, typer.Option(help="Name, model folder or ONNX graph.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     megapixels: Annotated[
-        float, typer.Option(min=0.1, max=100, help="Size of the photo that is made.")
+        float, typer.Option(min=0.1, max=100, help="Size of the generated photo.")
     ] = 2.0,
-    runs: Annotated[int, typer.Option(min=1, max=100, help="Times that it is deblurred.")] = 3,
+    runs: Annotated[
+        int, typer.Option(min=1, max=100, help="Runs per runtime; the median counts.")
+    ] = 3,
     as_json: Annotated[
-        bool, typer.Option("--json", help="An array on stdout, one object a runtime.")
+        bool, typer.Option("--json", help="Print a JSON array, one object per runtime.")
     ] = False,
 ) -> None:
-    """Measure each runtime and precision that this machine has, one after the other."""
+    """Measure speed and memory of each runtime and precision on this machine."""
     from blurdm_cli import zoo
     from blurdm_cli.photo.photo import read_photo
 

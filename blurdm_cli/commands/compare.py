@@ -18,28 +18,28 @@ PAGES = (".html", ".htm")
 
 
 def compare(
-    before: Annotated[Path, typer.Argument(help="A photo.")],
-    after: Annotated[Path, typer.Argument(help="The same photo, restored.")],
+    before: Annotated[Path, typer.Argument(help="Photo before.")],
+    after: Annotated[Path, typer.Argument(help="Photo after, of the same size.")],
     output: Annotated[
         list[Path] | None,
         typer.Option(
             "--output",
             "-o",
-            help="A picture, or a page (.html); say it twice for both.",
+            help="Picture or HTML page (.html) to write. Repeatable.",
             show_default="both, beside AFTER, as NAME.compare.png and .html",
         ),
     ] = None,
     crops: Annotated[
-        int, typer.Option(min=0, max=12, help="How many places that changed most are shown.")
+        int, typer.Option(min=0, max=12, help="Number of close-ups of what changed most.")
     ] = 3,
     labels: Annotated[
-        tuple[str, str], typer.Option(metavar="BEFORE AFTER", help="Of the two photos.")
+        tuple[str, str], typer.Option(metavar="BEFORE AFTER", help="Labels of the two photos.")
     ] = ("Before", "After"),
     difference: Annotated[
-        bool, typer.Option(help="Show in a third column what changed, four times as strong.")
+        bool, typer.Option(help="Add a column with the difference, amplified four times.")
     ] = True,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace outputs that exist already.")
+        bool, typer.Option("--overwrite", help="Replace outputs that exist.")
     ] = False,
 ) -> None:
     """Compare two photos of one size: side by side, where most changed, with a slider.

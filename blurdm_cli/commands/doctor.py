@@ -43,10 +43,10 @@ class Finding:
 
 def doctor(
     as_json: Annotated[
-        bool, typer.Option("--json", help="An array on stdout, one object a finding.")
+        bool, typer.Option("--json", help="Print a JSON array, one object per finding.")
     ] = False,
 ) -> None:
-    """Look whether everything works here: packages, devices, models."""
+    """Check packages, devices and models, and say how to fix what fails."""
     findings = list(_examine())
     if as_json:
         print_json([asdict(finding) for finding in findings])

@@ -28,48 +28,53 @@ class Alignment(StrEnum):
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A model's name, or the path of its folder.")],
+    model: Annotated[str, typer.Argument(help="Name or folder of a model.")],
     data: Annotated[
         Path,
         typer.Option(
-            help="Pairs: input/ and target/, blur/ and sharp/, the folders of GoPro and HIDE,"
-            " or a list of RealBlur."
+            help="Folder of pairs: input/ and target/, blur/ and sharp/, the layout of GoPro or"
+            " HIDE, or a list of RealBlur."
         ),
     ],
     align: Annotated[
         Alignment,
         typer.Option(
-            help="Score after the best shift by up to 4 pixels, or after the best homography"
+            help="Score after the best shift of up to 24 pixels, or after the best homography"
             " (as RealBlur is scored)."
         ),
     ] = Alignment.none,
     gamma: Annotated[
-        bool, typer.Option("--gamma", help="Of GoPro: blur_gamma/ instead of blur/.")
+        bool, typer.Option("--gamma", help="Use blur_gamma/ of GoPro instead of blur/.")
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
     tile: Annotated[
         int | None,
-        typer.Option(help="Largest area of a tile: side of a square, pixels (the model's)."),
+        typer.Option(
+            help="Largest tile, as the side of a square in pixels.", show_default="the model's"
+        ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="On stdout: all pairs, the mean, the gain's interval.")
+        bool,
+        typer.Option(
+            "--json", help="Print all pairs, the means and the interval of the gain as JSON."
+        ),
     ] = False,
     table: Annotated[
-        Path | None, typer.Option("--csv", help="Also write a row a pair to this file.")
+        Path | None, typer.Option("--csv", help="Also write one row per pair to this file.")
     ] = None,
     grid: Annotated[
         Path | None,
         typer.Option(
-            help="Also write this PNG: blurred, restored and sharp, of the pair with the"
-            " least, the median and the largest gain."
+            help="Also write a PNG with the pairs of least, median and largest gain: blurred,"
+            " restored and sharp."
         ),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace outputs that exist already.")
+        bool, typer.Option("--overwrite", help="Replace outputs that exist.")
     ] = False,
 ) -> None:
-    """Measure a model: PSNR and SSIM of blurred and restored photos against the sharp ones.
+    """Measure PSNR and SSIM of a model on pairs of blurred and sharp photos.
 
     The last column is the PSNR between the sharp photo and what becomes of it when it is
     deblurred too: a model must leave alone what is sharp.

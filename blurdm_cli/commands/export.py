@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from blurdm_cli.export.onnx import Options
     from blurdm_cli.zoo import Model
 
-app = typer.Typer(no_args_is_help=True, help="Make graphs for other runtimes.")
+app = typer.Typer(no_args_is_help=True, help="Export models for other runtimes.")
 
 CALIBRATION_TILES = 64
 
@@ -32,44 +32,48 @@ class GraphPrecision(StrEnum):
 
 @app.callback()
 def export() -> None:
-    """Make graphs for other runtimes."""
+    """Export models for other runtimes."""
 
 
 @app.command()
 def onnx(
-    model: Annotated[str, typer.Argument(help="A model's name, or the path of its folder.")],
+    model: Annotated[str, typer.Argument(help="Name or folder of a model.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The file (MODEL.onnx here).")
+        Path | None,
+        typer.Option("--output", "-o", help="File to write.", show_default="MODEL.onnx"),
     ] = None,
     precision: Annotated[
-        GraphPrecision, typer.Option(help="fp16 keeps inputs, output, norms and the prior in fp32.")
+        GraphPrecision,
+        typer.Option(
+            help="Numeric precision. fp16 keeps inputs, output, norms and the prior in fp32."
+        ),
     ] = GraphPrecision.fp32,
     int8: Annotated[
         Path | None,
-        typer.Option(help="Quantise to int8; folder of blurred photos to calibrate with."),
+        typer.Option(help="Quantise to int8, calibrated with the blurred photos of this folder."),
     ] = None,
     size: Annotated[
         str | None,
         typer.Option(
             metavar="HxW",
-            help="Fix height and width in pixels, and the batch to 1; deblur then cuts such tiles.",
+            help="Fix the tile size in pixels, and the batch to 1.",
         ),
     ] = None,
-    opset: Annotated[int, typer.Option(help="Version of ONNX's operations.")] = 18,
+    opset: Annotated[int, typer.Option(help="ONNX opset version.")] = 18,
     slim: Annotated[bool, typer.Option("--slim", help="Simplify the graph.")] = False,
     photo: Annotated[
-        Path | None, typer.Option(help="Photo to verify with (an example photo).")
+        Path | None, typer.Option(help="Photo to verify with.", show_default="an example photo")
     ] = None,
     into_model: Annotated[
         bool,
         typer.Option(
             "--into-model",
-            help="Write graph.onnx into the model's own folder, without weights: it reads"
-            " the folder's. Then the model runs without PyTorch.",
+            help="Write graph.onnx into the model's folder. It shares the folder's weights, and"
+            " the model then runs without PyTorch.",
         ),
     ] = False,
 ) -> None:
-    """Write a model as an ONNX graph, once both give the same pictures.
+    """Export a model as an ONNX graph, and verify that both give the same pictures.
 
     Inputs: blurred (n, 3, height, width), sRGB in [0, 1], and noise (n, prior channels), for a
     model with a prior; output: restored.

@@ -14,7 +14,7 @@ from blurdm_cli.errors import ModelError, UsageError
 if TYPE_CHECKING:
     from blurdm_cli.zoo import Model
 
-app = typer.Typer(no_args_is_help=True, help="Show models, and import others' weights.")
+app = typer.Typer(no_args_is_help=True, help="List, show and import models.")
 
 
 class Scope(StrEnum):
@@ -25,7 +25,7 @@ class Scope(StrEnum):
     image = "image"
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="An array on stdout, one object a model.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON array, one object per model.")]
 
 
 @app.command("list")
@@ -59,10 +59,10 @@ def list_models(as_json: AsJson = False) -> None:
 
 @app.command()
 def show(
-    model: Annotated[str, typer.Argument(help="A model's name, or the path of its folder.")],
+    model: Annotated[str, typer.Argument(help="Name or folder of a model.")],
     as_json: AsJson = False,
 ) -> None:
-    """Show one model: its facts, and its model card."""
+    """Show one model: facts and model card."""
     from blurdm_cli import zoo
 
     found = zoo.find(model)
@@ -80,22 +80,28 @@ def show(
 def import_model(
     files: Annotated[
         list[Path],
-        typer.Argument(help="The backbone's checkpoint: .pth, .pkl, .ckpt or .safetensors."),
+        typer.Argument(help="Checkpoint of the backbone: .pth, .pkl, .ckpt or .safetensors."),
     ],
     backbone: Annotated[
         str, typer.Option(help="mimo_unet, stripformer, fftformer, loformer or nafnet.")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The new model's folder.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new model.")],
     prior: Annotated[
-        Path | None, typer.Option(help="BlurDM's checkpoint, for a backbone trained with it.")
+        Path | None, typer.Option(help="BlurDM checkpoint of a backbone that was trained with it.")
     ] = None,
     prior_scope: Annotated[
         Scope | None,
-        typer.Option(help="One prior a tile, a region of 384 pixels, or a photo (as authors do)."),
+        typer.Option(
+            help="One prior per tile, per region of 384 pixels, or per photo (as in the paper)."
+        ),
     ] = None,
-    size: Annotated[str | None, typer.Option(help="Of the backbone (the one that fits).")] = None,
-    name: Annotated[str | None, typer.Option(help="The new model's name (the folder's).")] = None,
-    licence: Annotated[str, typer.Option(help="Of the weights.")] = "unknown",
+    size: Annotated[
+        str | None, typer.Option(help="Size of the backbone.", show_default="the one that fits")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the new model.", show_default="the folder's name")
+    ] = None,
+    licence: Annotated[str, typer.Option(help="Licence of the weights.")] = "unknown",
 ) -> None:
     """Turn a checkpoint of a backbone's authors into a model folder.
 

@@ -42,13 +42,13 @@ def motion(
     include: Include = None,
     exclude: Exclude = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace outputs that exist already.")
+        bool, typer.Option("--overwrite", help="Replace outputs that exist.")
     ] = False,
     json_lines: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per photo to stdout.")
     ] = False,
 ) -> None:
-    """Find how the camera moved during the exposure. No model is needed.
+    """Estimate how the camera moved during the exposure. No model is needed.
 
     Lengths are in pixels, directions in degrees: 0 is level, 90 is upright.
     """

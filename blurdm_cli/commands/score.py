@@ -20,10 +20,10 @@ def score(
     include: Include = None,
     exclude: Exclude = None,
     json_lines: Annotated[
-        bool, typer.Option("--json", help="One JSON object a photo on stdout.")
+        bool, typer.Option("--json", help="Print one JSON object per photo to stdout.")
     ] = False,
 ) -> None:
-    """Tell how blurred photos are: 0 is sharp, 1 is blurred; over 0.6 is taken for blurred."""
+    """Score how blurred photos are: 0 is sharp, 1 is blurred. Above 0.6 counts as blurred."""
     from blurdm_cli.files.inputs import gather
 
     search = search_for(recursive, include, exclude, videos=False)

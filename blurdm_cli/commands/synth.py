@@ -21,34 +21,45 @@ if TYPE_CHECKING:
 
 def synth(
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="SHARP...", help="Sharp photos, and folders of them.")
+        list[Path], typer.Argument(metavar="SHARP...", help="Sharp photos, or folders of them.")
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="New folder: input/, target/, synth.json.")
+        Path,
+        typer.Option(
+            "--output", "-o", help="Folder to create, with input/, target/ and synth.json."
+        ),
     ],
-    count: Annotated[int, typer.Option(min=1, help="Pairs a photo.")] = 1,
+    count: Annotated[int, typer.Option(min=1, help="Pairs per photo.")] = 1,
     largest: Annotated[
-        int, typer.Option(min=96, help="Longest side, pixels; larger photos are made smaller.")
+        int, typer.Option(min=96, help="Longest side in pixels. Larger photos are scaled down.")
     ] = 1280,
-    max_length: Annotated[float, typer.Option(min=1, max=60, help="Longest blur, pixels.")] = 40,
-    sharp_share: Annotated[float, typer.Option(min=0, max=1, help="Nearly sharp pairs.")] = 0.15,
-    object_share: Annotated[float, typer.Option(min=0, max=1, help="With a moving object.")] = 0.3,
-    noise_share: Annotated[float, typer.Option(min=0, max=1, help="With noise.")] = 0.8,
-    jpeg_share: Annotated[float, typer.Option(min=0, max=1, help="With JPEG's damage.")] = 0.3,
+    max_length: Annotated[float, typer.Option(min=1, max=60, help="Longest blur in pixels.")] = 40,
+    sharp_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of nearly sharp pairs.")
+    ] = 0.15,
+    object_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of pairs with a moving object.")
+    ] = 0.3,
+    noise_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of pairs with noise.")
+    ] = 0.8,
+    jpeg_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of pairs with JPEG artefacts.")
+    ] = 0.3,
     average: Annotated[
         int,
         typer.Option(
             min=0,
-            help="The photos are consecutive high-speed frames: average this many of them"
-            " (odd), as GoPro was made, instead of blurring each.",
+            help="Average N consecutive high-speed frames (odd), as the GoPro dataset was made,"
+            " instead of blurring each photo.",
         ),
     ] = 0,
     linear: Annotated[
-        bool, typer.Option(help="--average: in linear light, or of the encoded values.")
+        bool, typer.Option(help="Average in linear light or in encoded values.")
     ] = True,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
 ) -> None:
-    """Make pairs to train or to evaluate on: blurred photos, and the sharp ones behind them.
+    """Make pairs of blurred and sharp photos for training or evaluation.
 
     The same photos, options and version give the same pairs. All settings are written to
     synth.json.

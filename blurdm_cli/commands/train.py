@@ -40,31 +40,31 @@ def train(
     stage: Annotated[
         Stage,
         typer.Argument(
-            help="One stage, or all three in order; candidates prepares crops for --candidates."
+            help="One stage, or all three in order. candidates prepares crops for --candidates."
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The run's folder.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
     data: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Folder of sharp photos; or pairs: input/ and target/, blur/ and sharp/, the"
-            " folders of GoPro and HIDE, a list of RealBlur. Repeatable."
+            help="Folder of sharp photos, or of pairs: input/ and target/, blur/ and sharp/, the"
+            " layout of GoPro or HIDE, or a list of RealBlur. Repeatable."
         ),
     ] = None,
     candidates: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Folder of crops that `train candidates` prepared. The model learns to use the"
-            " deconvolved photo; instead of --data. Repeatable."
+            help="Folder of crops prepared by `train candidates`, instead of --data. The model"
+            " learns to use the deconvolved photo. Repeatable."
         ),
     ] = None,
     objects: Annotated[
         Path | None,
-        typer.Option(help="candidates: folder of cut-outs (photos with transparency) that move."),
+        typer.Option(help="candidates: folder of moving objects, as photos with transparency."),
     ] = None,
-    count: Annotated[int, typer.Option(min=1, help="candidates: crops in all.")] = 20_000,
+    count: Annotated[int, typer.Option(min=1, help="candidates: number of crops.")] = 20_000,
     jobs: Annotated[
-        int, typer.Option(min=0, help="candidates: processes side by side.", show_default="cores")
+        int, typer.Option(min=0, help="candidates: number of processes.", show_default="cores")
     ] = 0,
     frames: Annotated[
         Path | None, typer.Option(help="Folder of consecutive sharp high-speed frames.")
@@ -76,10 +76,11 @@ def train(
     val: Annotated[
         Path | None,
         typer.Option(
-            help="Pairs, each of at least 256 x 256 pixels, to evaluate on (crops of --data)."
+            help="Pairs of at least 256 x 256 pixels to evaluate on.",
+            show_default="crops of --data",
         ),
     ] = None,
-    name: Annotated[str, typer.Option(help="The new model's name.")] = "my-model",
+    name: Annotated[str, typer.Option(help="Name of the new model.")] = "my-model",
     backbone: Annotated[
         str | None,
         typer.Option(
@@ -88,10 +89,11 @@ def train(
         ),
     ] = None,
     size: Annotated[
-        str | None, typer.Option(help="Of the backbone: tiny, fast or quality; or its own.")
+        str | None,
+        typer.Option(help="Size of the backbone: tiny, fast or quality, or one of its own."),
     ] = None,
     recipe: Annotated[
-        RecipeOf, typer.Option(help="This project's, or that of the backbone's authors.")
+        RecipeOf, typer.Option(help="Recipe of this project, or of the backbone's authors.")
     ] = RecipeOf.own,
     prior: Annotated[
         Prior | None,
@@ -106,7 +108,8 @@ def train(
     encoder: Annotated[
         Encoder | None,
         typer.Option(
-            help="Latent encoder (spectral; with --recipe paper, paper; with --from, its own)."
+            help="Latent encoder.",
+            show_default="spectral; with --recipe paper, paper; with --from, its own",
         ),
     ] = None,
     schedule: Annotated[
@@ -120,52 +123,64 @@ def train(
         str | None,
         typer.Option(
             "--from",
-            help="Model to start from: a name or a folder. Its backbone stays; with options that"
-            " ask for another prior, a new one is learnt.",
+            help="Model to start from: a name or a folder. Its backbone is kept. Options for"
+            " another prior train a new one.",
         ),
     ] = None,
     steps: Annotated[
-        int, typer.Option(min=0, help="Optimiser steps, all stages together (the recipe's).")
+        int, typer.Option(min=0, help="Optimiser steps of all stages.", show_default="the recipe's")
     ] = 0,
     duration: Annotated[
         float,
         typer.Option(
             min=0,
-            help="Seconds of training, all stages together; instead of --steps. The learning"
-            " rate follows the clock, and a run that is resumed has what is left.",
+            help="Seconds of training of all stages, instead of --steps. The learning rate follows"
+            " the clock, and a resumed run uses what is left.",
         ),
     ] = 0,
-    batch: Annotated[int, typer.Option(min=0, help="Crops a step (the stage's own).")] = 0,
-    crop: Annotated[int, typer.Option(min=0, help="Side of a crop, pixels (the stage's own).")] = 0,
-    learning_rate: Annotated[float, typer.Option(min=0, help="Highest (the stage's own).")] = 0,
+    batch: Annotated[
+        int, typer.Option(min=0, help="Crops per step.", show_default="the stage's")
+    ] = 0,
+    crop: Annotated[
+        int, typer.Option(min=0, help="Side of a crop in pixels.", show_default="the stage's")
+    ] = 0,
+    learning_rate: Annotated[
+        float, typer.Option(min=0, help="Highest learning rate.", show_default="the stage's")
+    ] = 0,
     prior_rate: Annotated[
-        float, typer.Option(min=0, help="Learning rate of the prior, as a share (the stage's own).")
+        float,
+        typer.Option(
+            min=0, help="Learning rate of the prior, as a share.", show_default="the stage's"
+        ),
     ] = 0,
     motion_weight: Annotated[
         float | None,
-        typer.Option(min=0, help="Of what the prior must tell of the motion (the stage's own)."),
+        typer.Option(min=0, help="Weight of the loss on the motion.", show_default="the stage's"),
     ] = None,
     step_weight: Annotated[
         float,
         typer.Option(
-            min=0, help="Stage 2: weight of single-step supervision; needs sharp photos in --data."
+            min=0,
+            help="stage2: weight of single-step supervision. Needs sharp photos in --data.",
         ),
     ] = 0,
-    evaluate_every: Annotated[int, typer.Option(min=1, help="Steps.")] = 2000,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    evaluate_every: Annotated[int, typer.Option(min=1, help="Steps between evaluations.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     compiled: Annotated[
         bool,
-        typer.Option("--compile", help="Compile the networks: faster steps after a minute."),
+        typer.Option(
+            "--compile", help="Compile the networks. Steps are faster after the first minute."
+        ),
     ] = False,
     time_limit: Annotated[
-        float, typer.Option(min=0, help="Seconds after which to stop, to be resumed.")
+        float, typer.Option(min=0, help="Seconds after which to stop. --resume continues.")
     ] = 0,
-    resume: Annotated[bool, typer.Option(help="Go on with the run in --output.")] = False,
+    resume: Annotated[bool, typer.Option(help="Continue the run in --output.")] = False,
 ) -> None:
-    """Train a model: on sharp photos, which are blurred on the fly, or on pairs.
+    """Train a model on sharp photos, which are blurred on the fly, or on pairs.
 
-    The model folder stands in OUTPUT/model when stage 3 ends, or stops at the time limit.
+    The model is in OUTPUT/model when stage 3 ends or reaches the time limit.
     """
     import time
     from dataclasses import replace

@@ -6,7 +6,7 @@
 
 They are about as large as the crops that a prior is trained on, whatever the size of the tile, and
 what they say is interpolated between their middles. A street has more than one motion; of a large
-tile's mean over all of them a prior makes little. docs/training.md compares sizes.
+tile's mean over all of them a prior makes little. docs/research.md compares sizes.
 """
 
 from typing import cast

@@ -1,0 +1,26 @@
+# make demo: install blurdm in .venv and deblur an example. make test: lint, types, import rules, tests.
+PYTHON ?= python3
+VENV ?= .venv
+PIP = $(VENV)/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/bin/python
+	$(PIP) ".[openvino]"
+	$(VENV)/bin/blurdm deblur examples/market.jpg -o sharp.jpg --overwrite
+
+test: lint
+	$(VENV)/bin/pytest -n 2 --dist loadfile
+
+lint: $(VENV)/bin/python
+	$(PIP) -e ".[test]"
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+clean:
+	rm -rf $(VENV) sharp.jpg
