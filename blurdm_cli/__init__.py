@@ -10,12 +10,13 @@ restored = deblurrer("in.jpg")  # or a Pillow image
 
 from typing import TYPE_CHECKING, Any
 
+from blurdm_cli.version import __version__
+
 if TYPE_CHECKING:
     from blurdm_cli.errors import BlurdmError
     from blurdm_cli.pipeline.api import Deblurrer, deblur_file
 
 __all__ = ["BlurdmError", "Deblurrer", "__version__", "deblur_file"]
-__version__ = "0.1.0"
 
 _WHERE = {
     "BlurdmError": "blurdm_cli.errors",

@@ -11,6 +11,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from blurdm_cli.engine.deblur import Deblurrer
+from blurdm_cli.engine.runtime import Runtime
 from blurdm_cli.pipeline.clip import Result, deblur_clip
 from blurdm_cli.pipeline.options import RunOptions, VideoOptions
 from blurdm_cli.spec import BackboneSpec, ModelSpec, PriorSpec
@@ -26,7 +27,7 @@ SAMPLES = 48000
 """A second of sound."""
 
 
-class FakeRuntime:
+class FakeRuntime(Runtime):
     """Makes tiles brighter by a tenth of what is missing to white, and counts its calls."""
 
     name, device, precision = "fake", "cpu", "fp32"

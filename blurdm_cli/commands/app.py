@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from blurdm_cli import __version__
 from blurdm_cli.commands import export, models
 from blurdm_cli.commands.bench import bench
 from blurdm_cli.commands.compare import compare
@@ -25,6 +24,7 @@ from blurdm_cli.commands.synth import synth
 from blurdm_cli.commands.train import train
 from blurdm_cli.errors import BlurdmError, RuntimeMissing, UsageError
 from blurdm_cli.machine import tune_allocator
+from blurdm_cli.version import __version__
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -97,5 +97,5 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        hint = "pip install 'blurdm-cli[train]'"
+        hint = "pip install torch"
         sys.exit(report(RuntimeMissing("PyTorch is not installed", hint=hint)))

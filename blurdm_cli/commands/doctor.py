@@ -59,7 +59,7 @@ def doctor(
 
 
 def _examine() -> Iterator[Finding]:
-    from blurdm_cli import __version__
+    from blurdm_cli.version import __version__
 
     system = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     yield Finding("blurdm", f"{__version__} on {system}")
@@ -84,7 +84,7 @@ def _try(what: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(what, look())
     except metadata.PackageNotFoundError:
-        return Finding(what, "is not installed", "pip install blurdm-cli", exit_code=7)
+        return Finding(what, "is not installed", f"pip install {what}", exit_code=7)
     except BlurdmError as error:
         return Finding(what, str(error), error.hint or "install blurdm again", error.exit_code)
     except ImportError as error:
@@ -95,7 +95,7 @@ def _optional(package: str, extra: str) -> Finding:
     try:
         return Finding(package, metadata.version(package))
     except metadata.PackageNotFoundError:
-        return Finding(package, f"is not installed; pip install 'blurdm-cli[{extra}]' brings it")
+        return Finding(package, f"is not installed; `{extra}` needs it: pip install {package}")
 
 
 def _one_of(what: str, names: tuple[str, ...]) -> Finding:
@@ -103,7 +103,7 @@ def _one_of(what: str, names: tuple[str, ...]) -> Finding:
     there = {(d.name or "").lower(): d.version for d in metadata.distributions()}
     found = [name for name in names if name in there]
     if not found:
-        return Finding(what, "is not installed", "pip install blurdm-cli", exit_code=7)
+        return Finding(what, "is not installed", f"pip install {names[0]}", exit_code=7)
     if len(found) == 1:
         return Finding(what, f"{found[0]} {there[found[0]]}")
     kept, *others = found
@@ -130,7 +130,7 @@ def _codecs() -> str:
 
 
 def _cuda() -> str:
-    from blurdm_cli.engine.runtime import has_gpu_driver
+    from blurdm_cli.engine.devices import has_gpu_driver
 
     if not has_gpu_driver():
         return "no driver was found; photos are deblurred on the cpu"
@@ -172,7 +172,7 @@ def _run(runtime: str) -> str:
     """Open the default model, and run it on a small tile."""
     import numpy as np
 
-    from blurdm_cli.engine.runtime import open_runtime
+    from blurdm_cli.engine.opening import open_runtime
     from blurdm_cli.zoo import DEFAULT
 
     begin = time.perf_counter()
@@ -189,6 +189,6 @@ def _run(runtime: str) -> str:
 def _is_installed(runtime: str) -> bool:
     from importlib.util import find_spec
 
-    from blurdm_cli.engine.runtime import PACKAGES as NEEDED
+    from blurdm_cli.engine.opening import PACKAGES as NEEDED
 
     return find_spec(NEEDED[runtime]) is not None

@@ -133,9 +133,7 @@ def _check_installed() -> None:
 
     for package in ("torch", "onnx", "onnxscript", "onnxslim", "onnxconverter_common"):
         if find_spec(package) is None:
-            raise RuntimeMissing(
-                f"{package} is not installed", hint="pip install 'blurdm-cli[export]'"
-            )
+            raise RuntimeMissing(f"{package} is not installed", hint=f"pip install {package}")
 
 
 def _size(size: str | None) -> tuple[int, int] | None:

@@ -64,9 +64,9 @@ def synth(
     The same photos, options and version give the same pairs. All settings are written to
     synth.json.
     """
-    from blurdm_cli import __version__
     from blurdm_cli.files.inputs import gather
     from blurdm_cli.training.synthesis import Synthesis
+    from blurdm_cli.version import __version__
 
     if average and average % 2 == 0:
         raise UsageError(

@@ -13,9 +13,10 @@ from blurdm_cli.engine import guard as gd
 from blurdm_cli.engine.candidates import Candidates
 from blurdm_cli.engine.jobs import Job, Progress, Tile, counted
 from blurdm_cli.engine.limits import check_options, check_size, whole_tile
+from blurdm_cli.engine.opening import open_runtime
 from blurdm_cli.engine.photo_prior import PhotoPrior, check_scope, of_photo
 from blurdm_cli.engine.pixels import Pixels, quantise, white_of
-from blurdm_cli.engine.runtime import Runtime, SizedRuntime, open_runtime
+from blurdm_cli.engine.runtime import Runtime
 from blurdm_cli.engine.tiles import TileRestorer
 from blurdm_cli.engine.tiling import blend
 from blurdm_cli.machine import available_cores
@@ -86,7 +87,7 @@ class Deblurrer:
             RuntimeMissing: the model takes one prior a photo, and the runtime has none.
         """
         check_scope(runtime, spec)
-        size = runtime.size if isinstance(runtime, SizedRuntime) else None
+        size = runtime.fixed_size
         if size:
             check_size(size, tile, batch, tta=tta)
             shorter, side = sorted(size)
@@ -128,9 +129,9 @@ class Deblurrer:
 
         Args:
             model: name or path.
-            runtime: "auto", or one of `engine.runtime.RUNTIMES`.
+            runtime: "auto", or one of `engine.opening.RUNTIMES`.
             device: "auto", "cpu", "cuda", "cuda:1".
-            precision: "auto", or one of `engine.runtime.PRECISIONS`.
+            precision: "auto", or one of `engine.opening.PRECISIONS`.
             **options: what the constructor takes by name.
 
         Raises:

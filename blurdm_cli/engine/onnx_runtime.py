@@ -9,8 +9,9 @@ import numpy as np
 import onnxruntime as ort
 from jaxtyping import Float32
 
+from blurdm_cli.engine.devices import has_gpu_driver
 from blurdm_cli.engine.graph import INPUTS, OUTPUT, understand
-from blurdm_cli.engine.runtime import has_gpu_driver
+from blurdm_cli.engine.runtime import Runtime
 from blurdm_cli.errors import ComputeError, ModelError, OutOfMemory, RuntimeMissing
 from blurdm_cli.machine import available_cores
 
@@ -21,7 +22,7 @@ NO_MEMORY = ("failed to allocate", "bad_alloc", "bad allocation", "out of memory
 """In what ONNX Runtime says, in lower case, where memory ran short."""
 
 
-class OnnxRuntime:
+class OnnxRuntime(Runtime):
     """Runs a graph on one device. See `Runtime`.
 
     Inputs and outputs lie on the device, and stay there from one batch to the next of the
@@ -47,7 +48,7 @@ class OnnxRuntime:
                 hint=f"blurdm export onnx … --precision {precision}, or another --runtime",
             )
         self._inputs = [entry.name for entry in self._session.get_inputs()]
-        self.size = _size(self._session.get_inputs()[0].shape)
+        self.fixed_size = _size(self._session.get_inputs()[0].shape)
         self._shape: tuple[int, ...] = ()
         self._binding: Any = None
         self._values: dict[str, Any] = {}

@@ -13,6 +13,7 @@ from jaxtyping import Float32
 
 from blurdm_cli.engine.graph import INPUTS
 from blurdm_cli.engine.onnx_runtime import OnnxRuntime
+from blurdm_cli.engine.runtime import Runtime
 from blurdm_cli.errors import ComputeError, ModelError, OutOfMemory, RuntimeMissing
 from blurdm_cli.machine import available_cores
 
@@ -20,7 +21,7 @@ HINTS = {"fp32": "f32", "bf16": "bf16"}
 """OpenVINO's words for precisions."""
 
 
-MOST_ABREAST = 4
+MOST_CONCURRENT = 4
 """Batches that are computed side by side at most: each takes memory of its own."""
 
 
@@ -28,7 +29,7 @@ Requests = Queue[ov.InferRequest]
 """Those of one compiled graph that nothing is computed with."""
 
 
-class OpenVinoRuntime:
+class OpenVinoRuntime(Runtime):
     """Runs a graph on the processor. See `Runtime`.
 
     A batch alone is computed by all cores together. Of several, each core takes its own: cores
@@ -52,11 +53,11 @@ class OpenVinoRuntime:
                 hint="Try --runtime torch, or onnx",
             )
         opened = OnnxRuntime(graph, "cpu")  # OpenVINO does not read a graph's metadata
-        self.spec, self.size, exported = opened.spec, opened.size, opened.precision
+        self.spec, self.fixed_size, exported = opened.spec, opened.fixed_size, opened.precision
         self._graph, self._core = graph, ov.Core()
         able = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.precision = _choose_precision(precision, exported, has_bf16="BF16" in able)
-        self.abreast = min(available_cores(), MOST_ABREAST)
+        self.max_concurrent = min(available_cores(), MOST_CONCURRENT)
         self._requests: dict[int, Requests] = {}
         self._bindings = Lock()
 
@@ -65,14 +66,14 @@ class OpenVinoRuntime:
     ) -> Float32[np.ndarray, "n 3 h w"]:
         return self._infer(1, blurred, noise)
 
-    def restore_beside(
+    def restore_concurrently(
         self, blurred: Float32[np.ndarray, "n planes h w"], noise: Float32[np.ndarray, "n c"]
     ) -> Float32[np.ndarray, "n 3 h w"]:
-        return self._infer(self.abreast, blurred, noise)
+        return self._infer(self.max_concurrent, blurred, noise)
 
     def _infer(
         self,
-        abreast: int,
+        concurrent: int,
         blurred: Float32[np.ndarray, "n planes h w"],
         noise: Float32[np.ndarray, "n c"],
     ) -> Float32[np.ndarray, "n 3 h w"]:
@@ -82,9 +83,9 @@ class OpenVinoRuntime:
         other out where two threads hand over their tensors.
         """
         with self._bindings:
-            if abreast not in self._requests:
-                self._requests[abreast] = self._open(abreast)
-        requests = self._requests[abreast]
+            if concurrent not in self._requests:
+                self._requests[concurrent] = self._open(concurrent)
+        requests = self._requests[concurrent]
         request = requests.get()
         try:
             arrays = (np.require(array, np.float32, ("C", "W")) for array in (blurred, noise))
@@ -107,12 +108,12 @@ class OpenVinoRuntime:
         finally:
             requests.put(request)
 
-    def _open(self, abreast: int) -> Requests:
+    def _open(self, concurrent: int) -> Requests:
         """Compile the graph for so many batches side by side."""
         config = {
             "INFERENCE_PRECISION_HINT": HINTS.get(self.precision, "f32"),
             "INFERENCE_NUM_THREADS": available_cores(),
-            "NUM_STREAMS": abreast,
+            "NUM_STREAMS": concurrent,
         }
         try:
             compiled = self._core.compile_model(str(self._graph), "CPU", config)
@@ -122,7 +123,7 @@ class OpenVinoRuntime:
                 f"OpenVINO cannot open {self._graph}: {said[:200]}", hint="Try --runtime onnx"
             ) from error
         requests: Requests = Queue()
-        for _ in range(abreast):
+        for _ in range(concurrent):
             requests.put(compiled.create_infer_request())
         return requests
 

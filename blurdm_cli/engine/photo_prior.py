@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from blurdm_cli.engine.pixels import Pixels
-from blurdm_cli.engine.runtime import PhotoRuntime, Runtime
+from blurdm_cli.engine.runtime import Runtime
 from blurdm_cli.engine.tiling import plan_tiles
 from blurdm_cli.errors import RuntimeMissing
 from blurdm_cli.spec import ModelSpec
@@ -20,7 +20,7 @@ def check_scope(runtime: Runtime, spec: ModelSpec) -> None:
     Raises:
         RuntimeMissing: the model wants one of the whole photo, and the runtime sees tiles alone.
     """
-    if of_photo(spec) and not isinstance(runtime, PhotoRuntime):
+    if of_photo(spec) and not runtime.has_photo_prior:
         raise RuntimeMissing(
             f"The model {spec.name!r} takes one prior a photo, which {runtime.name} cannot give",
             hint="Try --runtime torch",
@@ -47,7 +47,7 @@ class PhotoPrior:
 
     def guide(self, runtime: Runtime) -> Runtime:
         """The same runtime, with the photo's prior."""
-        if not isinstance(runtime, PhotoRuntime):
+        if not runtime.has_photo_prior:
             raise ValueError(f"{runtime.name} finds no prior of a photo")
         if runtime.precision not in self._guided:
             self._guided[runtime.precision] = runtime.for_photo(self._photo, self._noise)

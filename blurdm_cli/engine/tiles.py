@@ -14,7 +14,7 @@ from jaxtyping import Float32
 from blurdm_cli.choices import Guard
 from blurdm_cli.engine import guard as gd
 from blurdm_cli.engine.jobs import Job, Tile
-from blurdm_cli.engine.runtime import BesideRuntime, Runtime
+from blurdm_cli.engine.runtime import Runtime
 from blurdm_cli.engine.self_ensemble import restore_turned
 from blurdm_cli.engine.tiling import Plan, blend, plan_tiles
 from blurdm_cli.errors import ComputeError, OutOfMemory
@@ -63,13 +63,13 @@ class TileRestorer:
         Yields:
             Each tile with whose it is; None in its place for photos that come back as they are.
         """
-        abreast = self.runtime.abreast if isinstance(self.runtime, BesideRuntime) else 1
+        concurrent = self.runtime.max_concurrent
         pending: deque[tuple[list[Job], Future[Any] | None]] = deque()
-        with Prefetcher(self._cut(jobs), 1) as batches, ThreadPoolExecutor(abreast) as threads:
+        with Prefetcher(self._cut(jobs), 1) as batches, ThreadPoolExecutor(concurrent) as threads:
             for owners, blurred in batches:
                 work = None if blurred is None else threads.submit(self._restore, blurred, owners)
                 pending.append((owners, work))
-                if len(pending) > abreast:
+                if len(pending) > concurrent:
                     yield from _finished(*pending.popleft())
             while pending:
                 yield from _finished(*pending.popleft())
@@ -135,9 +135,7 @@ class TileRestorer:
     ) -> Float32[np.ndarray, "n _ h w"]:
         if job.prior:
             runtime = job.prior.guide(runtime)
-        restore = runtime.restore
-        if isinstance(runtime, BesideRuntime) and not job.alone:
-            restore = runtime.restore_beside
+        restore = runtime.restore if job.alone else runtime.restore_concurrently
         noise = np.tile(self.noise, (len(blurred), 1))
         return restore_turned(restore, blurred, noise) if self.tta else restore(blurred, noise)
 

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
+from blurdm_cli.engine.runtime import Runtime
 from blurdm_cli.errors import ComputeError, OutOfMemory, RuntimeMissing
 from blurdm_cli.machine import available_cores
 from blurdm_cli.networks.build import build
@@ -15,8 +16,10 @@ from blurdm_cli.zoo import Model
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-class TorchRuntime:
+class TorchRuntime(Runtime):
     """Runs a model's networks on one device. See `Runtime`."""
+
+    has_photo_prior = True
 
     name = "torch"
 
@@ -68,7 +71,7 @@ class TorchRuntime:
             raise ComputeError(f"torch failed on {self.device}: {error}") from error
 
 
-class GuidedRuntime:
+class GuidedRuntime(Runtime):
     """Restores the tiles of one photo, whose prior is known. See `Runtime`."""
 
     def __init__(

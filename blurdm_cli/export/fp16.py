@@ -10,7 +10,7 @@ import onnx
 from onnx import helper
 from onnxconverter_common.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
-from blurdm_cli.export.onnx import BACKBONE
+from blurdm_cli.export.names import BACKBONE
 
 SENSITIVE = ("ReduceMean", "CumSum", "Pow", "Sqrt", "Reciprocal", "Div")
 """Operations of a backbone that stay in fp32: norms, pooling and sums."""

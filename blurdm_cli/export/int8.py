@@ -21,7 +21,7 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from blurdm_cli.engine.graph import INPUTS
-from blurdm_cli.export.onnx import BACKBONE
+from blurdm_cli.export.names import BACKBONE
 
 
 class _Tiles(CalibrationDataReader):  # type: ignore[misc]

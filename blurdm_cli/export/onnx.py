@@ -24,6 +24,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from blurdm_cli.engine.graph import INPUTS, OUTPUT, describe
 from blurdm_cli.errors import ModelError, UsageError
+from blurdm_cli.export.fp16 import halve
+from blurdm_cli.export.int8 import quantise
 from blurdm_cli.networks.build import build
 from blurdm_cli.zoo import Model
 
@@ -31,9 +33,6 @@ OPSETS = range(18, 24)
 """Below 18 PyTorch's exporter may write an invalid file without an error."""
 
 DEFAULT_OPSET = 18
-
-BACKBONE = "backbone."
-"""Of the parameters that only the backbone has."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +64,9 @@ def make_graph(model: Model, options: Options) -> onnx.ModelProto:
 
         graph = onnxslim.slim(graph)
     if options.precision == "fp16":
-        from blurdm_cli.export.fp16 import halve
-
         with _silence():
             graph = halve(graph)
     if options.precision == "int8":
-        from blurdm_cli.export.int8 import quantise
-
         graph = quantise(graph, options.calibration, model.spec.prior_channels)
     _clean(graph)
     helper.set_model_props(graph, describe(model.spec, options.precision))

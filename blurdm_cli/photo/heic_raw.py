@@ -45,12 +45,12 @@ def decode_apart(kind: str, data: bytes) -> Decoded:
     """Read a HEIC or RAW photo in a process of its own.
 
     Raises:
-        ExtraMissing: the extra is not installed.
+        ExtraMissing: the package is not installed.
         TooLarge: the photo claims too many pixels.
         ValueError: it cannot be read.
     """
     if find_spec(PACKAGES[kind]) is None:
-        raise ExtraMissing(kind)
+        raise ExtraMissing(PACKAGES[kind].replace("_", "-"))
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-m", __name__, kind],

@@ -15,9 +15,9 @@ from typing import Literal
 
 from PIL import Image
 
-from blurdm_cli import __version__
 from blurdm_cli.photo.jpeg import other_segments
 from blurdm_cli.photo.photoshop import write_segments
+from blurdm_cli.version import __version__
 
 ORIENTATION, SOFTWARE, XMP, EXIF, ICC, C2PA = 274, 305, 700, 34665, 34675, 52545
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296

@@ -134,8 +134,8 @@ def _damage_named(name: str) -> Iterator[None]:
         ) from error
     except px.ExtraMissing as error:
         raise DecodeError(
-            f"{name} is read with the extra {error.extra!r}, which is not installed",
-            hint=f'pip install "blurdm-cli[{error.extra}]"',
+            f"{name} is read with {error.package}, which is not installed",
+            hint=f"pip install {error.package}",
         ) from error
     except px.Unsupported as error:
         raise DecodeError(

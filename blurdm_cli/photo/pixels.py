@@ -100,11 +100,11 @@ class Unsupported(ValueError):
 
 
 class ExtraMissing(ValueError):
-    """The file is of a sort that is read with a package of an extra that is not installed."""
+    """The file is read with a package that is not installed."""
 
-    def __init__(self, extra: str) -> None:
-        super().__init__(extra)
-        self.extra = extra
+    def __init__(self, package: str) -> None:
+        super().__init__(package)
+        self.package = package
 
 
 def check_size(height: int, width: int) -> None:

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from blurdm_cli import __version__
 from blurdm_cli.choices import OnExists
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.files.journal import Journal, open_journal
@@ -22,6 +21,7 @@ from blurdm_cli.pipeline.outcome import Outcome, exit_code
 from blurdm_cli.pipeline.photos import PhotoRun
 from blurdm_cli.pipeline.planning import is_moving, plan_jobs
 from blurdm_cli.pipeline.reporter import Reporter
+from blurdm_cli.version import __version__
 from blurdm_cli.zoo import fingerprint
 
 

@@ -7,18 +7,17 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
+from blurdm_cli.choices import OnExists
 from blurdm_cli.errors import OutputError
 from blurdm_cli.files.atomic import original_of
 from blurdm_cli.files.formats import INSTEAD
-from blurdm_cli.files.naming import numbered, plain, settle
-from blurdm_cli.pipeline.outcome import Reason
+from blurdm_cli.files.journal import Journal
+from blurdm_cli.files.naming import Job, numbered, plain, settle
 
-if TYPE_CHECKING:
-    from blurdm_cli.choices import OnExists
-    from blurdm_cli.files.journal import Journal
-    from blurdm_cli.files.naming import Job
+Reason = Literal["", "done-before", "exists", "not-blurred"]
+"""Why a file was skipped."""
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from blurdm_cli.errors import BlurdmError
-
-if TYPE_CHECKING:
-    from blurdm_cli.files.naming import Job
-    from blurdm_cli.pipeline.destinations import Destination
+from blurdm_cli.files.naming import Job
+from blurdm_cli.pipeline.destinations import Destination, Reason
 
 Status = Literal["done", "skipped", "planned", "failed"]
-Reason = Literal["", "done-before", "exists", "not-blurred"]
-"""Why a file was skipped."""
 
 
 @dataclass(frozen=True)

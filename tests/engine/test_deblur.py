@@ -16,7 +16,7 @@ from blurdm_cli.errors import ComputeError, OutOfMemory, UsageError
 from blurdm_cli.spec import BackboneSpec, ModelSpec, PriorSpec
 
 
-class FakeRuntime:
+class FakeRuntime(Runtime):
     """Applies a function to tiles, remembers them, and runs out of memory when told to.
 
     `fails` is asked with the number of the call, from 1, and the pixels in the batch.
@@ -115,7 +115,7 @@ class OneSizeRuntime(FakeRuntime):
 
     def __init__(self, *size: int, fails: Callable[[int, int], bool] = lambda *_: False) -> None:
         super().__init__(fails=fails)
-        self.size = size
+        self.fixed_size = (size[0], size[1])
 
 
 @pytest.mark.parametrize("size", [(64, 64), (40, 96), (256, 128)])
@@ -384,13 +384,13 @@ def test_photos_of_any_size_and_type_come_back_in_their_order() -> None:
 class FakeBeside(FakeRuntime):
     """Computes two batches at a time: the first two wait until both have begun."""
 
-    abreast = 2
+    max_concurrent = 2
 
     def __init__(self, fails: Callable[[int, int], bool] = lambda call, pixels: False) -> None:
         super().__init__(box, fails)
         self.entered, self.both = count(), Barrier(2, timeout=20)
 
-    def restore_beside(self, blurred: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    def restore_concurrently(self, blurred: np.ndarray, noise: np.ndarray) -> np.ndarray:
         if next(self.entered) < 2:
             self.both.wait()
         return self.restore(blurred, noise)
@@ -420,7 +420,7 @@ def test_memory_that_runs_out_side_by_side_halves_the_tile_once() -> None:
 
 def test_a_photo_of_one_tile_has_the_whole_device() -> None:
     runtime = FakeBeside()
-    runtime.restore_beside = pytest.fail  # type: ignore[method-assign, assignment]
+    runtime.restore_concurrently = pytest.fail  # type: ignore[method-assign, assignment]
     Deblurrer(runtime, spec())(photo(100, 100))
     assert runtime.calls == 1
 

@@ -6,6 +6,7 @@ import torch
 
 from blurdm_cli import zoo
 from blurdm_cli.engine.deblur import Deblurrer
+from blurdm_cli.engine.runtime import Runtime
 from blurdm_cli.engine.torch_runtime import TorchRuntime
 from blurdm_cli.errors import RuntimeMissing, UsageError
 from blurdm_cli.export.onnx import Options, make_graph
@@ -57,7 +58,7 @@ def test_the_next_photo_has_its_own_prior(model: zoo.Model) -> None:
 
 
 def test_a_runtime_that_sees_tiles_alone_is_refused(model: zoo.Model) -> None:
-    class TilesAlone:
+    class TilesAlone(Runtime):
         name, device, precision = "onnx", "cpu", "fp32"
 
         def restore(self, blurred: np.ndarray, noise: np.ndarray) -> np.ndarray:

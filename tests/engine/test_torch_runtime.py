@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-import blurdm_cli
 from blurdm_cli import zoo
 from blurdm_cli.engine.deblur import Deblurrer
-from blurdm_cli.engine.runtime import Runtime, open_runtime
+from blurdm_cli.engine.opening import open_runtime
+from blurdm_cli.engine.runtime import Runtime
 from blurdm_cli.engine.torch_runtime import TorchRuntime, choose_device
 from blurdm_cli.errors import OutOfMemory, RuntimeMissing, UsageError
 
@@ -95,12 +95,6 @@ def test_running_out_of_memory_is_told_apart(
     monkeypatch.setattr(runtime, "_network", fail)
     with pytest.raises(OutOfMemory, match="64-pixel tile"):
         runtime.restore(*tiles())
-
-
-def test_the_python_api_is_the_engine() -> None:
-    assert blurdm_cli.Deblurrer is Deblurrer
-    with pytest.raises(AttributeError, match="Sharpener"):
-        blurdm_cli.Sharpener  # noqa: B018
 
 
 def test_a_photo_goes_through_the_python_api() -> None:

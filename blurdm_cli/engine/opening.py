@@ -1,0 +1,121 @@
+"""Finds a model, and opens it in the fastest runtime that this machine has."""
+
+import sys
+from pathlib import Path
+
+from blurdm_cli import zoo
+from blurdm_cli.engine.devices import has_gpu_driver
+from blurdm_cli.engine.runtime import Runtime
+from blurdm_cli.errors import ModelError, RuntimeMissing, UsageError
+from blurdm_cli.spec import ModelSpec
+
+RUNTIMES = ("auto", "torch", "onnx", "openvino")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
+
+PACKAGES = {"torch": "torch", "onnx": "onnxruntime", "openvino": "openvino"}
+"""What each runtime imports."""
+
+FASTEST = {"gpu": ("torch", "onnx"), "cpu": ("openvino", "torch", "onnx")}
+"""Runtimes in the order in which "auto" tries them; `blurdm bench` measures them."""
+
+
+def open_runtime(
+    model: str, runtime: str = "auto", device: str = "auto", precision: str = "auto"
+) -> tuple[Runtime, ModelSpec]:
+    """Find a model, and open it in a runtime.
+
+    Args:
+        model: a name in the zoo, or the path of a model folder or of an exported graph.
+        runtime: one of `RUNTIMES`; "auto" is the first of `FASTEST` that can be had.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps"; only "auto" looks for another one
+            where the first is missing.
+        precision: one of `PRECISIONS`; "auto" is the fastest that the device computes in
+            without a visible change.
+
+    Raises:
+        UsageError: there is no such runtime or precision.
+        ModelError: the model cannot be found, or is damaged.
+        RuntimeMissing: the runtime, device or precision is not on this machine.
+    """
+    _check("runtime", runtime, RUNTIMES)
+    _check("precision", precision, PRECISIONS)
+    found = Path(model) if model.endswith(".onnx") else zoo.find(model)
+    missing: RuntimeMissing | None = None
+    tries = _candidates(found, device) if runtime == "auto" else [(runtime, device)]
+    for name, where in tries:
+        try:
+            return _open(found, name, where, precision)
+        except RuntimeMissing as error:
+            if where == tries[-1][1]:  # a missing card is no error where the processor will do
+                missing = missing or error
+    raise missing or ModelError(f"No runtime can open {model}")
+
+
+def _candidates(found: Path | zoo.Model, device: str) -> list[tuple[str, str]]:
+    """The runtimes that may open this, each with a device, the fastest first.
+
+    Those that are fast on a card are tried on a card: on the processor another one is faster.
+    """
+    if device == "auto":
+        card = "mps" if sys.platform == "darwin" else "cuda"
+        tries = [(name, card) for name in FASTEST["gpu"] if has_gpu_driver()]
+        tries += [(name, "cpu") for name in FASTEST["cpu"]]
+    else:
+        on_card = () if device == "cpu" else FASTEST["gpu"]
+        tries = [(name, device) for name in dict.fromkeys(on_card + FASTEST["cpu"])]
+    if isinstance(found, Path):
+        able = set(RUNTIMES) - {"torch"}
+    else:
+        able = set(RUNTIMES) if found.has_graph else {"torch"}
+    return [(name, where) for name, where in tries if name in able]
+
+
+def _open(
+    found: Path | zoo.Model, name: str, device: str, precision: str
+) -> tuple[Runtime, ModelSpec]:
+    open_it = {"torch": _open_torch, "onnx": _open_onnx, "openvino": _open_openvino}[name]
+    try:
+        return open_it(found, device, precision)
+    except ModuleNotFoundError as error:
+        if error.name != PACKAGES[name]:
+            raise
+        package = PACKAGES[name]
+        raise RuntimeMissing(
+            f"{package} is not installed", hint=f"pip install {package}"
+        ) from error
+
+
+def _open_onnx(found: Path | zoo.Model, device: str, precision: str) -> tuple[Runtime, ModelSpec]:
+    from blurdm_cli.engine.onnx_runtime import OnnxRuntime
+
+    opened = OnnxRuntime(_graph(found), device, precision)
+    return opened, opened.spec
+
+
+def _open_openvino(
+    found: Path | zoo.Model, device: str, precision: str
+) -> tuple[Runtime, ModelSpec]:
+    from blurdm_cli.engine.openvino_runtime import OpenVinoRuntime
+
+    opened = OpenVinoRuntime(_graph(found), device, precision)
+    return opened, opened.spec
+
+
+def _graph(found: Path | zoo.Model) -> Path:
+    return found if isinstance(found, Path) else found.graph()
+
+
+def _open_torch(found: Path | zoo.Model, device: str, precision: str) -> tuple[Runtime, ModelSpec]:
+    if isinstance(found, Path):
+        raise UsageError(
+            f"PyTorch does not run a graph such as {found}",
+            hint="Name a model folder, or --runtime onnx",
+        )
+    from blurdm_cli.engine.torch_runtime import TorchRuntime
+
+    return TorchRuntime(found, device, precision), found.spec
+
+
+def _check(option: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UsageError(f"There is no {option} {value!r}", hint=f"Known: {', '.join(known)}")

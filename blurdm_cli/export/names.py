@@ -1,0 +1,4 @@
+"""Names in exported graphs."""
+
+BACKBONE = "backbone."
+"""Of the parameters that only the backbone has."""
