@@ -1,9 +1,9 @@
 """Whether damaged and forged files can do harm to a run.
 
-    python benchmarks/hostile.py [--files 2000] [--seed 0]
+    python benchmarks/hostile.py [--files 4000] [--videos 1000] [--seed 0] [--keep FOLDER]
 
-Makes files from small photos of every format: cut off at each kilobyte, with flipped bits, under
-other formats' names, empty, with absurd sizes in their headers, joined from two. Then it runs
+Mutates small photos and videos of every format: cut off, with flipped bits, absurd numbers in their
+headers, pieces moved or doubled, joined from two, under other formats' names, empty. Then it runs
 `blurdm deblur` over them, and demands: no traceback, an end in time, for every file a whole result
 or an error of exit code 3, nothing partial, and bounded memory.
 """
@@ -12,19 +12,26 @@ import argparse
 import json
 import random
 import resource
+import shutil
 import struct
 import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
+import av
 import cv2
 import numpy as np
 import tifffile
 from PIL import Image
+
+from blurdm_cli.files.formats import VIDEO_SUFFIXES
+from blurdm_cli.files.inputs import is_program
 
 SECONDS_A_FILE = 20
 MEGABYTES = 3000
@@ -71,6 +78,47 @@ def samples() -> list[Sample]:
     ]
 
 
+CLIPS = (
+    (".mp4", "mp4", "libx264", "aac"),
+    (".mov", "mov", "mpeg4", "pcm_s16le"),
+    (".mkv", "matroska", "ffv1", "flac"),
+    (".webm", "webm", "libvpx", "libopus"),
+    (".avi", "avi", "mjpeg", "pcm_s16le"),
+    (".ts", "mpegts", "mpeg2video", "mp2"),
+    (".mp4", "mp4", "libx265", "aac"),
+)
+"""Suffix, container, and codecs of picture and sound."""
+
+
+def clips() -> list[Sample]:
+    """A clip of eight small frames with sound, in every container that is usual."""
+    made = []
+    for suffix, container, picture, sound in CLIPS:
+        file = BytesIO()
+        with av.open(file, "w", format=container) as output:
+            options = {"x265-params": "log-level=none"} if picture == "libx265" else {}
+            video: Any = output.add_stream(picture, rate=25, options=options)
+            video.width, video.height = 64, 64
+            video.pix_fmt = "yuvj420p" if picture == "mjpeg" else "yuv420p"
+            audio: Any = output.add_stream(sound, rate=48000, layout="mono")
+            output.start_encoding()
+            for number in range(8):
+                grey = np.roll(np.indices((64, 64)).sum(0) * 3 % 256, number, 1).astype(np.uint8)
+                output.mux(video.encode(av.VideoFrame.from_ndarray(grey, format="gray")))
+            output.mux(video.encode(None))
+            context = audio.codec_context
+            for number in range(12):
+                samples = context.frame_size or 1024
+                silence = av.AudioFrame(format=context.format.name, layout="mono", samples=samples)
+                silence.sample_rate, silence.pts = 48000, number * samples
+                for plane in silence.planes:
+                    plane.update(bytes(plane.buffer_size))
+                output.mux(audio.encode(silence))
+            output.mux(audio.encode(None))
+        made.append((suffix, file.getvalue()))
+    return made
+
+
 def cut(whole: list[Sample]) -> Iterator[Sample]:
     """Every sample, cut off at each kilobyte."""
     for suffix, data in whole:
@@ -102,20 +150,31 @@ def joined(sample: Sample, chance: random.Random) -> Sample:
     return sample[0], sample[1][: chance.randrange(8, len(sample[1]))] + other
 
 
+def moved(sample: Sample, chance: random.Random) -> Sample:
+    """A piece of the file, doubled, left out, or in another place."""
+    suffix, data = sample
+    first = chance.randrange(len(data))
+    last = min(first + chance.choice((4, 8, 100, 1000)), len(data))
+    piece, rest = data[first:last], data[:first] + data[last:]
+    at = chance.choice((first, chance.randrange(len(rest) + 1)))
+    return suffix, rest[:at] + piece * chance.choice((0, 1, 2)) + rest[at:]
+
+
 def renamed(sample: Sample, chance: random.Random) -> Sample:
     """A whole file under another format's name, or what is no photo under a photo's."""
     suffix = chance.choice((".jpg", ".png", ".webp", ".tif", ".heic", ".dng"))
     return suffix, chance.choice((sample[1], sample[1], b"", b"text\n" * 99, chance.randbytes(999)))
 
 
-def make_corpus(folder: Path, count: int, seed: int) -> None:
+def make_corpus(folder: Path, whole: list[Sample], count: int, seed: int) -> None:
     """Write so many hostile files; the same ones for the same seed."""
-    chance, whole = random.Random(seed), samples()
+    chance = random.Random(seed)
     ways: list[Callable[[Sample, random.Random], Sample]] = [
         flipped,
         flipped,
         forged,
         joined,
+        moved,
         renamed,
     ]
     files = list(cut(whole))
@@ -129,46 +188,65 @@ def make_corpus(folder: Path, count: int, seed: int) -> None:
 
 def check(rows: list[dict[str, object]], output: Path, count: int, errors: str) -> list[str]:
     """What went wrong, a line each."""
-    wrong = [] if len(rows) == count else [f"{len(rows)} files are told of, not {count}"]
+    wrong = [] if len(rows) == count else [f"{len(rows)} files are reported, not {count}"]
     if "Traceback" in errors:
         wrong.append(errors[errors.index("Traceback") :])
     results = {str(row["output"]) for row in rows if row["status"] == "done"}
     for row in rows:
         if row["status"] != "done" and row["exit_code"] != 3:
-            wrong.append(f"{row['input']}: {row['status']}, exit code {row['exit_code']}")
+            wrong.append(f"{row['input']}: exit code {row['exit_code']}, {row['message']}")
     for path in output.rglob("*"):
         if path.is_file() and ".blurdm" not in path.parts:
             if str(path) not in results:
                 wrong.append(f"{path} should not be there")
-            elif cv2.imread(str(path)) is None and path.suffix != ".avif":
+            elif not is_whole(path):
                 wrong.append(f"{path} is not whole")
     return wrong
 
 
+def is_whole(path: Path) -> bool:
+    """Whether a result can be read: a photo, or every frame of a video."""
+    if path.suffix in VIDEO_SUFFIXES:
+        with suppress(av.FFmpegError), av.open(str(path)) as video:
+            return any(True for _ in video.decode(video=0))
+        return False
+    return path.suffix == ".avif" or cv2.imread(str(path)) is not None
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("--files", type=int, default=2000)
+    arguments.add_argument("--files", type=int, default=4000, help="photos")
+    arguments.add_argument("--videos", type=int, default=1000)
     arguments.add_argument("--seed", type=int, default=0)
+    arguments.add_argument("--keep", type=Path, help="folder for the files, if any does harm")
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as name:
         source, output = Path(name, "in"), Path(name, "out")
-        source.mkdir()
-        make_corpus(source, options.files, options.seed)
+        for kind, whole, wanted in (
+            ("photos", samples(), options.files),
+            ("videos", clips(), options.videos),
+        ):
+            (source / kind).mkdir(parents=True)
+            make_corpus(source / kind, whole, wanted, options.seed)
+        # what looks like a program in TypeScript is left out without a word
+        count = sum(not is_program(path) for path in source.rglob("*.*"))
         script = "from blurdm_cli.commands.app import main; main()"
         words = ("deblur", str(source), "-o", str(output), "--json", "--model", "blurdm-tiny")
         done = subprocess.run(
             [sys.executable, "-c", script, *words, "--precision", "fp32"],
             capture_output=True,
             text=True,
-            timeout=60 + SECONDS_A_FILE * options.files / 10,
+            timeout=60 + SECONDS_A_FILE * count / 10,
             check=False,
         )
         rows = [json.loads(line) for line in done.stdout.splitlines()]
-        wrong = check(rows, output, options.files, done.stderr)
+        wrong = check(rows, output, count, done.stderr)
+        if wrong and options.keep:
+            shutil.copytree(source, options.keep, dirs_exist_ok=True)
     counts = Counter(row["status"] for row in rows)
     longest = max((row["seconds"] for row in rows), default=0)
     megabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
-    print(f"{options.files} files: {dict(counts)}, exit code {done.returncode}")
+    print(f"{count} files: {dict(counts)}, exit code {done.returncode}")
     print(f"longest {longest:.1f} s, largest memory {megabytes} MB")
     if longest > SECONDS_A_FILE or megabytes > MEGABYTES:
         wrong.append("too slow, or too much memory")

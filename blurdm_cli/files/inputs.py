@@ -74,7 +74,7 @@ def find_files(folder: Path, search: Search = Search()) -> list[Path]:
     for path in found:
         if words := special(path):
             search.left_out(OSError(errno.EINVAL, f"{words}, not a file", str(path)))
-        elif not _is_program(path):
+        elif not is_program(path):
             files.append(path)
     return sorted(files)
 
@@ -84,7 +84,7 @@ def _plain(name: str) -> str:
     return unicodedata.normalize("NFC", name).lower()
 
 
-def _is_program(path: Path) -> bool:
+def is_program(path: Path) -> bool:
     """Whether a file has a video's suffix that programs in TypeScript have too, and is none."""
     return path.suffix.lower() == ".ts" and kind_of_file(path) != VIDEO
 

@@ -37,6 +37,9 @@ FALLBACK = {"webm": "vp9"}
 
 PRORES = {"Proxy": "proxy", "LT": "lt", "Standard": "standard", "HQ": "hq", "XQ": "4444xq"}
 
+X265_SMALLEST = 64
+"""Shortest side in pixels below which x265's "cutree" writes beyond its memory."""
+
 WHOLE_CHROMA = ("libx264", "libx265", "nvenc", "qsv", "vaapi", "amf", "videotoolbox")
 """Encoders that take an odd size only where chroma is not subsampled along it."""
 
@@ -79,7 +82,10 @@ def plan_encoding(clip: Clip, container: str, wish: Wish) -> tuple[Encoding, lis
     notes += _told(clip, encoder, pix_fmt, lost)
     hdr, unkept = hdr_options(encoder, clip.hdr)
     options = _options(codec, clip, wish, pix_fmt)
-    for name, value in hdr.items():
+    extra = [*hdr.items()]
+    if encoder == "libx265" and min(clip.height, clip.width) < X265_SMALLEST:
+        extra.append(("x265-params", "no-cutree=1"))
+    for name, value in extra:
         options[name] = f"{options[name]}:{value}" if name in options else value
     rate, time_base = clip.rate, clip.time_base
     if container in STEADY:

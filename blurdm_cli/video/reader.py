@@ -105,11 +105,17 @@ def main_stream(container: InputContainer) -> VideoStream:
     """The stream that is deblurred: the first one that is no cover picture.
 
     Raises:
-        DecodeError: there is none.
+        DecodeError: there is none, or its codec is unknown.
     """
     for stream in container.streams.video:
-        if not stream.disposition & av.stream.Disposition.attached_pic:
-            return stream
+        if stream.disposition & av.stream.Disposition.attached_pic:
+            continue
+        if stream.codec_context is None:
+            raise DecodeError(
+                f"{container.name} has pictures in a codec that FFmpeg does not know",
+                hint="The file may be damaged; a player such as VLC can tell",
+            )
+        return stream
     raise DecodeError(
         f"{container.name} holds no moving pictures", hint="A file with sound alone stays as it is"
     )

@@ -86,6 +86,9 @@ def plan_streams(
             notes.append(f"{name} begins {late:.2f} s late, for which {container} has no room")
         if _is_made_anew(stream):
             continue
+        if _is_damaged(stream):
+            notes.append(f"{name} is damaged, and is left out")
+            continue
         if metadata != "keep" and _tells_place(source, stream):
             notes.append(f"{name} is left out: it may tell where the camera was")
             continue
@@ -106,7 +109,16 @@ def _name(stream: Stream) -> str:
     if stream.type == "attachment":
         return f"the attachment {stream.name}"
     language = f" ({stream.language})" if stream.language not in (None, "und") else ""
-    return f"{stream.type} stream {stream.index}{language} in {stream.name or 'no codec'}"
+    codec = stream.codec_context.name if stream.codec_context else "no codec"
+    return f"{stream.type} stream {stream.index}{language} in {codec}"
+
+
+def _is_damaged(stream: Stream) -> bool:
+    """Whether a stream's headers give no sound: no codec, no channel, no sample rate."""
+    if not isinstance(stream, AudioStream):
+        return False
+    context = stream.codec_context
+    return context is None or not (context.channels and context.sample_rate)
 
 
 def _is_made_anew(stream: Stream) -> bool:
@@ -155,9 +167,11 @@ def _add_pictures(trial: OutputContainer) -> None:
 
 
 def _instead(stream: Stream, container: str) -> tuple[str, Way]:
+    if stream.codec_context is None:
+        return "", "copy"
     if stream.type == "audio":
         return SOUND.get(container, "flac" if container == "matroska" else "pcm_s16le"), "sound"
-    is_text = stream.codec_context is not None and stream.codec_context.name in TEXTS
+    is_text = stream.codec_context.name in TEXTS
     return (TEXT.get(container, "") if is_text else ""), "text"
 
 
