@@ -1,7 +1,7 @@
-"""Files that are written whole, or not at all.
+"""Atomic file output.
 
-A result is written beside its place under another name, and takes its place at the very end:
-whoever looks, at whatever moment, sees the old file or the new one.
+A result is written under a temporary name in the same folder and renamed at the very end:
+at any moment, a reader sees either the old file or the new one.
 """
 
 import errno
@@ -15,25 +15,25 @@ from pathlib import Path
 from blurdm_cli.errors import DiskFull, OutputError
 
 Seal = Callable[[Path], object]
-"""Is told of a finished file before it takes its place; what it raises keeps it from there."""
+"""Called with a finished file before it is renamed to its target; an exception prevents that."""
 
 
 def no_seal(part: Path) -> None:
-    """Let any file take any place."""
+    """Accept every file."""
 
 
 @contextmanager
 def atomic_output(path: Path, seal: Seal = no_seal) -> Iterator[Path]:
-    """Write a file that is there in full, or not at all; its folder is made where missing.
+    """Write a file completely or not at all; its folder is created if missing.
 
     Args:
-        path: where to.
+        path: the output file.
         seal: see `Seal`.
 
     Yields:
-        The path to write to, in the same folder: `.{name}.part`. It is empty. When the
-        block ends it takes the place of `path`, with the permissions of the file that is
-        there; when the block fails it is removed.
+        The path of an empty file to write to, in the same folder: `.{name}.part`. When the
+        block ends, it replaces `path` and gets the permissions of the existing file; if the
+        block fails, it is removed.
 
     Raises:
         OutputError: the file cannot be written there.
@@ -64,7 +64,7 @@ def atomic_output(path: Path, seal: Seal = no_seal) -> Iterator[Path]:
 
 
 def _mode_of(path: Path) -> int | None:
-    """The permission bits of a file that is to be replaced, or None where there is none."""
+    """The permission bits of the file to replace, or None if it does not exist."""
     try:
         return path.stat().st_mode & 0o777
     except FileNotFoundError:
@@ -72,13 +72,13 @@ def _mode_of(path: Path) -> int | None:
 
 
 def stump(name: str) -> str:
-    """A name to which something can be added: a long one's hash."""
+    """A name that is short enough to be extended: the name, or its hash if it is long."""
     long = len(os.fsencode(name)) > 200
     return hashlib.sha256(os.fsencode(name)).hexdigest() if long else name
 
 
 def _keep_name(folder: Path) -> None:
-    """Have the folder's list of names written to the disk, where the system knows how to."""
+    """Flush the folder's entries to disk, if the system supports it."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         os.fsync(descriptor)
@@ -86,12 +86,12 @@ def _keep_name(folder: Path) -> None:
 
 
 def original_of(path: Path) -> Path:
-    """Where the original of a file is kept that was restored in place."""
+    """The path under which the original of a file restored in place is kept."""
     return path.with_name(f"{path.name}.orig")
 
 
 def keep_original(path: Path) -> None:
-    """Keep a file under its `original_of` too, before another takes its place.
+    """Keep a copy of a file at its `original_of` path, before the file is replaced.
 
     Raises:
         OutputError: it cannot be kept.
@@ -119,5 +119,5 @@ def output_error(path: Path, error: OSError) -> OutputError:
     elif error.errno == errno.ENAMETOOLONG:
         hint = "Choose a shorter name with --output"
     else:
-        hint = "Choose a place where you may write with --output"
+        hint = "Use --output to choose a folder where you may write"
     return OutputError(f"{path} cannot be written: {reason}", hint=hint)

@@ -1,4 +1,4 @@
-"""The formats of photos and videos, by the suffixes of their files."""
+"""Photo and video formats by file suffix."""
 
 from blurdm_cli.errors import UsageError
 
@@ -7,7 +7,7 @@ FORMATS = {
     **dict.fromkeys((".tif", ".tiff"), "tiff"),
     **{".png": "png", ".webp": "webp", ".avif": "avif"},
 }
-"""The formats that are written, by suffix."""
+"""The output formats of photos, by suffix."""
 
 HEIC_SUFFIXES = frozenset({".heic", ".heif", ".hif"})
 RAW_SUFFIXES = frozenset(
@@ -19,23 +19,23 @@ INSTEAD = (
     | dict.fromkeys(HEIC_SUFFIXES, ".png")
     | dict.fromkeys(RAW_SUFFIXES | {".raw"}, ".tif")
 )
-"""Suffixes of what is read but not written, and those of the results."""
+"""Suffixes of formats that are read but not written, and the suffixes of their results."""
 
 PHOTO_SUFFIXES = frozenset(FORMATS) | frozenset(INSTEAD)
-"""Suffixes, in lower case, of what is taken for a photo in a folder."""
+"""Suffixes, in lower case, of files in a folder that count as photos."""
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mts", ".m2ts", ".ts", ".mxf", ".mpg"}
     | {".mpeg", ".vob", ".3gp", ".3g2", ".wmv", ".asf", ".flv", ".ogv"}
 )
-"""Suffixes, in lower case, of what is taken for a video in a folder."""
+"""Suffixes, in lower case, of files in a folder that count as videos."""
 
 CONTAINERS = {
     **dict.fromkeys((".mp4", ".m4v"), "mp4"),
     **dict.fromkeys((".mts", ".m2ts", ".ts"), "mpegts"),
     **{".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi", ".mxf": "mxf"},
 }
-"""FFmpeg's names of the containers that are written, by suffix."""
+"""FFmpeg's names of the output containers, by suffix."""
 
 SUFFIX_OF = {"jpeg": ".jpg", "tiff": ".tif"} | {
     kind: f".{kind}" for kind in ("png", "webp", "avif", "bmp", "gif", "heic", "raw")
@@ -44,15 +44,15 @@ SUFFIX_OF = {"jpeg": ".jpg", "tiff": ".tif"} | {
 
 
 def format_of(name: str) -> str:
-    """The format that a suffix (".jpg") or a user's word for it ("jpg") means.
+    """The format of a suffix (".jpg") or of a format name from the user ("jpg").
 
     Raises:
-        UsageError: it is none that can be written.
+        UsageError: it is not an output format.
     """
     suffix = name.lower() if name.startswith(".") else f".{name.lower()}"
     if suffix not in FORMATS:
         raise UsageError(
-            f"{suffix[1:] or 'A file without a suffix'} is no format that can be written",
+            f"{suffix[1:] or 'An empty suffix'} is not a supported output format",
             hint=f"Known: {' '.join(known[1:] for known in FORMATS)}",
         )
     return FORMATS[suffix]

@@ -1,4 +1,4 @@
-"""What a user's words for inputs mean: files, folders, patterns, and lists of them."""
+"""Resolve input arguments: files, folders, patterns, and lists of them."""
 
 import errno
 import os
@@ -15,32 +15,32 @@ from blurdm_cli.files.reading import no_input
 from blurdm_cli.files.signatures import VIDEO, kind_of_file, special
 
 Found = Sequence[tuple[Path, Path | None]]
-"""Files, each with the folder that it was found through, or None where it was named itself."""
+"""Files, each with the folder that it was found in, or None if it was named directly."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """Which files of a folder are taken."""
+    """Rules that select the files of a folder."""
 
     recursive: bool = True
-    """Whether to look into its folders too."""
+    """Whether to search subfolders."""
     include: tuple[str, ...] = ()
-    """Patterns such as `*.jpg` or `2024/*`, of which one must fit; none: everything does."""
+    """Patterns such as `*.jpg` or `2024/*`, one of which must match; empty: every file matches."""
     exclude: tuple[str, ...] = ()
-    """Patterns of which none may fit."""
+    """Patterns, none of which may match."""
     suffixes: Collection[str] = PHOTO_SUFFIXES
-    """In lower case."""
+    """Suffixes of the selected files, in lower case."""
     skip: Path | None = None
-    """A folder not to look into: the one that results are written to."""
+    """A folder not to search: the output folder."""
     left_out: Callable[[OSError], object] = lambda error: None
-    """Is told of folders below that may not be read, and of what is no regular file."""
+    """Called for subfolders that may not be read, and for everything that is no regular file."""
 
     def skips(self, folder: Path) -> bool:
-        """Whether a folder is not to be looked into, however it is named."""
+        """Whether not to search a folder, whatever path names it."""
         return self.skip is not None and os.path.realpath(folder) == os.path.realpath(self.skip)
 
     def takes(self, inside: PurePath) -> bool:
-        """Whether a file is taken, by its path inside the folder; a name alone may fit too."""
+        """Whether a file is selected; patterns match its path inside the folder or its name."""
         names = (inside.as_posix(), inside.name)
 
         def fits(pattern: str) -> bool:
@@ -53,12 +53,12 @@ class Search:
 
 
 def find_files(folder: Path, search: Search = Search()) -> list[Path]:
-    """All files in a folder that the search takes, sorted; hidden ones are not looked at.
+    """Find all files in a folder that the search selects, sorted; hidden ones are skipped.
 
     Links to folders are not followed.
 
     Raises:
-        InputError: there is no such folder, or it may not be read.
+        InputError: the folder does not exist or may not be read.
     """
     found = list[Path]()
     try:
@@ -80,25 +80,25 @@ def find_files(folder: Path, search: Search = Search()) -> list[Path]:
 
 
 def _plain(name: str) -> str:
-    """A name as names are compared: not by case, nor by how accents are written."""
+    """Normalise a name for comparison: ignore case and the encoding of accents."""
     return unicodedata.normalize("NFC", name).lower()
 
 
 def is_program(path: Path) -> bool:
-    """Whether a file has a video's suffix that programs in TypeScript have too, and is none."""
+    """Whether a file is a TypeScript program, whose suffix is also that of a video."""
     return path.suffix.lower() == ".ts" and kind_of_file(path) != VIDEO
 
 
 def gather(words: Iterable[str | Path], search: Search = Search()) -> Found:
-    """The files that a user's words name, each once, with the folder that it was found through.
+    """Collect the files that the arguments name, each once, with the folder it was found in.
 
     Args:
-        words: a file; a folder; a pattern (`**` goes into folders), where no file has that name;
-            or `@list.txt`, a text file with one such word a line (or as `find -print0` writes it).
-        search: which files of folders and patterns are taken.
+        words: a file; a folder; a pattern (`**` matches folders) if no file has that name; or
+            `@list.txt`, a text file with one such argument per line (or `find -print0` output).
+        search: selects files in folders and from patterns.
 
     Raises:
-        InputError: a list or a folder may not be read, or nothing fits a pattern.
+        InputError: a list or a folder may not be read, or nothing matches a pattern.
     """
     found: dict[Path, tuple[Path, Path | None]] = {}
     for word in _with_lists(words):
@@ -108,7 +108,7 @@ def gather(words: Iterable[str | Path], search: Search = Search()) -> Found:
 
 
 def _meant(word: str, search: Search) -> Iterator[tuple[Path, Path | None]]:
-    """The files that one word names, each with the folder that it was found through."""
+    """The files that one argument names, each with the folder that it was found in."""
     path = Path(word)
     if path.is_dir():
         yield from ((file, path) for file in find_files(path, search))
@@ -130,19 +130,19 @@ def _with_lists(words: Iterable[str | Path]) -> Iterator[str]:
             raise no_input(path, error) from error
         except UnicodeDecodeError as error:
             raise InputError(
-                f"{path} is no list of files", hint="It is a UTF-8 text with one path a line"
+                f"{path} is not a list of files", hint="Use a UTF-8 text with one path per line"
             ) from error
         lines = text.split("\0") if "\0" in text else text.splitlines()
         yield from (line for line in lines if line.strip())
 
 
 def _matching(pattern: str, search: Search) -> Iterator[tuple[Path, Path]]:
-    """The files that fit a pattern, with its longest folder that is no pattern itself.
+    """The files that match a pattern, with its longest leading folder without wildcards.
 
-    What lies in a folder below that one which is not to be looked into is left out.
+    Files in a skipped subfolder of that folder are left out.
     """
     parts = Path(pattern).parts
-    fixed = 0  # a folder of that very name is meant, even if it has brackets
+    fixed = 0  # a folder with exactly this name counts, even if it has brackets
     while fixed + 1 < len(parts) and Path(*parts[: fixed + 1]).exists():
         fixed += 1
     root = Path(*parts[:fixed])
@@ -151,7 +151,7 @@ def _matching(pattern: str, search: Search) -> Iterator[tuple[Path, Path]]:
     found = (glob(form, root_dir=root, recursive=True) for form in forms)
     matches = sorted({root / each for names in found for each in names})
     if not matches:
-        raise InputError(f"Nothing fits {pattern}", hint="Check the pattern and the folder")
+        raise InputError(f"Nothing matches {pattern}", hint="Check the pattern and the folder")
     for path in matches:
         inside = path.relative_to(root)
         below = [root / folder for folder in inside.parents][:-1]

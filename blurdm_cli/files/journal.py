@@ -1,17 +1,18 @@
-"""What a run over a folder did, file by file, so that the next one goes on where it ended.
+"""Journal of a run over a folder, file by file, so that the next run can resume.
 
-The journal is `.blurdm/run.ndjson` in the folder of the results: one JSON object a line, added
-as the run goes, never changed. A file's last line counts:
+The journal is `.blurdm/run.ndjson` in the output folder: one JSON object per line, appended
+during the run, never changed. The last line of a file counts:
 
     {"input": "sub/a.jpg", "output": "sub/a.jpg", "settings": "5d41…", "status": "writing"}
     {"input": …, "output": …, "settings": …, "status": "written", "result": {…}}
     {"input": …, "output": …, "settings": …, "status": "done", "source": {…}, "result": {…}}
 
-`source` and `result` say which bytes were read and written: size, time of the last change,
-SHA-256. "written" is noted of the finished file just before it takes its place; `replaced` says
-which earlier result it takes it from. A run that was killed leaves a "writing" or "written"
-without a "done" behind it, and the output is made again. What stands there is a run's own if it
-has one of the bytes noted, and somebody else's otherwise: that a file is there proves nothing.
+`source` and `result` identify the bytes that were read and written: size, modification time,
+SHA-256. "written" is recorded for the finished file just before it is renamed to the output;
+`replaced` is the stamp of the earlier result that it replaces. A run that was killed leaves a
+"writing" or "written" without a "done" after it, and the output is made again. An output is our
+own if its bytes match one of these stamps, and somebody else's otherwise: that a file exists
+proves nothing.
 """
 
 import hashlib
@@ -37,7 +38,7 @@ FOLDER, JOURNAL = ".blurdm", "run.ndjson"
 
 @dataclass(frozen=True)
 class Stamp:
-    """Which bytes a file holds."""
+    """Identifies the content of a file."""
 
     size: int
     mtime_ns: int
@@ -45,10 +46,10 @@ class Stamp:
 
     @classmethod
     def of(cls, path: Path) -> "Stamp":
-        """Read the file through.
+        """Read and hash the whole file.
 
         Raises:
-            InputError: it cannot be read, or is written to meanwhile.
+            InputError: it cannot be read, or is changed meanwhile.
         """
         check_regular(path)
         try:
@@ -60,12 +61,12 @@ class Stamp:
             raise no_input(path, error) from error
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
             raise InputError(
-                f"{path} was changed while it was read", hint="Start again when it is finished"
+                f"{path} changed while it was being read", hint="Try again when it is complete"
             )
         return cls(after.st_size, after.st_mtime_ns, digest)
 
     def is_of(self, path: Path) -> bool:
-        """Whether the file has this size and time still; it is not read."""
+        """Whether the file still has this size and modification time; it is not read."""
         try:
             status = path.stat()
         except OSError:
@@ -73,7 +74,7 @@ class Stamp:
         return (status.st_size, status.st_mtime_ns) == (self.size, self.mtime_ns)
 
     def fits(self, path: Path) -> bool:
-        """Whether the file still holds these bytes; it is read only if its time was changed."""
+        """Whether the file still has this content; it is read only if its time has changed."""
         return self.is_of(path) or (
             path.is_file()
             and path.stat().st_size == self.size
@@ -85,11 +86,11 @@ class Journal:
     """The journal of one folder, open for one run."""
 
     def __init__(self, home: Path, settings: str) -> None:
-        """Read what earlier runs did.
+        """Read the entries of earlier runs.
 
         Args:
-            home: the folder; its `.blurdm` is there already.
-            settings: names all that decides what is written, but for the input.
+            home: the folder; its `.blurdm` exists already.
+            settings: identifies everything that determines the result, except the input.
         """
         self.home = home
         self.settings = settings
@@ -99,49 +100,49 @@ class Journal:
         with suppress(FileNotFoundError):
             for line in self._path.read_bytes().splitlines(keepends=True):
                 self._torn = not line.endswith(b"\n")
-                with suppress(ValueError, KeyError, TypeError):  # a kill cut it off
-                    told = parse_json(line)
-                    self._last[told["output"]] = told
+                with suppress(ValueError, KeyError, TypeError):  # cut off when the run was killed
+                    entry = parse_json(line)
+                    self._last[entry["output"]] = entry
 
     def under(self, settings: str) -> "Journal":
-        """The same journal, for files whose results other settings decide."""
+        """The same journal, for files that are restored with other settings."""
         other = copy(self)
         other.settings = settings
         return other
 
     def is_done(self, source: Path, output: Path) -> bool:
-        """Whether this output was made of this input with these settings, and is still so."""
-        told = self._told(output)
+        """Whether this output was made from this input with these settings; both are unchanged."""
+        entry = self._entry(output)
         return (
-            told.get("settings") == self.settings
-            and told.get("input") == self._name(source)
-            and _fits(told.get("source"), source)
+            entry.get("settings") == self.settings
+            and entry.get("input") == self._name(source)
+            and _fits(entry.get("source"), source)
             and self.is_result(output)
         )
 
     def tells_of(self, output: Path) -> bool:
-        """Whether a run wrote or began to write this output."""
+        """Whether a run wrote this output or started to."""
         return self._name(output) in self._last
 
     def is_own(self, source: Path, output: Path) -> bool:
-        """Whether what stands at the output was made of this input, and may be made anew."""
-        return self._told(output).get("input") == self._name(source) and bool(self._own(output))
+        """Whether the existing output was made from this input, and may be replaced."""
+        return self._entry(output).get("input") == self._name(source) and bool(self._own(output))
 
     def is_result(self, output: Path) -> bool:
-        """Whether what stands at the output was written by an earlier run, and is still so."""
-        told = self._told(output)
-        return told.get("status") == "done" and _fits(told.get("result"), output)
+        """Whether the existing output was written by an earlier run and is unchanged."""
+        entry = self._entry(output)
+        return entry.get("status") == "done" and _fits(entry.get("result"), output)
 
     def source_of(self, output: Path) -> Path:
-        """The input that an output was made of which this journal tells of."""
+        """The input of an output that is in this journal."""
         return Path(os.path.abspath(self.home / self._last[self._name(output)]["input"]))
 
     def begin(self, source: Path, output: Path) -> Seal:
-        """Note that the output is about to be written.
+        """Record that the output is about to be written.
 
         Returns:
-            What notes the finished file; it raises an OutputError where another file came to
-            the output's place since.
+            A function that records the finished file; it raises an OutputError if the file at
+            the output path has changed since.
         """
         replaced, there = self._own(output), _identity(output)
         self._note(source, output, {"status": "writing", "replaced": replaced})
@@ -149,35 +150,35 @@ class Journal:
         def seal(part: Path) -> None:
             if _identity(output) != there:
                 raise OutputError(
-                    f"{output} was put there by somebody else while its content was made",
-                    hint="Move it elsewhere, and give the same command again",
+                    f"{output} was changed by somebody else while the result was being made",
+                    hint="Move it elsewhere and run the same command again",
                 )
             result = asdict(Stamp.of(part))
-            told = {"status": "written", "result": result, "replaced": replaced}
-            self._note(source, output, told)
+            facts = {"status": "written", "result": result, "replaced": replaced}
+            self._note(source, output, facts)
 
         return seal
 
     def end(self, source: Path, output: Path, stamp: Stamp) -> None:
-        """Note that the output was written, of an input with this stamp."""
-        told = self._told(output)
-        result = told["result"] if told["status"] == "written" else asdict(Stamp.of(output))
+        """Record that the output was written from an input with this stamp."""
+        entry = self._entry(output)
+        result = entry["result"] if entry["status"] == "written" else asdict(Stamp.of(output))
         self._note(source, output, {"status": "done", "source": asdict(stamp), "result": result})
 
     def _own(self, output: Path) -> dict[str, Any] | None:
-        """The stamp of what stands at the output, if a run wrote it."""
-        told = self._told(output)
-        stamps = (told.get("result"), told.get("replaced"))
+        """The stamp of the existing output, if a run wrote it."""
+        entry = self._entry(output)
+        stamps = (entry.get("result"), entry.get("replaced"))
         return next((stamp for stamp in stamps if stamp and _fits(stamp, output)), None)
 
-    def _told(self, output: Path) -> dict[str, Any]:
+    def _entry(self, output: Path) -> dict[str, Any]:
         return self._last.get(self._name(output), {})
 
-    def _note(self, source: Path, output: Path, told: dict[str, Any]) -> None:
+    def _note(self, source: Path, output: Path, facts: dict[str, Any]) -> None:
         names = {"input": self._name(source), "output": self._name(output)}
-        told = {**names, "settings": self.settings, **told}
-        self._last[names["output"]] = told
-        self._append(json.dumps(told).encode() + b"\n")
+        entry = {**names, "settings": self.settings, **facts}
+        self._last[names["output"]] = entry
+        self._append(json.dumps(entry).encode() + b"\n")
 
     def _append(self, line: bytes) -> None:
         line, self._torn = b"\n" * self._torn + line, False
@@ -190,7 +191,7 @@ class Journal:
             raise output_error(self._path, error) from error
 
     def _name(self, path: Path) -> str:
-        """A path as seen from the folder, so that both may be moved together."""
+        """A path relative to the folder, so that both can be moved together."""
         try:
             return Path(os.path.relpath(path, self.home)).as_posix()
         except ValueError:  # another drive
@@ -198,7 +199,7 @@ class Journal:
 
 
 def _identity(path: Path) -> tuple[int, int, int] | None:
-    """Inode, time and size, which tell a file from its successor; None where there is none."""
+    """Inode, time and size, which differ if a file was replaced; None if there is no file."""
     try:
         status = path.stat()
     except OSError:
@@ -214,13 +215,13 @@ def _fits(stamp: Any, path: Path) -> bool:
 
 
 class Past:
-    """What the journals of folders tell of earlier runs; each is read once."""
+    """The journals of earlier runs in all folders; each is read once."""
 
     def __init__(self) -> None:
         self._journals: dict[Path, Journal] = {}
 
     def journal_of(self, output: Path, root: Path | None = None) -> Journal | None:
-        """The nearest journal that tells of an output, in its folder or above, up to the root."""
+        """The nearest journal that lists an output, in its folder or above, up to the root."""
         for home in output.parents:
             if home not in self._journals:
                 self._journals[home] = Journal(home, "")
@@ -231,9 +232,9 @@ class Past:
         return None
 
     def without_results(self, found: Found) -> Found:
-        """Leave out what was made of other files in the folders that these were found through.
+        """Leave out results of other files in the folders that these files were found in.
 
-        What was restored in place stays.
+        Files that were restored in place are kept.
         """
 
         def is_result(path: Path, root: Path) -> bool:
@@ -247,7 +248,7 @@ class Past:
         return [(path, root) for path, root in found if root is None or not is_result(path, root)]
 
     def at_home(self, found: Found) -> Found:
-        """Name the folder whose journal is to tell of each file once it is restored in place."""
+        """Replace each file's folder by the one whose journal records it when restored in place."""
 
         def home(path: Path, root: Path | None) -> Path:
             real = Path(os.path.realpath(path))
@@ -259,11 +260,11 @@ class Past:
 
 @contextmanager
 def open_journal(home: Path, settings: str) -> Iterator[Journal]:
-    """Hold a folder's journal; no other run may have it meanwhile.
+    """Open and lock a folder's journal; no other run can use it meanwhile.
 
     Args:
-        home: the folder; it is made where it is missing.
-        settings: names all that decides what is written, but for the input.
+        home: the folder; it is created if missing.
+        settings: identifies everything that determines the result, except the input.
 
     Raises:
         OutputError: another run holds it, or the folder cannot be written to.
@@ -275,7 +276,7 @@ def open_journal(home: Path, settings: str) -> Iterator[Journal]:
         lock.acquire()
     except Timeout as error:
         raise OutputError(
-            f"Another run is writing to {home}", hint="Wait for its end, or choose another folder"
+            f"Another run is writing to {home}", hint="Wait until it ends, or use another folder"
         ) from error
     except OSError as error:
         raise output_error(folder, error) from error

@@ -1,4 +1,4 @@
-"""Where results go: names, folders, templates, and what to do where a file is there already."""
+"""Output paths: names, folders, templates, and the policy for existing files."""
 
 import os
 import re
@@ -14,37 +14,37 @@ from blurdm_cli.files.inputs import Found
 from blurdm_cli.files.signatures import VIDEO, kind_of_file
 
 BESIDE, INSIDE = "{stem}.deblurred{ext}", "{stem}{ext}"
-"""The templates of results beside their inputs, and in a folder of their own."""
+"""The templates of results next to their inputs, and in an output folder."""
 
 VIDEO_INSTEAD = ".mkv"
-"""The suffix of results of videos whose own is not written: it takes every codec."""
+"""The suffix of results of videos in other containers: it supports every codec."""
 
 FIELDS = ("stem", "ext", "parent", "index", "model")
-"""What a template may name: stem and suffix, the input's folder, its number, the model."""
+"""Template fields: stem and suffix, the input's folder, its number, the model."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A file, and the file that its restored self will be."""
+    """An input file and its output path."""
 
     input: Path
     output: Path
     home: Path | None = None
-    """The folder whose journal tells of it: the results' one, else the one it was found through,
-    else, in place, its own. None: of a file that was named itself no journal tells."""
+    """The folder whose journal records it: the output folder, else the folder it was found in,
+    else, in place, its own. None: a file that was named directly is in no journal."""
 
 
 @dataclass(frozen=True)
 class Naming:
-    """How results are named."""
+    """Naming rules for results."""
 
     template: str | None = None
-    """Such as "{stem}_sharp{ext}", of `FIELDS`; None: `BESIDE` or `INSIDE`."""
+    """Such as "{stem}_sharp{ext}", with `FIELDS`; None: `BESIDE` or `INSIDE`."""
     suffix: str | None = None
-    """".png" and the like: of all results but those of videos."""
+    """The suffix of all results except videos, such as ".png"."""
     model: str = ""
     in_place: bool = False
-    """Whether results take their inputs' places."""
+    """Whether results replace their inputs."""
 
 
 def plan_outputs(
@@ -52,25 +52,25 @@ def plan_outputs(
     output: str | Path | None = None,
     naming: Naming = Naming(),
 ) -> list[Job]:
-    """Decide where each result goes; no two go to one place, and none onto an input.
+    """Choose the output path of each input; no two are the same, and none is an input.
 
     Args:
         inputs: photos and videos.
-        output: None: beside each input, and results of earlier runs are no inputs. A file, for
-            one input that was named itself. Else a folder: what exists as one, has no suffix,
-            or ends with a separator (in a str; a Path has lost it), or takes several inputs;
-            folders are mirrored in it.
-        naming: of the results.
+        output: None: next to each input, and results of earlier runs are not used as inputs.
+            A file, for one input that was named directly. Else a folder: if it exists as one,
+            has no suffix, ends with a separator (in a str; a Path loses it), or is for several
+            inputs; folders are mirrored in it.
+        naming: how results are named.
 
     Raises:
-        UsageError: a result would take an input's place, or several that of one file; or the
-            template names a field that there is not, or leads out of the folder; or the output
-            file is of no format that is written, or of another one than the suffix.
+        UsageError: a result would replace an input, or several would go to one file; or the
+            template has an unknown field, or leads out of the folder; or the format of the
+            output file is not supported, or differs from the suffix.
     """
     if naming.in_place:
         if output is not None or naming.template or naming.suffix:
             raise UsageError(
-                "--in-place keeps the place, the name and the format of each file",
+                "--in-place keeps the location, name and format of each file",
                 hint="Leave out --output, --name and --format",
             )
         return [Job(path, Path(os.path.realpath(path)), root) for path, root in inputs]
@@ -93,10 +93,10 @@ def plan_outputs(
 
 
 def _mirrored(inputs: Found, output: Path, naming: Naming) -> list[Job]:
-    """Results in a folder, in sub-folders as their inputs are."""
+    """Mirror the subfolders of the inputs in the output folder."""
     if output.is_file():
         raise UsageError(
-            f"{output} is a file, and cannot hold the results of a folder",
+            f"{output} is a file and cannot hold the results of a folder",
             hint="Name a folder with --output",
         )
     template = INSIDE if naming.template is None else naming.template
@@ -108,7 +108,7 @@ def _mirrored(inputs: Found, output: Path, naming: Naming) -> list[Job]:
 
 
 def _name(template: str, path: Path, number: int, naming: Naming) -> PurePosixPath:
-    """Fill a template in for one input."""
+    """Fill in the template for one input."""
     values = {
         "stem": path.stem,
         "ext": _suffix(path, naming.suffix),
@@ -121,20 +121,20 @@ def _name(template: str, path: Path, number: int, naming: Naming) -> PurePosixPa
     except (KeyError, ValueError, IndexError, AttributeError) as error:
         raise UsageError(
             f"The template {template!r} cannot be filled in",
-            hint=f"It may name {', '.join(f'{{{field}}}' for field in FIELDS)}",
+            hint=f"Known fields: {', '.join(f'{{{field}}}' for field in FIELDS)}",
         ) from error
     if name.is_absolute() or ".." in name.parts or name.name in ("", "."):
         raise UsageError(
-            f"The template {template!r} gives {str(name)!r}, which is no name in the folder",
+            f"The template {template!r} gives {str(name)!r}, which is not a path in the folder",
             hint="Choose the folder with --output",
         )
-    if name.suffix and not values["ext"]:  # what looks like a suffix is of the template
+    if name.suffix and not values["ext"]:  # the apparent suffix is part of the template
         return name.with_name(name.name + SUFFIX_OF.get(kind_of_file(path) or "", ""))
     return name
 
 
 def _is_file(output: str | Path, inputs: Found) -> bool:
-    """Whether the output names the one result, of a format that can be written."""
+    """Whether the output is the path of a single result, in a supported format."""
     from blurdm_cli.files.formats import CONTAINERS
 
     text = os.fspath(output)
@@ -147,28 +147,28 @@ def _is_file(output: str | Path, inputs: Found) -> bool:
     if alone and not written:
         photos, videos = (" ".join(known[1:] for known in each) for each in (FORMATS, CONTAINERS))
         raise UsageError(
-            f"{suffix[1:]} is no format that can be written",
+            f"{suffix[1:]} is not a supported output format",
             hint=f"Known for photos: {photos}; for videos: {videos}",
         )
     if inputs and written and not alone:
         raise UsageError(
-            f"The results of a folder, a pattern or several files do not go into one file, {text}",
-            hint="Name a folder with --output: one that exists, or ends with /",
+            f"Results of a folder, a pattern or several files cannot go into one file, {text}",
+            hint="Name a folder with --output: an existing one, or a name that ends with /",
         )
     return alone
 
 
 def _check_format(output: Path, suffix: str | None) -> None:
-    """Refuse a suffix of another format than the one that an output file's name asks for."""
+    """Raise a UsageError if the suffix contradicts the format of the output file's name."""
     if suffix is not None and FORMATS.get(output.suffix.lower()) != format_of(suffix):
         raise UsageError(
-            f"--format {suffix[1:]} contradicts the name of the output, {output}",
+            f"--format {suffix[1:]} does not match the output name {output}",
             hint=f"Leave out --format, or write to {output.with_suffix(suffix)}",
         )
 
 
 def _without_results(inputs: Found, template: str) -> Found:
-    """Leave out what a run beside its inputs wrote: in folders, and beside its own original."""
+    """Leave out results of earlier runs: in folders, and where the original is also an input."""
     own = _own_stem(template)
     named = {path.with_suffix("") for path, _ in inputs}
     kept = []
@@ -180,10 +180,10 @@ def _without_results(inputs: Found, template: str) -> Found:
 
 
 def _own_stem(template: str) -> re.Pattern[str]:
-    """What the stems of results look like; the first group is the input's stem."""
+    """A pattern that matches the stems of results; the first group is the input's stem."""
     try:
         parts = list(Formatter().parse(PurePosixPath(template).stem))
-    except ValueError:  # is said when it is filled in
+    except ValueError:  # reported when it is filled in
         parts = []
     text = "".join(literal for literal, *_ in parts)
     if [field for _, field, *_ in parts if field].count("stem") != 1 or not text:
@@ -195,9 +195,9 @@ def _own_stem(template: str) -> re.Pattern[str]:
 
 
 def _suffix(path: Path, suffix: str | None) -> str:
-    """The suffix asked for, or the input's own where its format can be written, or none.
+    """The requested suffix; else the input's own, if writable or empty; else a substitute.
 
-    What is asked for does not count for a video, unless it has a photo's name.
+    The request does not apply to a video, unless its name is that of a photo.
     """
     from blurdm_cli.files.formats import CONTAINERS
 
@@ -211,7 +211,7 @@ def _suffix(path: Path, suffix: str | None) -> str:
 
 
 def _apart(wanted: Iterable[Job]) -> Iterator[Job]:
-    """Number the places that were taken before, also those that differ only in their case."""
+    """Number output paths that are already used; paths that differ only in case count as used."""
     taken: set[str] = set()
     for job in wanted:
         free = next(p for p in numbered(job.output) if plain(p) not in taken)
@@ -220,12 +220,12 @@ def _apart(wanted: Iterable[Job]) -> Iterator[Job]:
 
 
 def plain(path: Path) -> str:
-    """What all names of one place have in common, also where a disk ignores their case."""
+    """A key that is the same for all spellings of a path, as some disks ignore case."""
     return os.path.abspath(path).casefold()
 
 
 def numbered(path: Path) -> Iterator[Path]:
-    """The path, then the same with -2, -3, ... behind the stem."""
+    """Yield the path, then the path with -2, -3, ... after the stem."""
     yield path
     number = 2
     while True:
@@ -234,7 +234,7 @@ def numbered(path: Path) -> Iterator[Path]:
 
 
 def _identity(path: Path) -> tuple[int, int] | str:
-    """What two names of one file have in common, whatever links, `..` or case they use."""
+    """A key that is the same for all names of a file, whatever links, `..` or case they use."""
     real = os.path.realpath(path)
     try:
         status = os.stat(real)
@@ -244,26 +244,28 @@ def _identity(path: Path) -> tuple[int, int] | str:
 
 
 def check_inputs_stay(jobs: Sequence[Job]) -> None:
-    """Refuse a result that would take an input's place."""
+    """Raise a UsageError if a result would replace an input."""
     inputs = {_identity(job.input) for job in jobs}
     for job in jobs:
         if _identity(job.output) in inputs:
             raise UsageError(
-                f"{job.output} is an input, and would be replaced by its result",
-                hint="Choose another place with --output, or say --in-place, which keeps it too",
+                f"{job.output} is an input and would be replaced by a result",
+                hint="Choose another --output, or use --in-place, which keeps the original too",
             )
 
 
-def settle(output: Path, policy: OnExists, taken: Collection[str] = frozenset()) -> Path | None:
-    """Where to write, given what is there already; None is to skip.
+def resolve_existing(
+    output: Path, policy: OnExists, taken: Collection[str] = frozenset()
+) -> Path | None:
+    """Choose the path to write to if the output may exist; None means skip.
 
     Args:
-        output: where to, if nothing is there.
-        policy: what to do where something is.
-        taken: places, as `plain` writes them, that "rename" keeps free for others.
+        output: the path to use if it does not exist.
+        policy: what to do if it exists.
+        taken: paths, normalised by `plain`, that "rename" leaves free for others.
 
     Raises:
-        OutputError: there is a file, and the policy is "error".
+        OutputError: the file exists, and the policy is "error".
     """
     if policy == "overwrite" or not os.path.lexists(output):
         return output

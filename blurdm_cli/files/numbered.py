@@ -1,7 +1,7 @@
-"""Numbered pictures by their names.
+"""File names of image sequences.
 
-A sequence is named by a pattern with a printf number, `frames/%05d.png`, or, to read, by a
-folder of photos, which are taken in the order of the numbers in their names.
+A sequence is given by a pattern with a printf number, `frames/%05d.png`, or, for reading, by a
+folder of photos, which are sorted by the numbers in their names.
 """
 
 import os
@@ -19,15 +19,15 @@ NUMBER = re.compile(r"%0?(\d*)d")
 
 
 def is_sequence(path: Path) -> bool:
-    """Whether a path is a pattern of numbered pictures: `50%done.mp4` is the name of a video."""
+    """Whether a path is a pattern of numbered images: `50%done.mp4` is the name of a video."""
     return path.suffix.lower() in PHOTO_SUFFIXES and bool(NUMBER.search(path.name))
 
 
 def find_frames(path: Path) -> list[Path]:
-    """The files of a sequence, in their order.
+    """Find the files of a sequence, in order.
 
     Raises:
-        InputError: there is none, or the folder cannot be read.
+        InputError: no file was found, or the folder cannot be read.
     """
     folder = path.parent if is_sequence(path) else path
     try:
@@ -40,18 +40,18 @@ def find_frames(path: Path) -> list[Path]:
     else:
         found = [name for name in names if name.suffix.lower() in PHOTO_SUFFIXES]
     if not found:
-        raise InputError(f"No file fits {path}", hint="Check the pattern: frames/%05d.png")
+        raise InputError(f"No file matches {path}", hint="Check the pattern: frames/%05d.png")
     return sorted(found, key=_in_order)
 
 
 def by_number(path: Path) -> dict[int, Path]:
-    """The files of a sequence, in their order, by the numbers in their names.
+    """Find the files of a sequence, in order, by the numbers in their names.
 
-    In a folder that is the last number in each name; where these do not rise from name to name,
-    the files are counted from 1.
+    In a folder, the last number in each name counts; if these do not increase from name to name,
+    the files are numbered from 1.
 
     Raises:
-        InputError: as `find_frames`; or two names that fit a pattern have one number.
+        InputError: as `find_frames`; or two names that match a pattern have the same number.
     """
     files = find_frames(path)
     number = _fitting(path) if is_sequence(path) else re.compile(r".*?(\d+)\D*")
@@ -69,8 +69,8 @@ def by_number(path: Path) -> dict[int, Path]:
 
 
 def find_taken(pattern: Path, numbers: Sequence[int]) -> Path | None:
-    """The first picture that is there already under one of the numbers, or None."""
-    fits = re.compile(_fitting(pattern).pattern, re.IGNORECASE)  # as some disks take names
+    """The first existing image with one of the numbers, or None."""
+    fits = re.compile(_fitting(pattern).pattern, re.IGNORECASE)  # as on some disks
     with suppress(FileNotFoundError, NotADirectoryError):
         matches = filter(None, map(fits.fullmatch, os.listdir(pattern.parent)))
         wanted = numbers if isinstance(numbers, range) else frozenset(numbers)
@@ -81,13 +81,13 @@ def find_taken(pattern: Path, numbers: Sequence[int]) -> Path | None:
 
 
 def _fitting(pattern: Path) -> re.Pattern[str]:
-    """What the names that fit a pattern look like; the first group is the number."""
+    """A regular expression for names that match a pattern; the first group is the number."""
     before, _, after = NUMBER.split(pattern.name, maxsplit=1)
     return re.compile(rf"{re.escape(before)}(\d+){re.escape(after)}")
 
 
 def _in_order(path: Path) -> list[tuple[int, str]]:
-    """Names with their numbers as numbers: 2 before 10."""
+    """Sort key that compares numbers in names by value: 2 before 10."""
     return [(int(part or 0), "") if part.isdecimal() else (-1, part) for part in _parts(path.name)]
 
 
@@ -96,6 +96,6 @@ def _parts(name: str) -> list[str]:
 
 
 def frame_path(pattern: Path, number: int) -> Path:
-    """The file of one picture."""
+    """The path of one image."""
     name = NUMBER.sub(lambda match: f"{number:0{match[1] or 1}d}", pattern.name)
     return pattern.with_name(name)

@@ -1,4 +1,4 @@
-"""Files that cannot be read, in a user's words."""
+"""Error messages for files that cannot be read."""
 
 import os
 from contextlib import suppress
@@ -10,19 +10,19 @@ from blurdm_cli.files.signatures import special
 
 
 def check_regular(path: Path) -> None:
-    """Make sure that to open a path does not wait for somebody to write into it.
+    """Check that opening a path does not block until somebody writes to it.
 
     Raises:
         InputError: it is a pipe, a socket or a device.
     """
     if words := special(path):
-        raise InputError(f"{path} is {words}, not a file", hint="Copy what it gives into a file")
+        raise InputError(f"{path} is {words}, not a file", hint="Copy its content to a file")
 
 
 def no_input(path: Path, error: OSError) -> InputError:
-    """The error of a file or folder that cannot be opened, with the nearest name there is."""
+    """Build the error for a file or folder that cannot be opened; suggest the closest name."""
     if os.path.islink(path) and not os.path.exists(path):
-        return InputError(f"{path} is a link to a file that is not there", hint="Mend the link")
+        return InputError(f"{path} is a link to a file that does not exist", hint="Fix the link")
     if isinstance(error, FileNotFoundError):
         with suppress(OSError):
             near = get_close_matches(path.name, os.listdir(path.parent), n=1)
@@ -32,5 +32,5 @@ def no_input(path: Path, error: OSError) -> InputError:
     if isinstance(error, IsADirectoryError):
         return InputError(f"{path} is a folder, not a photo", hint="Name a file in it")
     reason = error.strerror or type(error).__name__
-    hint = "Ask for the right to read it" if isinstance(error, PermissionError) else None
+    hint = "Ask for permission to read it" if isinstance(error, PermissionError) else None
     return InputError(f"{path} cannot be read: {reason}", hint=hint)

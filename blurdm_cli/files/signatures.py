@@ -1,16 +1,16 @@
-"""What a file is, told from its first bytes; its name does not count."""
+"""Detect the kind of a file from its first bytes; its name is ignored."""
 
 import os
 import stat
 from pathlib import Path
 
 HEAD = 4096
-"""Bytes that are looked at."""
+"""Number of bytes to examine."""
 
 HEIC, RAW, VIDEO = "heic", "raw", "a video"
 
 PHOTOS = ("jpeg", "png", "webp", "tiff", "avif", "bmp", "gif", HEIC, RAW)
-"""The kinds that are read. Many RAW files look like TIFF files at first."""
+"""The supported kinds of photos. Many RAW files start like TIFF files."""
 
 SIGNATURES = (
     *((0, b"\xff\xd8\xff", "jpeg"), (0, b"\x89PNG\r\n\x1a\n", "png"), (8, b"WEBP", "webp")),
@@ -26,10 +26,10 @@ SIGNATURES = (
     *((4, box, VIDEO) for box in (b"moov", b"mdat", b"wide", b"free", b"skip")),
     *((0, b"0&\xb2u", VIDEO), (0, b"\x06\x0e\x2b\x34", VIDEO)),
 )
-"""Offset, bytes, and what they tell; the first that fits counts."""
+"""Offset, bytes, and the kind; the first match counts."""
 
 TRANSPORT = ((0, 188), (4, 192))
-"""Where the packets of MPEG streams begin, each with a G, and how long they are."""
+"""Offset and length of the packets of MPEG streams; each packet starts with a G."""
 
 
 SPECIAL = {
@@ -41,7 +41,7 @@ SPECIAL = {
 
 
 def special(path: Path) -> str | None:
-    """Words for what is no regular file, which to open may take for ever; None for all else."""
+    """Name of a special file, which may block forever when opened; None for all others."""
     try:
         return SPECIAL.get(stat.S_IFMT(os.stat(path).st_mode))
     except OSError:
@@ -49,7 +49,7 @@ def special(path: Path) -> str | None:
 
 
 def kind_of_file(path: Path) -> str | None:
-    """What a file is; None where it cannot be read."""
+    """Detect the kind of a file; None if it cannot be read."""
     if special(path):
         return None
     try:
@@ -60,8 +60,8 @@ def kind_of_file(path: Path) -> str | None:
 
 
 def kind_of(head: bytes) -> str:
-    """Tell what a file is from its first bytes: one of `PHOTOS`, or words for something else."""
-    if head[4:12] in (b"ftypmif1", b"ftypmsf1"):  # any picture: the other brands tell of which kind
+    """Detect the kind from a file's first bytes: one of `PHOTOS`, or a description."""
+    if head[4:12] in (b"ftypmif1", b"ftypmsf1"):  # any image: the other brands decide
         return "avif" if b"avi" in head[16 : int.from_bytes(head[:4])] else HEIC
     for at, magic, kind in SIGNATURES:
         if head[at : at + len(magic)] == magic:
@@ -69,5 +69,5 @@ def kind_of(head: bytes) -> str:
     if any(head[at : at + 3 * step : step] == b"GGG" for at, step in TRANSPORT):
         return VIDEO
     valid = head.decode("utf-8", "ignore").encode()
-    is_text = b"\0" not in head and len(valid) >= len(head) - 3  # may be cut inside a letter
+    is_text = b"\0" not in head and len(valid) >= len(head) - 3  # may be cut inside a character
     return "text" if is_text else "a file of no known kind"

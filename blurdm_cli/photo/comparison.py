@@ -1,4 +1,4 @@
-"""Before and after: the places where most changed, and both as one picture."""
+"""Before-and-after comparison: the areas that changed most, and both photos in one image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,19 +15,19 @@ from blurdm_cli.photo.pixels import over_white, to_8_bit
 RGB8 = UInt8[np.ndarray, "_ _ 3"]
 
 PANEL = 1000
-"""Pixels: the longest side of a photo in the picture."""
+"""The longest side of a photo in the image, in pixels."""
 
 NARROWEST = 160
-"""Pixels: the width of a column, so that its label fits."""
+"""The minimum width of a column in pixels, so that its label fits."""
 
 GAP, INK, PAPER = 12, (235, 235, 235), (24, 24, 24)
 DIFFERENCE = 4
-"""How much stronger than they are changes are shown."""
+"""Factor by which differences are amplified."""
 
 
 @dataclass(frozen=True)
 class Crop:
-    """A square of both photos, in pixels."""
+    """A square region of both photos, in pixels."""
 
     top: int
     left: int
@@ -38,7 +38,7 @@ class Crop:
 
 
 def side_by_side(before: Photo, after: Photo) -> Photo:
-    """Both photos as one, in full: side by side, or one above the other if they are wide."""
+    """Join both photos at full size: side by side, or one above the other if they are wide."""
     height, width = before.pixels.shape[:2]
     axis = 0 if width > 2 * height else 1
     alpha = None
@@ -48,7 +48,7 @@ def side_by_side(before: Photo, after: Photo) -> Photo:
 
 
 def viewed(photo: Photo) -> RGB8:
-    """A photo as a screen shows it: 8 bits, three channels, laid over white."""
+    """A photo as a screen shows it: 8 bits, three channels, composited over white."""
     planes = to_8_bit(photo.pixels)
     if photo.alpha is not None:
         planes = over_white(np.dstack([planes, to_8_bit(photo.alpha[..., None])]))
@@ -56,7 +56,7 @@ def viewed(photo: Photo) -> RGB8:
 
 
 def check_same_size(before: RGB8, after: RGB8) -> None:
-    """Raise a UsageError where the photos cannot be compared pixel by pixel."""
+    """Raise a UsageError if the photos cannot be compared pixel by pixel."""
     if before.shape != after.shape:
         sizes = [f"{pixels.shape[1]} x {pixels.shape[0]}" for pixels in (before, after)]
         raise UsageError(
@@ -66,10 +66,10 @@ def check_same_size(before: RGB8, after: RGB8) -> None:
 
 
 def most_changed(before: RGB8, after: RGB8, count: int) -> list[Crop]:
-    """The squares that changed most, the most changed first; they do not overlap.
+    """Find the squares that changed most, in descending order; they do not overlap.
 
-    A side is a fifth of the photo's shorter side, but at least 96 pixels where there are
-    as many. There are fewer squares where no other changed.
+    A side is a fifth of the photo's shorter side, but at least 96 pixels if the photo has
+    that many. Fewer squares are returned if nothing else changed.
     """
     height, width = before.shape[:2]
     side = min(max(min(height, width) // 5, 96), height, width)
@@ -89,14 +89,14 @@ def most_changed(before: RGB8, after: RGB8, count: int) -> list[Crop]:
 def picture(
     before: RGB8, after: RGB8, crops: Sequence[Crop], labels: Sequence[str], difference: bool
 ) -> RGB8:
-    """A picture of both photos with labels, and the crops below them as large as they fit.
+    """Draw both photos with labels, and the crops below them as large as possible.
 
     Args:
         before: a photo.
-        after: the same, restored.
-        crops: are framed and numbered in the photos.
-        labels: of the photos.
-        difference: whether a third column shows what changed, `DIFFERENCE` times as strong.
+        after: the restored photo.
+        crops: regions that are framed and numbered in the photos.
+        labels: the labels of the photos.
+        difference: whether a third column shows the difference, amplified `DIFFERENCE` times.
     """
     columns = [before, after]
     names = list(labels)
@@ -114,7 +114,7 @@ def picture(
 
 
 def _column(pixels: RGB8, crops: Sequence[Crop], name: str) -> RGB8:
-    """A label, the photo with its crops framed, and the crops below, all of one width."""
+    """Draw a label, the photo with its crops framed, and the crops below, all of one width."""
     panel = _framed(fitted(pixels, PANEL), crops, pixels.shape[1])
     height, width = panel.shape[0], max(panel.shape[1], NARROWEST)
     line = max(16, width // 40)
@@ -141,7 +141,7 @@ def _write_number(
 
 
 def fitted(pixels: RGB8, longest: int) -> RGB8:
-    """The same picture, made smaller until it fits."""
+    """The image, scaled down to fit."""
     scale = longest / max(pixels.shape)
     if scale >= 1:
         return pixels

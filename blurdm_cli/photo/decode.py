@@ -1,6 +1,6 @@
-"""A photo's file as pixels and metadata: what is kept, and a line for what is not.
+"""Decode a photo's file into pixels and metadata, with a note on everything that is dropped.
 
-What is damaged raises what the libraries raise on it.
+On damaged files, the errors of the libraries are passed through.
 """
 
 import re
@@ -20,14 +20,14 @@ from blurdm_cli.photo.metadata import Metadata
 from blurdm_cli.photo.pixels import Planes
 
 SIGNED = re.compile(rb"(?s)jumb.{4}jumd")
-"""How JUMBF boxes begin, in files of any kind; C2PA's are by far the most."""
+"""The start of JUMBF boxes, in files of any kind; by far the most are C2PA's."""
 
 
 def decode(kind: str, data: bytes) -> tuple[Planes, Metadata, Coding, list[str]]:
-    """Read a photo of a kind; nothing is settled or turned yet.
+    """Read a photo of a kind; metadata is not adjusted and pixels are not rotated yet.
 
     Raises:
-        TooLarge, Unsupported, ExtraMissing: it is of a sort that is not read.
+        TooLarge, Unsupported, ExtraMissing: files like this one cannot be read.
     """
     coding = Coding()
     if kind == "png":
@@ -49,17 +49,17 @@ def decode(kind: str, data: bytes) -> tuple[Planes, Metadata, Coding, list[str]]
             metadata = replace(metadata, chunks=((b"tEXt", b"Comment\0" + text),))
         notes += _left_out(image, data)
     if SIGNED.search(data):
-        notes.append("the signed origin (C2PA) is dropped: it holds for the unchanged photo only")
+        notes.append("the C2PA signature is dropped: it is only valid for the unchanged photo")
     return planes, metadata, coding, notes
 
 
 def _decode_png(data: bytes) -> tuple[Planes, Metadata, list[str]]:
-    metadata, notes = png.read_metadata(data)  # first: it checks that the file is whole
+    metadata, notes = png.read_metadata(data)  # first: it checks that the file is complete
     width, height, depth, colour_type = struct.unpack_from(">IIBB", data, 16)
     px.check_size(height, width)
     kinds = {kind for kind, _ in png.chunks_of(data)}
     if b"acTL" in kinds:
-        notes.append("animation: only the first picture is taken")
+        notes.append("animation: only the first frame is used")
     if depth < 16:
         seen = png.bare(data) if kinds & png.TEXTS or b"iCCP" in kinds else data
         planes, more = px.decode_pillow(px.OPENERS["png"](BytesIO(seen)))
@@ -71,8 +71,8 @@ def _decode_png(data: bytes) -> tuple[Planes, Metadata, list[str]]:
 
 
 def _decode_tiff(data: bytes) -> tuple[Planes, Metadata, list[str]]:
-    if data[:4] == b"MM\0+":  # Pillow takes it for another kind
-        raise px.Unsupported("a BigTIFF file with the most significant byte first")
+    if data[:4] == b"MM\0+":  # Pillow misidentifies it
+        raise px.Unsupported("a big-endian BigTIFF file")
     with tifffile.TiffFile(BytesIO(data)) as file:
         place, page = px.full_page(file)
         deep = px.is_deep_tiff(page)
@@ -83,31 +83,29 @@ def _decode_tiff(data: bytes) -> tuple[Planes, Metadata, list[str]]:
     if not deep:
         planes, notes = px.decode_pillow(px.OPENERS["tiff"](BytesIO(px.unturned(data, page))))
         if page.bitspersample > 8:
-            notes.append(f"{page.bitspersample} bits a channel converted to 8")
+            notes.append(f"{page.bitspersample} bits per channel converted to 8")
     if place:
-        notes.append(
-            f"{pages} pages: page {place + 1} is taken, what comes before is its thumbnail"
-        )
+        notes.append(f"{pages} pages: page {place + 1} is used, earlier pages are thumbnails")
     elif pages > 1:
-        notes.append(f"{pages} pages: only the first one is taken")
+        notes.append(f"{pages} pages: only the first one is used")
     metadata, more = md.tiff_metadata(data)
     return planes, metadata, notes + more
 
 
 def _left_out(image: Image.Image, data: bytes) -> list[str]:
-    """Name what a JPEG, WebP, AVIF or GIF file holds that is not read."""
+    """List the content of a JPEG, WebP, AVIF or GIF file that is not read."""
     notes = []
     if getattr(image, "is_animated", False):
-        notes.append("animation: only the first picture is taken")
+        notes.append("animation: only the first frame is used")
     if "mp" in image.info:
-        notes.append("the second picture in the file (a gain map, a preview) is dropped")
+        notes.append("the second image in the file (a gain map or preview) is dropped")
     if image.format == "JPEG":
         notes += jpeg.dropped_behind(data, "mp" in image.info)
     if b"HasExtendedXMP" in image.info.get("xmp", b""):
         notes.append("extended XMP is dropped")
     configuration = data.find(b"av1C") + 4
     if image.format == "AVIF" and data[configuration + 2] & 0x40:
-        notes.append("more than 8 bits a channel are read as 8")
+        notes.append("more than 8 bits per channel are read as 8")
     if image.format == "AVIF" and (b"\0\0\0\x0cclli" in data or b"\0\0\0\x20mdcv" in data):
-        notes.append("how bright the HDR is (clli, mdcv) is dropped")
+        notes.append("HDR brightness metadata (clli, mdcv) is dropped")
     return notes

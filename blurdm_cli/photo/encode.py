@@ -1,6 +1,6 @@
-"""A photo's bytes: pixels and metadata as JPEG, PNG, WebP, TIFF and AVIF files.
+"""Encode pixels and metadata as JPEG, PNG, WebP, TIFF and AVIF files.
 
-The same pixels and metadata give the same bytes: no file says when it was written.
+The same pixels and metadata give the same bytes: no timestamp is written.
 """
 
 import struct
@@ -24,31 +24,31 @@ from blurdm_cli.photo.metadata import Metadata
 from blurdm_cli.photo.pixels import Planes, strips
 
 GOOD_JPEG = 90
-"""A JPEG file of this quality or better is written with its own tables again."""
+"""A JPEG file of this quality or better keeps its quantisation tables."""
 
 
 LARGEST_SIDE = {"jpeg": 65500, "webp": 16383, "avif": 65535}
-"""Pixels; the other formats hold more than we read."""
+"""Maximum side in pixels; the other formats allow more than we read."""
 
 MOST_IN_JPEG = {"exif": 65527, "xmp": 65504}
-"""Bytes, in the one segment that each must fit into."""
+"""Maximum size in bytes; each must fit into one segment."""
 
 
 @dataclass(frozen=True)
 class Coding:
-    """How the source was compressed, as far as it is done the same way again."""
+    """The source's compression settings that are used again."""
 
     tables: tuple[tuple[int, ...], ...] = ()
-    """JPEG quantisation tables, 64 steps each; none where they are coarse."""
+    """JPEG quantisation tables, 64 steps each; none if they are coarse."""
     subsampling: int = 0
-    """Of JPEG's colour, as Pillow counts: 0 is 4:4:4, 1 is 4:2:2, 2 is 4:2:0."""
+    """JPEG chroma subsampling in Pillow's numbering: 0 is 4:4:4, 1 is 4:2:2, 2 is 4:2:0."""
     progressive: bool = False
     lossless: bool = False
-    """Whether a WebP file was."""
+    """Whether a WebP file was lossless."""
 
 
 def read_coding(image: Image.Image, data: bytes) -> Coding:
-    """How a JPEG or WebP file was compressed."""
+    """Read the compression settings of a JPEG or WebP file."""
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         tables = tuple(tuple(table) for _, table in sorted(image.quantization.items()))
         subsampling = JpegImagePlugin.get_sampling(image)
@@ -67,7 +67,7 @@ def _is_fine(table: tuple[int, ...], place: int) -> bool:
 
 @cache
 def _tables(quality: int) -> list[list[int]]:
-    """The quantisation tables of a quality: for luma, and for colour."""
+    """The quantisation tables of a quality setting: for luma and for chroma."""
     file = BytesIO()
     Image.new("RGB", (8, 8)).save(file, "JPEG", quality=quality)
     quantization = JpegImagePlugin.JpegImageFile(BytesIO(file.getvalue())).quantization
@@ -75,7 +75,7 @@ def _tables(quality: int) -> list[list[int]]:
 
 
 def _is_lossless_webp(data: bytes) -> bool:
-    """Whether the picture, or an animation's first one, is in a VP8L chunk."""
+    """Whether the image, or an animation's first frame, is in a VP8L chunk."""
     at = 12
     while at + 8 <= len(data):
         kind, size = struct.unpack_from("<4sI", data, at)
@@ -88,19 +88,19 @@ def _is_lossless_webp(data: bytes) -> bool:
 def encode(
     planes: Planes, format: str, metadata: Metadata, coding: Coding, quality: Quality
 ) -> bytes:
-    """Write pixels as a file of a format.
+    """Encode pixels as a file of a format.
 
     Args:
-        planes: gray or RGB and alpha; of what the format can hold.
+        planes: gray or RGB and alpha, in a type that the format supports.
         format: "jpeg", "png", "webp", "tiff" or "avif".
-        metadata: settled; what the format cannot hold is left out.
-        coding: of the source.
+        metadata: already adjusted; parts that the format cannot store are left out.
+        coding: the source's compression settings.
         quality: for JPEG, WebP and AVIF.
 
     Raises:
         OSError, ValueError, cv2.error: the codec failed.
     """
-    metadata, _ = that_fits(metadata, format)
+    metadata, _ = drop_unsupported(metadata, format)
     if format == "png":
         return png.with_chunks(encode_png(planes), metadata)
     if format == "tiff":
@@ -118,16 +118,16 @@ def encode(
     return lossy[format](to_pillow(planes), metadata, coding, quality, options)
 
 
-def that_fits(metadata: Metadata, format: str) -> tuple[Metadata, list[str]]:
-    """What of the metadata a format can hold, and a line for each thing that it cannot."""
+def drop_unsupported(metadata: Metadata, format: str) -> tuple[Metadata, list[str]]:
+    """Drop metadata that a format cannot store; return the rest, and a line for each loss."""
     name, lost = format.upper(), []
     if format == "jpeg":
         if len(metadata.exif or b"") > MOST_IN_JPEG["exif"]:
             metadata = replace(metadata, exif=None)
-            lost.append("EXIF is too long for JPEG, and is dropped")
+            lost.append("EXIF is too large for JPEG and is dropped")
         if len(metadata.xmp or b"") > MOST_IN_JPEG["xmp"]:
             metadata = replace(metadata, xmp=None)
-            lost.append("XMP is too long for JPEG, and is dropped")
+            lost.append("XMP is too large for JPEG and is dropped")
     elif metadata.segments:
         lost.append(f"captions (IPTC) are not written to {name}")
     if metadata.others and format != "jpeg":
@@ -135,16 +135,16 @@ def that_fits(metadata: Metadata, format: str) -> tuple[Metadata, list[str]]:
         lost.append(f"JPEG segments are not written to {name}: {', '.join(names)}")
     kinds = {kind.decode() for kind, _ in metadata.chunks}
     if "sRGB" in kinds or metadata.icc:
-        kinds -= {"sRGB", "gAMA", "cHRM"}  # they say again what all programs take for granted
+        kinds -= {"sRGB", "gAMA", "cHRM"}  # they repeat what all programs assume
     if format != "png" and "cICP" in kinds:
         kinds.remove("cICP")
         tags = cicp.unlike_srgb(metadata.chunks)
         if tags and not metadata.icc and not (format == "avif" and cicp.for_avif(metadata.chunks)):
-            lost.append(f"{name} holds no colour tags ({tags}): the colours will look different")
+            lost.append(f"{name} cannot store colour tags ({tags}): colours will look different")
     if kinds and format != "png":
         lost.append(f"PNG chunks are not written to {name}: {', '.join(sorted(kinds))}")
     if metadata.dpi and not metadata.exif and format in ("webp", "avif"):
-        lost.append(f"{name} holds no resolution (dpi)")
+        lost.append(f"{name} cannot store the resolution (dpi)")
     return metadata, lost
 
 
@@ -168,7 +168,7 @@ def _encode_jpeg(
     if coding.progressive:
         try:
             return _save(image, "JPEG", progressive=True, **options)
-        except OSError:  # Pillow's buffer is small for noise at high quality
+        except OSError:  # Pillow's buffer is too small for noise at high quality
             pass
     return _save(image, "JPEG", **options)
 
@@ -199,12 +199,12 @@ def _save(image: Image.Image, format: str, **options: Any) -> bytes:
 
 
 def to_pillow(planes: UInt8[np.ndarray, "height width channels"]) -> Image.Image:
-    """The same pixels as Pillow's image, of the mode that has so many channels."""
+    """Convert pixels to a Pillow image; the mode follows from the number of channels."""
     return Image.fromarray(planes[..., 0] if planes.shape[2] == 1 else planes)
 
 
 def encode_png(planes: Planes) -> bytes:
-    """A PNG file with no metadata."""
+    """Encode a PNG file without metadata."""
     if planes.dtype == np.uint16 and planes.shape[2] != 2:
         if planes.shape[2] > 1:
             swap = cv2.COLOR_RGB2BGR if planes.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
@@ -212,8 +212,8 @@ def encode_png(planes: Planes) -> bytes:
         return cv2.imencode(".png", planes)[1].tobytes()
     if planes.dtype == np.uint8:
         return _save(to_pillow(planes), "PNG", compress_level=4)  # 6: thrice the time, -8 %
-    # 16-bit gray with alpha: no library writes it, but to PNG's filters four bytes are four
-    # bytes. So it is written as 8-bit RGBA, and then the header is told.
+    # No library writes 16-bit gray with alpha. PNG's filters only see four bytes per pixel, so
+    # it is written as 8-bit RGBA, and the header is changed afterwards.
     as_rgba = planes.astype(">u2").view(np.uint8)
     plain = encode_png(as_rgba)
     header = plain[16:24] + bytes([16, 4]) + plain[26:29]
@@ -221,7 +221,7 @@ def encode_png(planes: Planes) -> bytes:
 
 
 def encode_tiff(planes: Planes, metadata: Metadata) -> bytes:
-    """A TIFF file: deflate with a predictor, and EXIF at the offsets that it was read at."""
+    """Encode a TIFF file: deflate with a predictor, and EXIF at its original offsets."""
     exif = metadata.exif or b"II*\0" + bytes(4)
     order = md.byte_order(exif)
     entries = {

@@ -1,8 +1,8 @@
-"""HEIC and RAW photos, read with the packages of the extras `heic` and `raw`.
+"""Read HEIC and RAW photos with the packages of the extras `heic` and `raw`.
 
-Neither kind is written. HEIC photos keep their 8 bits, or get 16; RAW photos are developed to 16
-bits of sRGB. Both are read in a process of their own: on damaged files the libraries may crash,
-and the photos around them should not come to harm by that.
+Neither format is written. HEIC photos are read as 8 bits, or as 16 if they have more; RAW photos
+are developed to 16-bit sRGB. Both are read in a separate process: the libraries may crash on
+damaged files, and this must not affect other photos.
 """
 
 import json
@@ -26,10 +26,10 @@ from blurdm_cli.photo.pixels import ExtraMissing, Planes, TooLarge, check_size
 Decoded = tuple[Planes, Metadata, list[str]]
 
 PACKAGES = {HEIC: "pi_heif", RAW: "rawpy"}
-"""What each kind is read with; the extra has the kind's name."""
+"""The package that reads each kind; the extra has the kind's name."""
 
 SECONDS = 600
-"""After which a reader is taken to hang."""
+"""Time limit, after which a reader is assumed to hang."""
 
 TOO_LARGE = 3
 """The exit code of a reader that refuses a photo for its size."""
@@ -38,15 +38,15 @@ CAMERA_TAGS = frozenset(
     {270, 271, 272, md.ORIENTATION, md.SOFTWARE, 306, 315, 33432, 34665, 34853}
     | {md.X_RESOLUTION, md.Y_RESOLUTION, md.RESOLUTION_UNIT}
 )
-"""EXIF tags of a RAW file that are true of the developed photo as well."""
+"""EXIF tags of a RAW file that also apply to the developed photo."""
 
 
 def decode_apart(kind: str, data: bytes) -> Decoded:
-    """Read a HEIC or RAW photo in a process of its own.
+    """Read a HEIC or RAW photo in a separate process.
 
     Raises:
         ExtraMissing: the package is not installed.
-        TooLarge: the photo claims too many pixels.
+        TooLarge: the photo has too many pixels, according to its header.
         ValueError: it cannot be read.
     """
     if find_spec(PACKAGES[kind]) is None:
@@ -60,11 +60,11 @@ def decode_apart(kind: str, data: bytes) -> Decoded:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise ValueError("the reader hangs") from error
+        raise ValueError("the reader timed out") from error
     if done.returncode == TOO_LARGE:
         raise TooLarge(kind)
     if done.returncode != 0:
-        raise ValueError(f"the reader ended with {done.returncode}")
+        raise ValueError(f"the reader exited with {done.returncode}")
     found = np.load(BytesIO(done.stdout))
     icc, exif, xmp = (found[name].tobytes() or None for name in ("icc", "exif", "xmp"))
     dpi, tags, notes = json.loads(found["words"].tobytes())
@@ -73,7 +73,7 @@ def decode_apart(kind: str, data: bytes) -> Decoded:
 
 
 def _read_apart(kind: str) -> None:
-    """What the process does: a photo's bytes come from stdin, its arrays go to stdout."""
+    """Main function of the process: read a photo from stdin, write its arrays to stdout."""
     readers: dict[str, Callable[[bytes], Decoded]] = {HEIC: _decode_heic, RAW: _decode_raw}
     try:
         planes, metadata, notes = readers[kind](sys.stdin.buffer.read())
@@ -94,11 +94,11 @@ BESIDE = {
     b"urn:com:apple:photo:2020:aux:hdrgainmap": "the gain map",
     b"urn:mpeg:hevc:2015:auxid:2": "the depth map",
 }
-"""Types of auxiliary pictures that are not read, and words for them."""
+"""Types of auxiliary images that are not read, and their names in notes."""
 
 
 def _decode_heic(data: bytes) -> Decoded:
-    """Read a HEIC photo; the file's own turns and mirrorings are done by the library."""
+    """Read a HEIC photo; the library applies the file's rotation and mirroring."""
     import pi_heif
 
     file = pi_heif.open_heif(BytesIO(data), convert_hdr_to_8bit=False, hdr_to_16bit=True)
@@ -106,11 +106,11 @@ def _decode_heic(data: bytes) -> Decoded:
     check_size(*image.size[::-1])
     planes = np.asarray(image)
     planes = planes.reshape(*planes.shape[:2], -1)
-    if planes.dtype == np.uint16:  # 10 or 12 bits in the upper ones: white becomes white
+    if planes.dtype == np.uint16:  # 10 or 12 bits are in the upper ones: keep white white
         planes = planes | planes >> int(image.info.get("bit_depth", 16))
-    notes = ["HEIC is read, but not written"]
+    notes = ["HEIC can be read but not written"]
     if len(file) > 1:
-        notes.append(f"{len(file)} pictures: only the first one is taken")
+        notes.append(f"{len(file)} images: only the primary one is used")
     notes += [f"{name} is dropped" for mark, name in BESIDE.items() if mark in data]
     info: dict[str, Any] = image.info
     exif, icc, tags = info.get("exif"), info.get("icc_profile"), info.get("nclx_profile")
@@ -126,22 +126,22 @@ def _decode_heic(data: bytes) -> Decoded:
 
 
 def _decode_raw(data: bytes) -> Decoded:
-    """Develop a RAW photo as the camera would: its white balance, sRGB, upright."""
+    """Develop a RAW photo as the camera would: camera white balance, sRGB, upright."""
     import rawpy
 
     with rawpy.imread(BytesIO(data)) as raw:
         check_size(raw.sizes.raw_height, raw.sizes.raw_width)
         planes = raw.postprocess(use_camera_wb=True, output_bps=16, gamma=(2.4, 12.92))
-    notes = ["RAW is read, but not written: it is developed to 16 bits of sRGB"]
+    notes = ["RAW can be read but not written: it is developed to 16-bit sRGB"]
     if data[:4] not in (b"II*\0", b"MM\0*"):
-        return planes, Metadata(), [*notes, "EXIF of this kind of RAW file is not read"]
+        return planes, Metadata(), [*notes, "EXIF of this type of RAW file is not read"]
     metadata, more = md.tiff_metadata(data, CAMERA_TAGS)
     exif = metadata.exif and _upright(metadata.exif)
     return planes, replace(metadata, exif=exif, icc=None), notes + more
 
 
 def is_raw(tiff: bytes) -> bool:
-    """Whether a file that begins like a TIFF file holds what a sensor saw."""
+    """Whether a file with a TIFF header holds raw sensor data."""
     with tifffile.TiffFile(BytesIO(tiff)) as file:
         page = file.pages.first
         reduced = bool(page.subfiletype & 1) and 330 in page.tags
@@ -149,7 +149,7 @@ def is_raw(tiff: bytes) -> bool:
 
 
 def _upright(exif: bytes) -> bytes:
-    """The same EXIF, with Orientation 1 where it says another."""
+    """The EXIF with Orientation set to 1, if it has one."""
     order = md.byte_order(exif)
     entries, _ = md.read_directory(exif)
     if md.ORIENTATION not in entries:

@@ -1,6 +1,6 @@
-"""What a JPEG file holds beside its picture: segments of many makers, and what follows its end.
+"""JPEG content besides the image: application segments, and data after the end of the image.
 
-A segment is a marker (2 bytes), a length that counts itself (2 bytes), and data.
+A segment is a marker (2 bytes), a length that includes itself (2 bytes), and data.
 """
 
 import re
@@ -16,14 +16,14 @@ OWN_WAY = {
     "APP13": (b"",),
     "APP14": (b"Adobe",),
 }
-"""How segments begin that are read elsewhere, or tell of the old picture: how it was coded, its
-thumbnail, its gain map, who signed it."""
+"""First bytes of segments that are read elsewhere, or that describe the old image: its coding,
+thumbnail, gain map or signature."""
 
 MARKER = re.compile(rb"(?<!\xff)\xff+([^\x00\xff\xd0-\xd7])")
-"""A byte 255 amid pixels is followed by 0, or by a mark to start again at."""
+"""In pixel data, a byte 255 is followed by 0 or by a restart marker."""
 
 FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
-"""Markers that tell size and precision; the lower four bits tell how the picture is coded."""
+"""Start-of-frame markers, with size and precision; the lower four bits are the coding mode."""
 
 UNREAD = {3: "lossless", 11: "lossless", **dict.fromkeys((5, 6, 7, 13, 14, 15), "hierarchical")}
 
@@ -31,7 +31,7 @@ FILM = re.compile(rb"(?s)\0\0\0.ftyp")
 
 
 def unread_sort(jpeg: bytes) -> str | None:
-    """Words for a sort of JPEG that is whole and yet not read here; None for all others."""
+    """Name of a JPEG variant that is valid but not supported here; None for all others."""
     at = 2
     while at + 5 <= len(jpeg) and jpeg[at] == 0xFF:
         marker = jpeg[at + 1]
@@ -44,10 +44,10 @@ def unread_sort(jpeg: bytes) -> str | None:
 
 
 def other_segments(segments: Iterable[tuple[str, bytes]]) -> tuple[tuple[str, bytes], ...]:
-    """Comments and makers' segments: all that can be kept as they are.
+    """Select comments and vendor segments: all that can be kept unchanged.
 
     Args:
-        segments: all of a file, by names as Pillow gives: "COM", "APP0" to "APP15".
+        segments: all segments of a file, by Pillow's names: "COM", "APP0" to "APP15".
     """
     return tuple(
         (name, data) for name, data in segments if not data.startswith(OWN_WAY.get(name, ()))
@@ -55,7 +55,7 @@ def other_segments(segments: Iterable[tuple[str, bytes]]) -> tuple[tuple[str, by
 
 
 def write_segments(segments: Iterable[tuple[str, bytes]]) -> bytes:
-    """Segments one after the other."""
+    """Serialise segments, one after the other."""
     written = []
     for name, data in segments:
         marker = 0xFFFE if name == "COM" else 0xFFE0 + int(name.removeprefix("APP"))
@@ -64,7 +64,7 @@ def write_segments(segments: Iterable[tuple[str, bytes]]) -> bytes:
 
 
 def behind(jpeg: bytes) -> bytes:
-    """What follows the end of the picture."""
+    """The bytes after the end of the image."""
     at = 2
     while found := MARKER.search(jpeg, at):
         at = found.end()
@@ -75,9 +75,9 @@ def behind(jpeg: bytes) -> bytes:
 
 
 def dropped_behind(jpeg: bytes, pictures: bool) -> list[str]:
-    """Name what follows the picture; other pictures that the file lists are named elsewhere."""
+    """Describe the data after the image; other images listed in the file are noted elsewhere."""
     rest = behind(jpeg)
     if FILM.search(rest):
-        return ["the video behind the picture (of a motion photo) is dropped"]
+        return ["the video after the image (motion photo) is dropped"]
     count = len(rest.strip(b"\0\r\n "))
-    return [f"{count:,} bytes behind the picture are dropped"] if count and not pictures else []
+    return [f"{count:,} bytes after the image are dropped"] if count and not pictures else []

@@ -1,8 +1,8 @@
-"""What a photo's file says besides its pixels: EXIF, XMP, colour profile.
+"""Photo metadata: EXIF, XMP, colour profile.
 
 EXIF has the structure of a TIFF file: a header, directories of 12-byte entries, and values
-at absolute offsets. It is edited by writing a new first directory behind all that was there,
-so that everything else stays at its offset: maker notes hold offsets that nobody can mend.
+at absolute offsets. To edit it, a new first directory is appended, so that everything else
+stays at its offset: maker notes contain offsets that cannot be corrected.
 """
 
 import re
@@ -23,7 +23,7 @@ ORIENTATION, SOFTWARE, XMP, EXIF, ICC, C2PA = 274, 305, 700, 34665, 34675, 52545
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
 
 WIDTHS, HEIGHTS = (256, 40962), (257, 40963)
-"""Tags of the photo's size, in TIFF's first directory and in EXIF's."""
+"""Tags of the photo's size, in the first TIFF directory and in the EXIF directory."""
 
 PIXEL_TAGS = frozenset(
     {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284}
@@ -31,7 +31,7 @@ PIXEL_TAGS = frozenset(
     | {332, 333, 334, 336, 338, 339, 340, 341, 347, *range(512, 522), 529, 530, 531, 532}
     | {XMP, ICC, C2PA}
 )
-"""TIFF tags that say how pixels are stored, sign them, or have their own field in `Metadata`."""
+"""TIFF tags that describe pixel storage, sign pixels, or have their own field in `Metadata`."""
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 1, 2, 3, 4, 5, 7
 LETTERS = {BYTE: "B", SHORT: "H", LONG: "I", RATIONAL: "I"}
@@ -39,21 +39,21 @@ LETTERS = {BYTE: "B", SHORT: "H", LONG: "I", RATIONAL: "I"}
 
 @dataclass(frozen=True)
 class Metadata:
-    """What is written back with the restored pixels."""
+    """The metadata that is written with the restored pixels."""
 
     icc: bytes | None = None
     """The colour profile, byte for byte."""
     exif: bytes | None = None
-    """A TIFF structure; it says Orientation 1, or nothing of it, and holds no thumbnail."""
+    """A TIFF structure with Orientation 1 or none, and without a thumbnail."""
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
     """Pixels per inch, horizontal and vertical."""
     chunks: tuple[tuple[bytes, bytes], ...] = ()
-    """PNG chunks of colour and text by type, for PNG files; AVIF holds what cICP says."""
+    """PNG colour and text chunks by type, for PNG files; AVIF stores the content of cICP."""
     segments: bytes = b""
-    """JPEG segments with captions (IPTC) and Photoshop's other resources, for JPEG files only."""
+    """JPEG segments with captions (IPTC) and other Photoshop resources, for JPEG files only."""
     others: tuple[tuple[str, bytes], ...] = ()
-    """JPEG's comments and makers' segments by name ("COM", "APP6"), for JPEG files only."""
+    """JPEG comments and vendor segments by name ("COM", "APP6"), for JPEG files only."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,13 @@ def field(order: str, kind: int, values: bytes | Iterable[int]) -> Field:
 
 
 def byte_order(tiff: bytes) -> Literal["<", ">"]:
-    """How `struct` writes the byte order of a TIFF structure: "<" or ">".
+    """Byte order of a TIFF structure in the notation of `struct`: "<" or ">".
 
     Raises:
-        ValueError: this is no TIFF structure.
+        ValueError: this is not a TIFF structure.
     """
     if tiff[:4] not in (b"II*\0", b"MM\0*"):
-        raise ValueError("no TIFF structure")
+        raise ValueError("not a TIFF structure")
     return "<" if tiff[:1] == b"I" else ">"
 
 
@@ -90,7 +90,7 @@ def read_directory(tiff: bytes, start: int | None = None) -> tuple[dict[int, byt
 
     Args:
         tiff: the whole structure.
-        start: the directory's offset; None: the first one.
+        start: the directory's offset; None for the first one.
 
     Raises:
         ValueError, struct.error: the structure is damaged.
@@ -108,7 +108,7 @@ def read_directory(tiff: bytes, start: int | None = None) -> tuple[dict[int, byt
 
 
 def write_directory(order: str, entries: Mapping[int, bytes | Field], offset: int) -> bytes:
-    """A directory with no other behind it, to stand at `offset`; its new values follow it."""
+    """Serialise a last directory to be placed at `offset`; its new values follow it."""
     behind = offset + 2 + 12 * len(entries) + 4
     table = [struct.pack(f"{order}H", len(entries))]
     values: list[bytes] = []
@@ -126,12 +126,12 @@ def write_directory(order: str, entries: Mapping[int, bytes | Field], offset: in
 
 
 def settle_exif(exif: bytes) -> tuple[bytes, int | None]:
-    """Make EXIF fit the restored, upright photo.
+    """Adjust EXIF to the restored, upright photo.
 
-    Orientation becomes 1, the thumbnail goes, Software names blurdm.
+    Orientation is set to 1, the thumbnail is removed, and blurdm is added to Software.
 
     Returns:
-        The new EXIF, and the orientation (1 to 8) that the old one gave, if it did.
+        The new EXIF, and the orientation (1 to 8) of the old one, if it had one.
 
     Raises:
         ValueError, struct.error: the EXIF is damaged.
@@ -164,7 +164,7 @@ def _text(tiff: bytes, entry: bytes, order: str) -> str:
 
 
 def _without_thumbnail(exif: bytes, start: int, order: str) -> bytes:
-    """Blank the picture of the second directory, or cut it off where it is the last thing."""
+    """Blank the image of the second directory, or cut it off if it is at the end."""
     if start == 0:
         return exif
     entries, _ = read_directory(exif, start)
@@ -181,15 +181,15 @@ def _without_thumbnail(exif: bytes, start: int, order: str) -> bytes:
 
 
 def settle_xmp(xmp: bytes, *, turned: bool) -> bytes:
-    """Make XMP fit the restored, upright photo.
+    """Adjust XMP to the restored, upright photo.
 
-    Thumbnails go, and what tells of pictures behind the first one: it is no motion photo any
-    more, and has no gain map.
+    Thumbnails and references to further images are removed: the result is no longer a motion
+    photo and has no gain map.
 
     Args:
-        xmp: UTF-8, or what passes for it.
-        turned: whether something told how to turn the pixels, and it was done; then
-            tiff:Orientation becomes 1.
+        xmp: UTF-8, possibly invalid.
+        turned: whether the pixels were rotated as some tag specified; then tiff:Orientation
+            is set to 1.
 
     Raises:
         ValueError: the XMP is damaged.
@@ -204,7 +204,7 @@ def settle_xmp(xmp: bytes, *, turned: bool) -> bytes:
 
 
 def _without_element(xmp: bytes, name: bytes) -> bytes:
-    """Take an element out wherever it is, with all that is in it; in one pass."""
+    """Remove all occurrences of an element with their content, in one pass."""
     parts, at = list[bytes](), 0
     while (begin := xmp.find(b"<" + name, at)) >= 0:
         end = xmp.find(b">", begin)
@@ -212,16 +212,16 @@ def _without_element(xmp: bytes, name: bytes) -> bytes:
             closing = b"</" + name + b">"
             end = xmp.find(closing, begin) + len(closing) - 1
         if end < begin + len(name):
-            raise ValueError(f"{name.decode()} has no end")
+            raise ValueError(f"{name.decode()} is not closed")
         parts.append(xmp[at:begin])
         at = end + 1
     return b"".join([*parts, xmp[at:]])
 
 
 def sized(metadata: Metadata, height: int, width: int) -> Metadata:
-    """The same metadata, with the photo's real size where EXIF and XMP tell one."""
+    """The metadata with the photo's actual size wherever EXIF and XMP store one."""
     exif, xmp = metadata.exif, metadata.xmp
-    with suppress(ValueError, struct.error):  # a directory that is damaged stays as it is
+    with suppress(ValueError, struct.error):  # a damaged directory stays as it is
         exif = exif and _sized_exif(exif, height, width)
     for name, size in ((rb"PixelX|ImageWidth", width), (rb"PixelY|ImageLength", height)):
         told = rb"((?:exif|tiff):(?:" + name + rb")(?:Dimension)?\s*(?:=\s*[\"']|>)\s*)\d+"
@@ -230,7 +230,7 @@ def sized(metadata: Metadata, height: int, width: int) -> Metadata:
 
 
 def _sized_exif(exif: bytes, height: int, width: int) -> bytes:
-    """Write the size into the entries that are there: nothing moves."""
+    """Write the size into existing entries, so that no offset changes."""
     order, result = byte_order(exif), bytearray(exif)
     sizes = dict.fromkeys(WIDTHS, width) | dict.fromkeys(HEIGHTS, height)
     (first,) = struct.unpack_from(f"{order}I", exif, 4)
@@ -247,7 +247,7 @@ def _sized_exif(exif: bytes, height: int, width: int) -> bytes:
 
 
 def pillow_metadata(image: Image.Image) -> Metadata:
-    """What Pillow found in a JPEG, WebP, AVIF, BMP or GIF file; nothing is settled yet."""
+    """Metadata that Pillow found in a JPEG, WebP, AVIF, BMP or GIF file; not adjusted yet."""
     info = image.info
     exif = info.get("exif")
     segments = getattr(image, "applist", [])
@@ -263,9 +263,9 @@ def pillow_metadata(image: Image.Image) -> Metadata:
 
 
 def tiff_metadata(data: bytes, only: frozenset[int] | None = None) -> tuple[Metadata, list[str]]:
-    """What a TIFF file's first directory says, less its pixels; and what of it is lost."""
+    """Metadata in a TIFF file's first directory, without pixel tags; and notes on losses."""
     exif, start = Image.Exif(), None
-    if data[:4] == b"II+\0":  # BigTIFF, which Pillow wants to be told
+    if data[:4] == b"II+\0":  # Pillow does not detect BigTIFF here
         exif.bigtiff, exif.endian = True, "<"
         (start,) = struct.unpack_from("<Q", data, 8)
     exif.load_from_fp(BytesIO(data), start)

@@ -1,7 +1,7 @@
-"""Photos: read with all that their files say, and written with all of it again.
+"""Read and write photos with their metadata.
 
-The kind of a file is read from its bytes, not from its name. What other libraries raise
-becomes an error of ours here, and nowhere else.
+The kind of a file is detected from its bytes, not from its name. This is the only place where
+errors of other libraries are converted to ours.
 """
 
 import struct
@@ -25,7 +25,7 @@ from blurdm_cli.files.signatures import HEAD, HEIC, PHOTOS, RAW, kind_of
 from blurdm_cli.photo import metadata as md
 from blurdm_cli.photo import pixels as px
 from blurdm_cli.photo.decode import decode
-from blurdm_cli.photo.encode import LARGEST_SIDE, Coding, encode, that_fits
+from blurdm_cli.photo.encode import LARGEST_SIDE, Coding, drop_unsupported, encode
 from blurdm_cli.photo.heic_raw import is_raw
 from blurdm_cli.photo.metadata import Metadata
 from blurdm_cli.photo.photoshop import THUMBNAILS, without
@@ -36,37 +36,37 @@ FOREIGN = (
     *(OSError, SyntaxError, ValueError, ArithmeticError, LookupError, TypeError, AttributeError),
     *(EOFError, RuntimeError, struct.error, zlib.error, cv2.error, Image.DecompressionBombError),
 )
-"""Errors of Pillow, OpenCV and tifffile on photos that they cannot write."""
+"""Errors that Pillow, OpenCV and tifffile raise on photos that they cannot write."""
 
 QUIET = px.Quiet()
-COPY_AGAIN = "Copy it again from where it came"
+COPY_AGAIN = "Copy it again from its source"
 
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """A photo as it is to be seen: upright, in its file's own encoded gray or RGB."""
+    """An upright photo, in the encoded gray or RGB values of its file."""
 
     pixels: UInt8[np.ndarray, "height width channels"] | UInt16[np.ndarray, "height width channels"]
     """1 channel (gray) or 3; may be read-only."""
     alpha: UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"] | None = None
-    """0 is transparent; of the same type as the pixels."""
+    """0 is transparent; same type as the pixels."""
     format: str = "png"
-    """What to write it as again: "jpeg", "png", "webp", "tiff" or "avif"."""
+    """The format to write by default: "jpeg", "png", "webp", "tiff" or "avif"."""
     metadata: Metadata = field(default_factory=Metadata)
     coding: Coding = field(default_factory=Coding)
     notes: tuple[str, ...] = ()
-    """What was converted or left out when it was read, a line each."""
+    """Conversions and losses on reading, a line each."""
 
     def rgb(self) -> RGB:
-        """What a network gets: gray in three channels, and no odd colours under alpha 0.
+        """Pixels for the network: gray in three channels, and no odd colours under alpha 0.
 
-        The photo's own pixels where they are just that: not to be written into.
+        If no conversion is needed, these are the photo's own pixels: do not write to them.
         """
         filled = self.pixels if self.alpha is None else px.fill_hidden(self.pixels, self.alpha)
         return filled if filled.shape[2] == 3 else np.repeat(filled, 3, axis=2)
 
     def with_rgb(self, restored: RGB) -> "Photo":
-        """The same photo with new pixels; under alpha 0 they stay as they were.
+        """The photo with new pixels; pixels under alpha 0 stay unchanged.
 
         Raises:
             ValueError: the restored pixels have another size or type.
@@ -82,11 +82,11 @@ class Photo:
 
 
 def read_photo(source: Path | bytes) -> Photo:
-    """Read a photo from a file, or from a file's bytes.
+    """Read a photo from a file, or from the bytes of a file.
 
     Raises:
-        InputError: there is no such file, or it may not be read.
-        DecodeError: it is no photo, a damaged one, or one of a kind that is not read.
+        InputError: the file does not exist or may not be read.
+        DecodeError: it is not a photo, is damaged, or is of an unsupported kind.
     """
     name = str(source) if isinstance(source, Path) else "The photo"
     if isinstance(source, bytes):
@@ -95,7 +95,7 @@ def read_photo(source: Path | bytes) -> Photo:
         check_regular(source)
         try:
             with source.open("rb") as file:
-                head = file.read(HEAD)  # of a video nobody wants all
+                head = file.read(HEAD)  # a whole video would be too much
                 kind = _kind(head, name)
                 data = head + file.read()
         except OSError as error:
@@ -105,45 +105,43 @@ def read_photo(source: Path | bytes) -> Photo:
 
 
 def _kind(head: bytes, name: str) -> str:
-    """Tell the kind from a file's first bytes; it is one that is read."""
+    """Detect the kind from a file's first bytes; unsupported kinds raise a DecodeError."""
     if not head:
         raise DecodeError(f"{name} is empty", hint=COPY_AGAIN)
     kind = kind_of(head)
     if kind in PHOTOS:
         return kind
     if kind.endswith(" file"):
-        raise DecodeError(f"{name} is {kind}, which cannot be read yet", hint=px.CONVERT)
+        raise DecodeError(f"{name} is {kind}, which is not supported yet", hint=px.CONVERT)
     known = ", ".join(kind.upper() for kind in PHOTOS)
-    raise DecodeError(f"{name} is {kind}, not a photo", hint=f"Photos are read from {known}")
+    raise DecodeError(f"{name} is {kind}, not a photo", hint=f"Supported formats: {known}")
 
 
 @contextmanager
 def _damage_named(name: str) -> Iterator[None]:
-    """Turn what other libraries raise on a file into one line about it."""
+    """Convert errors of other libraries into a DecodeError of one line."""
     try:
         with QUIET:
             yield
     except (px.TooLarge, Image.DecompressionBombError) as error:
         raise DecodeError(
-            f"{name} claims to be too large a photo",
-            hint=f"{px.LARGEST:,} pixels are the most, and {px.LONGEST:,} on a side",
+            f"{name} is too large",
+            hint=f"The limit is {px.LARGEST:,} pixels, and {px.LONGEST:,} on a side",
         ) from error
     except MemoryError as error:
-        raise DecodeError(
-            f"{name} does not fit in the memory", hint="Close other programs"
-        ) from error
+        raise DecodeError(f"{name} does not fit in memory", hint="Close other programs") from error
     except px.ExtraMissing as error:
         raise DecodeError(
-            f"{name} is read with {error.package}, which is not installed",
+            f"{name} needs {error.package}, which is not installed",
             hint=f"pip install {error.package}",
         ) from error
     except px.Unsupported as error:
         raise DecodeError(
-            f"{name} is {error}, which cannot be read yet", hint=error.hint
+            f"{name} is {error}, which is not supported yet", hint=error.hint
         ) from error
     except BlurdmError:
         raise
-    except Exception as error:  # codecs raise whatever they like: LZMAError, RecursionError, ...
+    except Exception as error:  # codecs raise all kinds of errors: LZMAError, RecursionError, ...
         raise DecodeError(f"{name} is damaged or cut off", hint=COPY_AGAIN) from error
 
 
@@ -167,10 +165,10 @@ def _decode(kind: str, data: bytes) -> Photo:
 
 
 def _settled(metadata: Metadata, *, turned: bool) -> tuple[Metadata, int, list[str]]:
-    """Make metadata fit the upright, restored photo; return the orientation that it had.
+    """Adjust metadata to the upright, restored photo; return the orientation that it had.
 
     Args:
-        metadata: as the file says it.
+        metadata: as read from the file.
         turned: whether the pixels are upright already.
     """
     told, notes, exif = None, list[str](), metadata.exif
@@ -187,7 +185,7 @@ def _settled(metadata: Metadata, *, turned: bool) -> tuple[Metadata, int, list[s
             xmp = None
             notes.append("XMP is damaged and is dropped")
     segments = metadata.segments
-    with suppress(ValueError):  # what is not understood is kept as it is
+    with suppress(ValueError):  # unknown segments are kept as they are
         segments = without(segments, THUMBNAILS)
     return replace(metadata, exif=exif, xmp=xmp, segments=segments), told or 1, notes
 
@@ -200,23 +198,23 @@ def write_photo(
     format: str | None = None,
     seal: Seal = no_seal,
 ) -> list[str]:
-    """Write a photo: the whole file or none.
+    """Write a photo atomically.
 
     Args:
         photo: pixels and metadata.
-        path: where to; its folder is made where it is missing.
-        quality: 1 to 100 for JPEG, WebP and AVIF; "auto" is what the source had where that
-            was good, else 95.
-        format: "jpeg", "png", "webp", "tiff" or "avif"; None: what the suffix says, or the
-            photo's own where there is no suffix.
+        path: the output file; its folder is created if missing.
+        quality: 1 to 100 for JPEG, WebP and AVIF; "auto" keeps the source's quality if that
+            was good, else uses 95.
+        format: "jpeg", "png", "webp", "tiff" or "avif"; None: the format of the suffix, or the
+            photo's own if there is no suffix.
         seal: see `files.Seal`.
 
     Returns:
-        What the format cannot hold, a line each.
+        Everything that the format cannot store, a line each.
 
     Raises:
         UsageError: the suffix or the quality is unknown.
-        OutputError: the format cannot hold the photo, or the file cannot be written.
+        OutputError: the format cannot store the photo, or the file cannot be written.
     """
     if format is None:
         format = format_of(path.suffix) if path.suffix else photo.format
@@ -227,23 +225,23 @@ def write_photo(
 
 
 def losses(photo: Photo, format: str | None = None) -> list[str]:
-    """What a file of this format cannot hold of the photo, a line each."""
+    """List everything in the photo that a file of this format cannot store, a line each."""
     format = format_of(format or photo.format)
-    name, lost = format.upper(), that_fits(photo.metadata, format)[1]
+    name, lost = format.upper(), drop_unsupported(photo.metadata, format)[1]
     if photo.pixels.dtype == np.uint16 and format not in ("png", "tiff"):
-        lost.append(f"{name} holds 8 bits a channel: 16 bits are rounded")
+        lost.append(f"{name} stores 8 bits per channel: 16 bits are rounded")
     opaque = photo.alpha is None or photo.alpha.min() == np.iinfo(photo.alpha.dtype).max
     if format == "jpeg" and not opaque:
-        lost.append("JPEG holds no transparency: the photo is laid over white")
+        lost.append("JPEG has no transparency: the photo is composited over white")
     return lost
 
 
 def encode_photo(photo: Photo, format: str | None = None, quality: Quality = "auto") -> bytes:
-    """The bytes of a photo's file; None is the photo's own format.
+    """Encode a photo as the bytes of a file; None is the photo's own format.
 
     Raises:
         UsageError: the format or the quality is unknown.
-        OutputError: the format cannot hold the photo.
+        OutputError: the format cannot store the photo.
     """
     format = format_of(format or photo.format)
     if quality != "auto" and not 1 <= quality <= 100:
@@ -251,7 +249,7 @@ def encode_photo(photo: Photo, format: str | None = None, quality: Quality = "au
     largest = LARGEST_SIDE.get(format, max(photo.pixels.shape))
     if max(photo.pixels.shape) > largest:
         raise OutputError(
-            f"{format.upper()} holds no photo of more than {largest} pixels a side",
+            f"{format.upper()} is limited to {largest} pixels per side",
             hint="Write a PNG file",
         )
     planes = photo.pixels

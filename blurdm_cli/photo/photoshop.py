@@ -1,6 +1,6 @@
-"""Photoshop's image resources, which JPEG files keep captions (IPTC) in, and much else.
+"""Photoshop image resources, in which JPEG files store captions (IPTC) and much else.
 
-    APP13 segments: "Photoshop 3.0", then resources, which may go on in the next segment:
+    APP13 segments: "Photoshop 3.0", then resources, which may continue in the next segment:
     signature (4 bytes), number (2), name (its length, padded to even), size (4), data (to even)
 
 Source: Adobe, "Adobe Photoshop File Formats Specification", Image Resources Section.
@@ -16,14 +16,14 @@ BEGIN = b"Photoshop 3.0\0"
 THUMBNAILS = frozenset({0x0409, 0x040C})
 
 COPIES = frozenset({0x0422, 0x0423, 0x0424})
-"""EXIF (two kinds) and XMP once more, as the photo was when Photoshop saved it."""
+"""Copies of EXIF (two kinds) and XMP from when Photoshop saved the photo."""
 
 LARGEST = 0xFFFF - 2 - len(BEGIN)
-"""Bytes of resources in a segment, at most."""
+"""The maximum size of the resources in a segment, in bytes."""
 
 
 def read_segments(segments: bytes) -> list[bytes]:
-    """What stands in APP13 segments that follow each other."""
+    """The contents of consecutive APP13 segments."""
     found = []
     while segments:
         (size,) = struct.unpack_from(">H", segments, 2)
@@ -33,15 +33,15 @@ def read_segments(segments: bytes) -> list[bytes]:
 
 
 def write_segments(contents: Sequence[bytes]) -> bytes:
-    """APP13 segments, one after the other."""
+    """Serialise APP13 segments, one after the other."""
     return jpeg.write_segments(("APP13", data) for data in contents)
 
 
 def without(segments: bytes, numbers: Collection[int]) -> bytes:
-    """The same APP13 segments, less some resources; as they are where none of these is there.
+    """Remove some resources from APP13 segments; without any of these, nothing changes.
 
     Raises:
-        ValueError: the resources are damaged, or are none of Photoshop's.
+        ValueError: the resources are damaged, or are not Photoshop's.
     """
     contents = read_segments(segments)
     if not all(data.startswith(BEGIN) for data in contents):
@@ -56,7 +56,7 @@ def without(segments: bytes, numbers: Collection[int]) -> bytes:
 
 
 def _resources(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Each resource's number, and all its bytes."""
+    """Iterate over the resources: number, and all bytes."""
     at = 0
     while at < len(data):
         begin = at

@@ -1,7 +1,7 @@
-"""Pixels as arrays: read from the bytes of a photo's file, turned, filled, rounded.
+"""Pixel arrays: decoding from the bytes of a photo's file, rotation, filling, rounding.
 
-Arrays are height x width x channels, 8 or 16 bit: gray or RGB, then alpha where there is any.
-Pillow opens 16-bit RGB as 8-bit without a word, so 16-bit files never go through it.
+Arrays are height x width x channels, 8 or 16 bit: gray or RGB, then alpha if there is any.
+Pillow silently opens 16-bit RGB as 8-bit, so 16-bit files never go through it.
 """
 
 import logging
@@ -35,8 +35,8 @@ NewPlanes = UInt8[np.ndarray, "rows columns planes"] | UInt16[np.ndarray, "rows 
 Plane = UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]
 
 LARGEST, LONGEST = 500_000_000, 250_000
-"""Pixels in the largest photo that is read, and on its longest side: a small file can claim to be
-far larger, and a row of many pixels takes as much memory as many rows."""
+"""Maximum number of pixels of a photo, and on its longest side: a small file can declare a far
+larger size, and a row of many pixels takes as much memory as many rows."""
 
 OPENERS: dict[str, Callable[[BytesIO], ImageFile.ImageFile]] = {
     "jpeg": JpegImagePlugin.JpegImageFile,
@@ -47,20 +47,20 @@ OPENERS: dict[str, Callable[[BytesIO], ImageFile.ImageFile]] = {
     "bmp": BmpImagePlugin.BmpImageFile,
     "gif": GifImagePlugin.GifImageFile,
 }
-"""Pillow's readers, used by name: `Image.open` tries dozens, and has a limit of its own."""
+"""Pillow's readers, called directly: `Image.open` tries dozens and has its own size limit."""
 
 MODES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
-"""Pillow's names for what our arrays hold, and the number of channels."""
+"""Pillow modes that match our arrays, and their number of channels."""
 
-# Both libraries would talk on stderr of every oddity in a file that is then read or refused.
+# Both libraries would print a warning to stderr for every oddity in a file.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 class Quiet:
-    """Holds Python's warnings back while any thread is inside: several may read photos at once.
+    """Suppress Python's warnings while any thread is inside: several may read photos at once.
 
-    `warnings.catch_warnings` in each of them would restore what another one had set.
+    If each thread used `warnings.catch_warnings`, one would restore what another had set.
     """
 
     def __init__(self) -> None:
@@ -82,17 +82,17 @@ class Quiet:
 
 
 class TooLarge(ValueError):
-    """The file claims more pixels than `LARGEST`, or than `LONGEST` on a side."""
+    """The file declares more than `LARGEST` pixels, or more than `LONGEST` on a side."""
 
 
 CONVERT = "Convert it to a 16-bit TIFF, a PNG or a JPEG file first"
 
 OVERSHOOT = 0.01
-"""How far beyond 0 and 1 the numbers of a photo may be, as filters leave them."""
+"""How far values may exceed the range 0 to 1, as filters overshoot."""
 
 
 class Unsupported(ValueError):
-    """The file is whole, but of a sort that is not read; the message names the sort."""
+    """The file is valid but of an unsupported variant; the message names the variant."""
 
     def __init__(self, sort: str, hint: str = CONVERT) -> None:
         super().__init__(sort)
@@ -100,7 +100,7 @@ class Unsupported(ValueError):
 
 
 class ExtraMissing(ValueError):
-    """The file is read with a package that is not installed."""
+    """Reading the file needs a package that is not installed."""
 
     def __init__(self, package: str) -> None:
         super().__init__(package)
@@ -113,7 +113,7 @@ def check_size(height: int, width: int) -> None:
 
 
 def decode_pillow(image: ImageFile.ImageFile) -> tuple[Planes, list[str]]:
-    """Read an 8-bit picture; what has to be converted becomes RGB or gray, and a note."""
+    """Read an 8-bit image; other modes are converted to RGB or gray, with a note."""
     check_size(image.height, image.width)
     image.load()
     mode, notes = image.mode, []
@@ -139,7 +139,7 @@ def _with_transparency(image: Image.Image) -> str:
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:
-    """Convert through the photo's own profile, or through Lab's; without one by rule of thumb."""
+    """Convert with the photo's own profile, or Lab's; without one, approximately."""
     profile = image.info.get("icc_profile")
     try:
         if image.mode == "LAB":
@@ -158,7 +158,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
 
 
 def decode_png16(png: bytes, colour_type: int) -> Planes:
-    """Read a PNG file of 16 bits a channel."""
+    """Read a PNG file with 16 bits per channel."""
     planes = _from_opencv(png)
     return planes[..., [0, 3]] if colour_type == 4 and planes.shape[2] == 4 else planes
 
@@ -174,15 +174,15 @@ def _from_opencv(data: bytes) -> Planes:
 
 
 def is_deep_tiff(page: tifffile.TiffPage) -> bool:
-    """Whether Pillow would drop bits, or not open the file at all."""
+    """Whether Pillow would drop bits, or fail to open the file."""
     bits = page.bitspersample
     if 8 < bits < 16:
-        raise Unsupported(f"a TIFF file of {bits} bits a channel")
+        raise Unsupported(f"a TIFF file with {bits} bits per channel")
     return bits > 8 and page.photometric in (0, 1, 2)
 
 
 def decode_deep_tiff(data: bytes, page: tifffile.TiffPage) -> tuple[Planes, list[str]]:
-    """Read a TIFF file of 16 or more bits a channel; more become 16."""
+    """Read a TIFF file with 16 or more bits per channel; more are converted to 16."""
     check_size(page.imagelength, page.imagewidth)
     colours = 3 if page.photometric == 2 else 1
     extra = page.extrasamples or (0,) * (page.samplesperpixel - colours)
@@ -190,13 +190,13 @@ def decode_deep_tiff(data: bytes, page: tifffile.TiffPage) -> tuple[Planes, list
         samples = page.asarray()
         if samples.ndim == 3 and page.planarconfig == 2:
             samples = samples.transpose(1, 2, 0)
-    except ValueError:  # a compression that tifffile does not know
+    except ValueError:  # a compression that tifffile does not support
         samples = _from_opencv(unturned(data, page))
     samples = samples.reshape(page.imagelength, page.imagewidth, -1)
     if samples.shape[2] != page.samplesperpixel:
         raise Unsupported("a 16-bit TIFF file with these channels and this compression")
     alpha = bool(extra) and extra[0] in (1, 2)
-    notes = [] if alpha or not extra else ["channels without a meaning are dropped"]
+    notes = [] if alpha or not extra else ["extra channels without a defined meaning are dropped"]
     planes, more = _to_16_bit(samples[..., : colours + alpha], colours)
     if page.photometric == 0:
         planes[..., 0] = 65535 - planes[..., 0]
@@ -206,7 +206,7 @@ def decode_deep_tiff(data: bytes, page: tifffile.TiffPage) -> tuple[Planes, list
 
 
 def full_page(file: tifffile.TiffFile) -> tuple[int, tifffile.TiffPage]:
-    """The first page, and its number from 0, that does not call itself a smaller copy."""
+    """The first page that is not marked as a smaller copy, and its number from 0."""
     for place, page in enumerate(file.pages):
         if isinstance(page, tifffile.TiffPage) and not page.subfiletype & 1:
             return place, page
@@ -214,14 +214,14 @@ def full_page(file: tifffile.TiffFile) -> tuple[int, tifffile.TiffPage]:
 
 
 def beginning_with(data: bytes, page: tifffile.TiffPage) -> bytes:
-    """The same TIFF file with this page as its first one."""
+    """The TIFF file with this page as its first one."""
     order, at = page.parent.byteorder, 8 if page.parent.is_bigtiff else 4
     start = struct.pack(f"{order}{'Q' if at == 8 else 'I'}", page.offset)
     return data[:at] + start + data[at + len(start) :]
 
 
 def unturned(data: bytes, page: tifffile.TiffPage) -> bytes:
-    """The same file with Orientation 1: Pillow and OpenCV turn TIFF pixels unasked."""
+    """The file with Orientation 1: Pillow and OpenCV always rotate TIFF pixels."""
     tag = page.tags.get(md.ORIENTATION)
     if tag is None or tag.value == 1:
         return data
@@ -230,30 +230,30 @@ def unturned(data: bytes, page: tifffile.TiffPage) -> bytes:
 
 
 def _to_16_bit(samples: Shaped[np.ndarray, "h w c"], colours: int) -> tuple[Planes, list[str]]:
-    """The same photo in 16 bits; numbers whose white is not known are refused."""
+    """Convert to 16 bits; values with an unknown white level are refused."""
     name = samples.dtype.name
     if name == "uint16":
         return np.require(samples, np.uint16, ["C", "W"]), []
     if samples.dtype.kind not in "uf":
-        raise Unsupported("a TIFF file of signed numbers")
+        raise Unsupported("a TIFF file with signed values")
     planes = np.empty(samples.shape, np.uint16)
     if samples.dtype.kind == "f":
         least, most = samples.min(), samples.max()
         if not np.isfinite([least, most]).all():
-            raise Unsupported(f"a TIFF file of {name} numbers, some of them NaN or infinite")
+            raise Unsupported(f"a TIFF file with {name} values, some of them NaN or infinite")
         if least < -OVERSHOOT or most > 1 + OVERSHOOT:
-            hint = "Scale them to 0...1, or save the photo with 16 bits a channel"
-            raise Unsupported(f"a TIFF file of {name} numbers from {least:g} to {most:g}", hint)
+            hint = "Scale them to 0...1, or save the photo with 16 bits per channel"
+            raise Unsupported(f"a TIFF file with {name} values from {least:g} to {most:g}", hint)
         for rows in strips(samples):
             planes[rows] = samples[rows].astype(np.float64).clip(0, 1) * 65535 + 0.5
         return planes, [f"{name} converted to 16 bit"]
     most, bits = samples.max(), 8 * samples.dtype.itemsize
     if most < 2**16:
         planes[:] = samples
-        return planes, [f"{name} numbers of up to {most} read as 16 bit"]
+        return planes, [f"{name} values of up to {most} read as 16 bit"]
     if samples[..., :colours].max() < 2 ** (bits - 1):
-        sort = f"a TIFF file of {name} numbers of up to {most} with an unclear white"
-        raise Unsupported(sort, "Save the photo with 16 bits a channel")
+        sort = f"a TIFF file with {name} values of up to {most} and an unknown white level"
+        raise Unsupported(sort, "Save the photo with 16 bits per channel")
     for rows in strips(samples):
         planes[rows] = samples[rows] >> (bits - 16)
     return planes, [f"{name} converted to 16 bit"]
@@ -266,13 +266,13 @@ def _divide_by_alpha(planes: Planes) -> None:
 
 
 def strips(array: Shaped[np.ndarray, "h ..."]) -> Iterator[slice]:
-    """Rows to work on at a time, so that wide numbers of a whole photo need no memory."""
+    """Ranges of rows to process one at a time, so that wider types need little memory."""
     rows = max(1, 2**18 // max(1, array[0].size))
     return (slice(top, top + rows) for top in range(0, len(array), rows))
 
 
 def upright(planes: Planes, orientation: int) -> NewPlanes:
-    """Turn the pixels as EXIF's Orientation, 1 to 8, says that they are to be seen."""
+    """Rotate and mirror the pixels as EXIF's Orientation, 1 to 8, specifies."""
     planes = planes.swapaxes(0, 1) if orientation >= 5 else planes
     rows = -1 if orientation in (3, 4, 7, 8) else 1
     columns = -1 if orientation in (2, 3, 6, 7) else 1
@@ -280,15 +280,15 @@ def upright(planes: Planes, orientation: int) -> NewPlanes:
 
 
 def fill_hidden(pixels: Planes, alpha: Plane) -> Planes:
-    """Give every pixel under alpha 0 the colour of the nearest pixel that can be seen.
+    """Give every pixel under alpha 0 the colour of the nearest visible pixel.
 
     Returns:
-        New pixels, or the same ones where nothing is hidden, or all is.
+        New pixels, or the same array if no pixel is hidden, or all are.
     """
     hidden = (alpha == 0).view(np.uint8)
     if not hidden.any() or hidden.all():
         return pixels
-    edge = cv2.dilate(hidden, np.ones((3, 3), np.uint8)) > hidden  # seen, beside what is hidden
+    edge = cv2.dilate(hidden, np.ones((3, 3), np.uint8)) > hidden  # visible, next to hidden
     _, labels = cv2.distanceTransformWithLabels(
         (~edge).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
@@ -303,14 +303,14 @@ def fill_hidden(pixels: Planes, alpha: Plane) -> Planes:
 
 
 def to_8_bit(planes: Planes) -> UInt8[np.ndarray, "height width channels"]:
-    """Round 16 bits to 8; 8-bit pixels come back as they are."""
+    """Round 16 bits to 8; 8-bit pixels are returned unchanged."""
     if planes.dtype == np.uint8:
         return planes
     return cv2.convertScaleAbs(planes, alpha=255 / 65535).reshape(planes.shape)
 
 
 def over_white(planes: Planes) -> NewPlanes:
-    """Lay gray or RGB with alpha over white; the alpha is gone."""
+    """Composite gray or RGB with alpha over white; the result has no alpha."""
     flat = np.empty((*planes.shape[:2], planes.shape[2] - 1), planes.dtype)
     white = np.uint32(np.iinfo(planes.dtype).max)
     for rows in strips(planes):

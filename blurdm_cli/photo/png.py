@@ -1,4 +1,4 @@
-"""What a PNG file says besides its pixels, in chunks: a size, a type, data and a checksum."""
+"""PNG metadata, stored in chunks of a size, a type, data and a checksum."""
 
 import struct
 import zlib
@@ -11,17 +11,17 @@ XMP_KEYWORD = b"XML:com.adobe.xmp"
 COLOUR = frozenset({b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"})
 TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 READ = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"acTL", b"fcTL", b"fdAT", b"eXIf"})
-"""Chunks of pixels, and EXIF."""
+"""Pixel chunks, and EXIF."""
 
 MOST_INFLATED = 2**26
-"""Bytes that a file's compressed chunks may hold together: more is meant to do harm."""
+"""Maximum total size in bytes of a file's inflated chunks: more is probably an attack."""
 
 
 def chunks_of(png: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """All chunks of a PNG file, type and data.
+    """Iterate over the chunks of a PNG file: type and data.
 
     Raises:
-        ValueError: the file is cut off, or a chunk does not fit its checksum.
+        ValueError: the file is cut off, or a chunk does not match its checksum.
     """
     view, at, kind = memoryview(png), len(SIGNATURE), b""
     while kind != b"IEND":
@@ -38,7 +38,7 @@ def chunks_of(png: bytes) -> Iterator[tuple[bytes, memoryview]]:
 
 
 def read_metadata(png: bytes) -> tuple[Metadata, list[str]]:
-    """Read what a PNG file's chunks say, not settled yet, and a line for each loss."""
+    """Read a PNG file's metadata, not adjusted yet, and a line for each loss."""
     found: dict[str, bytes] = {}
     dpi = None
     inflate = _Inflate()
@@ -82,13 +82,13 @@ def read_metadata(png: bytes) -> tuple[Metadata, list[str]]:
 
 
 def bare(png: bytes) -> bytes:
-    """The same PNG file without texts and profile, which decoders have limits of their own for."""
+    """The PNG file without texts and profile, for which decoders have limits of their own."""
     kept = ((kind, data) for kind, data in chunks_of(png) if kind not in TEXTS | {b"iCCP"})
     return b"".join([SIGNATURE, *(chunk(kind, bytes(data)) for kind, data in kept)])
 
 
 class _Inflate:
-    """Inflates a file's chunks, of `MOST_INFLATED` bytes together."""
+    """Inflates a file's chunks, up to `MOST_INFLATED` bytes in total."""
 
     def __init__(self) -> None:
         self._left = MOST_INFLATED
@@ -98,7 +98,7 @@ class _Inflate:
 
         Raises:
             zlib.error: it is damaged.
-            ValueError: together it is too much.
+            ValueError: the total is too large.
         """
         if not self._left:
             raise ValueError("the chunks are too large")
@@ -114,7 +114,7 @@ def _international_text(data: bytes, inflate: _Inflate) -> bytes:
 
 
 def with_chunks(png: bytes, metadata: Metadata) -> bytes:
-    """The same PNG file with the metadata behind its header."""
+    """The PNG file with the metadata after its header."""
     chunks = list(metadata.chunks)
     if metadata.icc:
         chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(metadata.icc, 9)))
@@ -131,6 +131,6 @@ def with_chunks(png: bytes, metadata: Metadata) -> bytes:
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
-    """A chunk as it stands in a PNG file."""
+    """Serialise a chunk of a PNG file."""
     checksum = zlib.crc32(data, zlib.crc32(kind))
     return struct.pack(">I4s", len(data), kind) + data + struct.pack(">I", checksum)

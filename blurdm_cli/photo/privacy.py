@@ -1,4 +1,4 @@
-"""What of a photo's metadata is written: all of it, none, or all but where it was taken."""
+"""Privacy filter for a photo's metadata: keep all, strip all, or strip the location."""
 
 import re
 import struct
@@ -11,34 +11,35 @@ from blurdm_cli.photo.metadata import Metadata
 from blurdm_cli.photo.photoshop import COPIES, without
 
 GPS = 34853
-"""The EXIF tag that leads to the directory of the place."""
+"""The EXIF tag that points to the GPS directory."""
 
 PLACES = frozenset({GPS, 33550, 33920, 33922, 34264, 34377, *range(34735, 34738), 50844})
-"""EXIF and TIFF tags of the place: maps' points, scales and projections; and Photoshop's
-resources, which hold EXIF and XMP once more."""
+"""EXIF and TIFF tags of the location: map points, scales and projections; and Photoshop
+resources, which contain copies of EXIF and XMP."""
 
 PLACE = re.compile(rb"(?i)gps|latitude|longt?itude|altitude|(?:^|:)(?:lat|lon|long|lng)$")
-"""What is in the names of coordinates; a maker of drones writes "Longtitude"."""
+"""Matches names of coordinates; one drone vendor writes "Longtitude"."""
 
 ATTRIBUTE = re.compile(rb"\s([\w.-]+:[\w.-]+)\s*=\s*(?:\"[^\"]*\"|'[^']*')")
 TAG = re.compile(rb"<([\w.-]+:[\w.-]+)(?=[\s/>])(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>")
-"""Of XMP, with a prefix each."""
+"""XMP attributes and tags, each with a prefix."""
 
 UNREAD = re.compile(rb"(?i)Raw profile type (exif|APP1|xmp)$|XML:com\.adobe\.xmp$")
-"""Keywords of PNG texts that hold EXIF or XMP that was not read."""
+"""Keywords of PNG texts that contain EXIF or XMP that was not read."""
 
 VALUE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
-"""Bytes a value, by the kind of a TIFF field."""
+"""Bytes per value, by the type of a TIFF field."""
 
 
-def kept(metadata: Metadata, keep: Keep) -> Metadata:
-    """The metadata to write.
+def apply_privacy(metadata: Metadata, keep: Keep) -> Metadata:
+    """Filter the metadata to write.
 
     Args:
-        metadata: all there is.
-        keep: "strip" leaves what decides how the pixels look (colour profile, colour chunks,
-            resolution); "strip-gps" takes coordinates out of EXIF and XMP, and drops PNG texts,
-            and copies and makers' data in JPEG segments, that may hold some.
+        metadata: all metadata.
+        keep: "keep" changes nothing; "strip" keeps only what affects the look of the pixels
+            (colour profile, colour chunks, resolution); "strip-gps" removes coordinates from EXIF
+            and XMP, and drops PNG texts, and copies and vendor data in JPEG segments, that may
+            contain some.
     """
     if keep == "keep":
         return metadata
@@ -60,10 +61,10 @@ def kept(metadata: Metadata, keep: Keep) -> Metadata:
 
 
 def _exif_without_gps(exif: bytes) -> bytes | None:
-    """Blank the values that tell the place, and the entries that lead there.
+    """Blank the values of the location, and remove the entries that point to them.
 
-    Everything else stays at its offset. None where that cannot be done: better no EXIF
-    than a place in it that was to be taken out.
+    Everything else stays at its offset. Returns None if that fails: no EXIF is better than
+    EXIF that still contains the location.
     """
     order = md.byte_order(exif)
     result = bytearray(exif)
@@ -91,9 +92,9 @@ def _exif_without_gps(exif: bytes) -> bytes | None:
 
 
 def _xmp_without_gps(xmp: bytes) -> bytes | None:
-    """Take coordinates out, as attributes and as elements.
+    """Remove coordinates, both attributes and elements.
 
-    None where that cannot be done: an element has no end, or the XMP is not UTF-8.
+    Returns None if that fails: an element is not closed, or the XMP is not UTF-8.
     """
     if b"\0" in xmp.rstrip(b"\0"):
         return None
@@ -113,19 +114,19 @@ def _xmp_without_gps(xmp: bytes) -> bytes | None:
 
 
 def _tells(name: bytes) -> bool:
-    """Whether an XMP name is one of coordinates; a prefix or its explanation is none."""
+    """Whether an XMP name stands for coordinates; prefixes and their declarations do not."""
     prefix, _, local = name.partition(b":")
     return prefix != b"xmlns" and bool(PLACE.search(local))
 
 
 def _text_tells(text: bytes) -> bool:
-    """Whether a PNG text tells the place, or may."""
+    """Whether a PNG text contains, or may contain, the location."""
     keyword = text.partition(b"\0")[0]
     return bool(PLACE.search(keyword) or UNREAD.match(keyword))
 
 
 def _segments_without_gps(segments: bytes) -> bytes:
-    """Take out the copies of EXIF and XMP; all of what is not understood."""
+    """Remove the copies of EXIF and XMP; drop everything if the segments cannot be parsed."""
     try:
         return without(segments, COPIES)
     except ValueError:

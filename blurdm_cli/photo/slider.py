@@ -1,6 +1,6 @@
-"""A page that lays before over after, with a slider between them.
+"""An HTML page that shows before over after, with a slider between them.
 
-The page is one file: its pictures stand in it, it asks for nothing else, and works offline.
+The page is one file with embedded images; it loads nothing else and works offline.
 """
 
 from base64 import b64encode
@@ -15,7 +15,7 @@ from blurdm_cli.photo.metadata import Metadata
 from blurdm_cli.photo.photo import Photo, encode_photo
 
 LONGEST = 4096
-"""Pixels: the longest side of a photo in the page."""
+"""The longest side of a photo in the page, in pixels."""
 
 QUALITY = 92
 
@@ -52,7 +52,7 @@ main { margin: 1rem auto; padding: 0 1rem; max-width: 100rem; }
 <main>
 <p><label><input type="checkbox" id="whole"> Actual pixels</label></p>
 $pair
-<h2>Where most changed</h2>
+<h2>Largest changes</h2>
 <div class="crops">
 $crops
 </div>
@@ -90,10 +90,10 @@ def slider_page(
 
     Args:
         before: a photo.
-        after: the same, restored.
+        after: the restored photo.
         icc: the colour profile of both.
-        crops: are shown below, as their pixels are.
-        labels: of the photos.
+        crops: regions that are shown below, pixel by pixel.
+        labels: the labels of the photos.
     """
 
     def pair(first: RGB8, second: RGB8) -> str:

@@ -23,7 +23,7 @@ from blurdm_cli.video.codecs import STEADY
 from blurdm_cli.video.encode_plan import Wish, plan_encoding
 from blurdm_cli.video.encoder import Encoding, Steady
 from blurdm_cli.video.image_sequence import open_sequence, read_sequence
-from blurdm_cli.video.mux import join
+from blurdm_cli.video.mux import mux
 from blurdm_cli.video.reader import Clip, Losses, main_stream, open_clip, open_video, read_frames
 from blurdm_cli.video.segments import SECONDS, Segment, open_store
 from blurdm_cli.video.streams import Kept, plan_streams
@@ -142,7 +142,7 @@ def deblur_clip(
     if not told.frames:
         raise InputError(f"{source}: there is no frame to restore", hint="Check --start and --end")
     whole = options.start is None and options.end is None and options.frames is None
-    loss = job.losses.told(job.clip, told.frames * options.every) if whole else None
+    loss = job.losses.loss_note(job.clip, told.frames * options.every) if whole else None
     size = (job.clip.height, job.clip.width)
     if is_sequence(target) and orientation_of(job.clip.matrix) >= 5:
         size = size[::-1]
@@ -248,9 +248,9 @@ def _write_video(job: ClipJob) -> tuple[Told, list[str]]:
         if told.frames:
             start, end = job.options.start, _end(job, store.finished[-1], encoding, container)
             args = (job.clip, container, encoding, store.finished, kept, job.target)
-            join(*args, start=start, end=end, metadata=job.run.metadata, seal=job.seal)
+            mux(*args, start=start, end=end, metadata=job.run.metadata, seal=job.seal)
         store.clear()
-    return told, [*notes, *job.notes, *steady.told()]
+    return told, [*notes, *job.notes, *steady.warnings()]
 
 
 def _plan(

@@ -14,7 +14,7 @@ from blurdm_cli.errors import OutputError
 from blurdm_cli.files.atomic import original_of
 from blurdm_cli.files.formats import INSTEAD
 from blurdm_cli.files.journal import Journal
-from blurdm_cli.files.naming import Job, numbered, plain, settle
+from blurdm_cli.files.naming import Job, numbered, plain, resolve_existing
 
 Reason = Literal["", "done-before", "exists", "not-blurred"]
 """Why a file was skipped."""
@@ -83,7 +83,7 @@ class Destinations:
         if self._on_exists != "rename" and self._is_own(job, source, job.output):
             return Destination(source, job.output, source)
         taken = self._planned - {plain(job.output)}
-        settled = settle(job.output, self._on_exists, taken)
+        settled = resolve_existing(job.output, self._on_exists, taken)
         if settled is None:
             why = f"{job.output} exists already; --overwrite replaces it"
             return Destination(source, None, source, "exists", why)
@@ -108,7 +108,7 @@ class Destinations:
             if plain(path) not in self._planned and _real(path) not in self._real
         )
         own = self._is_own(job, place.original, free)
-        sheet = free if own else settle(free, self._on_exists, self._planned)
+        sheet = free if own else resolve_existing(free, self._on_exists, self._planned)
         if sheet is not None:
             self._planned.add(plain(sheet))
         return replace(place, sheet=sheet)

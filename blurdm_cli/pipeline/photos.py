@@ -21,7 +21,7 @@ from blurdm_cli.motion.estimation import Motion
 from blurdm_cli.photo.blur_score import BLURRED, blur_score
 from blurdm_cli.photo.comparison import side_by_side
 from blurdm_cli.photo.photo import Photo, read_photo, write_photo
-from blurdm_cli.photo.privacy import kept
+from blurdm_cli.photo.privacy import apply_privacy
 from blurdm_cli.pipeline.destinations import Destination, Destinations
 from blurdm_cli.pipeline.options import PhotoOptions, RunOptions
 from blurdm_cli.pipeline.outcome import Outcome, failed, left, planned
@@ -193,7 +193,7 @@ class PhotoRun:
         target, restored = work.place.target, work.restored
         if target is None or restored is None:
             raise ValueError(f"{work.job.input} is not restored")
-        metadata = kept(work.photo.metadata, self._run.metadata)
+        metadata = apply_privacy(work.photo.metadata, self._run.metadata)
         photo = replace(work.photo, metadata=metadata)
         result = photo.with_rgb(restored.pixels)
         try:

@@ -14,7 +14,7 @@ from blurdm_cli.files.atomic import stump
 from blurdm_cli.files.journal import FOLDER, Stamp
 from blurdm_cli.files.numbered import by_number, find_taken, is_sequence
 from blurdm_cli.photo.photo import Photo, write_photo
-from blurdm_cli.photo.privacy import kept
+from blurdm_cli.photo.privacy import apply_privacy
 from blurdm_cli.pipeline.options import RunOptions, VideoOptions
 from blurdm_cli.video.image_sequence import FrameStore, is_begun
 from blurdm_cli.video.tags import Matrix, orientation_of
@@ -90,7 +90,7 @@ def open_pictures(
     """
 
     def write(photo: Photo, path: Path) -> list[str]:
-        wanted = replace(photo, metadata=kept(photo.metadata, run.metadata))
+        wanted = replace(photo, metadata=apply_privacy(photo.metadata, run.metadata))
         return write_photo(wanted, path, quality=run.quality)
 
     return FrameStore(

@@ -1,4 +1,4 @@
-"""The video encoders that are used, and the containers that their work goes into."""
+"""Video encoders and their options, and the containers that support them."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -14,20 +14,20 @@ from av.container import OutputContainer
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
-os.environ.setdefault("SVT_LOG", "1")  # the encoder would talk on stderr of all its settings
+os.environ.setdefault("SVT_LOG", "1")  # the encoder would print all its settings to stderr
 
 Options = dict[str, str]
 
 
 @dataclass(frozen=True)
 class Family:
-    """An encoder that comes with FFmpeg, and how it is told about quality and speed."""
+    """An encoder that comes with FFmpeg, and its options for quality and speed."""
 
     encoder: str
     crf: int | None = None
-    """The default; None where the encoder has no such number."""
+    """The default; None if the encoder has no CRF."""
     worst: int = 51
-    """The largest."""
+    """The largest CRF."""
     preset: str | None = None
     preset_option: str = "preset"
     options: Options = field(default_factory=dict)
@@ -41,10 +41,10 @@ FAMILIES = {
     "prores": Family("prores_ks", options={"vendor": "apl0"}),
     "ffv1": Family("ffv1", options={"level": "3", "slicecrc": "1"}),
 }
-"""By the name of the codec."""
+"""Encoders by codec name."""
 
 SAME = {"h265": "hevc", "avc": "h264", "x264": "h264", "x265": "hevc", "libx264": "h264"}
-"""Other words that users have for them."""
+"""Other names that users have for them."""
 
 HARDWARE: dict[str, Callable[[int], Options]] = {
     "nvenc": lambda crf: {"rc": "vbr", "cq": str(crf), "b": "0"},
@@ -52,12 +52,12 @@ HARDWARE: dict[str, Callable[[int], Options]] = {
     "vaapi": lambda crf: {"rc_mode": "CQP", "qp": str(crf)},
     "amf": lambda crf: {"rc": "cqp", "qp_i": str(crf), "qp_p": str(crf)},
 }
-"""How encoders on graphics cards are told about quality, by the end of their names."""
+"""Quality options of hardware encoders, by the suffix of their names."""
 
 HARDWARE_CRF = 20
 
 STEADY = frozenset({"avi", "mxf"})
-"""Those of them that have no timestamps: frames are numbered, from zero on, at one rate."""
+"""Containers without timestamps: frames are numbered from zero, at a constant rate."""
 
 # fmt: off
 TRANSPORTED = frozenset({
@@ -66,12 +66,12 @@ TRANSPORTED = frozenset({
     "dvb_subtitle", "dvb_teletext", "hdmv_pgs_subtitle",
 })
 # fmt: on
-"""The pictures, sound and subtitles that MPEG-TS has names for; of others FFmpeg writes what no
-player knows."""
+"""The video, audio and subtitle codecs that MPEG-TS defines; for others FFmpeg writes streams that
+no player supports."""
 
 
 def hardware_encoders() -> list[str]:
-    """The encoders for graphics cards that FFmpeg was built with; whether there is a card or not.
+    """List the hardware encoders that FFmpeg was built with, whether the hardware exists or not.
 
     Sorted by name.
     """
@@ -82,7 +82,7 @@ def hardware_encoders() -> list[str]:
 
 
 def is_built_in(encoder: str) -> bool:
-    """Whether FFmpeg has a video encoder of this name here."""
+    """Whether this FFmpeg has a video encoder of this name."""
     try:
         return av.codec.Codec(encoder, "w").type == "video"
     except ValueError:  # PyAV's UnknownCodecError is one
@@ -91,10 +91,10 @@ def is_built_in(encoder: str) -> bool:
 
 @contextmanager
 def ordinary_priority() -> Iterator[None]:
-    """Open an encoder in this block, and take nothing from the machine's other work for it.
+    """Keep the threads' scheduling class when an encoder is opened in this block.
 
-    SVT-AV1, started as root, puts all threads of the process into the real-time class, where
-    they go before everything else.
+    SVT-AV1, started as root, moves all threads of the process to the real-time class, where
+    they take precedence over everything else on the machine.
     """
     if not hasattr(os, "sched_getscheduler"):
         yield
@@ -110,7 +110,7 @@ def ordinary_priority() -> Iterator[None]:
 
 
 def takes(container: str, encoder: str, rate: Fraction = Fraction(25)) -> bool:
-    """Whether a container holds what an encoder makes, at so many frames a second."""
+    """Whether a container supports an encoder's output at this frame rate."""
     family = next((each for each in FAMILIES.values() if each.encoder == encoder), None)
     formats = av.codec.Codec(encoder, "w").video_formats
     if container == "mpegts" and av.codec.Codec(encoder, "w").canonical_name not in TRANSPORTED:
@@ -118,7 +118,7 @@ def takes(container: str, encoder: str, rate: Fraction = Fraction(25)) -> bool:
 
     def begin(trial: OutputContainer) -> None:
         added = trial.add_stream(encoder, rate=rate, width=64, height=64)
-        if family and formats:  # others may need a card
+        if family and formats:  # others may need hardware
             added.options = dict(family.options)
             cast("VideoStream", added).pix_fmt = formats[0].name
             with ordinary_priority():
@@ -128,12 +128,12 @@ def takes(container: str, encoder: str, rate: Fraction = Fraction(25)) -> bool:
 
 
 def can(container: str, begin: Callable[[OutputContainer], None]) -> bool:
-    """Whether a file of a container can be begun as a function begins it."""
+    """Whether a function can start a file in this container."""
     done = False
     with (
         suppress(ValueError, av.FFmpegError),
         av.open(BytesIO(), "w", format=container) as trial,
     ):
         begin(trial)
-        done = True  # MXF cannot be ended without a frame, which says nothing
+        done = True  # MXF cannot be closed without a frame; ignore that
     return done

@@ -1,7 +1,7 @@
-"""How the frames of a restored clip are compressed: encoder, pixel format, quality, colour tags.
+"""Plan the compression of a restored clip: encoder, pixel format, quality, colour tags.
 
-The codec stays the source's family, in the encoder that FFmpeg has for it here. Whatever cannot
-stay is said in a note.
+The source's codec family is kept, with the encoder that this FFmpeg has for it. A note reports
+everything that changes.
 """
 
 from dataclasses import dataclass
@@ -30,10 +30,10 @@ from blurdm_cli.video.tags import Colour
 from blurdm_cli.video.yuv import BT709, LIMITED
 
 GLOBAL_HEADER = 0x40
-"""FFmpeg's AVFMT_GLOBALHEADER, among the flags of a container."""
+"""FFmpeg's AVFMT_GLOBALHEADER, a flag of containers."""
 
 FALLBACK = {"webm": "vp9"}
-"""The codec of a container that takes neither the source's codec nor H.264."""
+"""The codec for a container that supports neither the source's codec nor H.264."""
 
 PRORES = {"Proxy": "proxy", "LT": "lt", "Standard": "standard", "HQ": "hq", "XQ": "4444xq"}
 
@@ -41,12 +41,12 @@ X265_SMALLEST = 64
 """Shortest side in pixels below which x265's "cutree" writes beyond its memory."""
 
 WHOLE_CHROMA = ("libx264", "libx265", "nvenc", "qsv", "vaapi", "amf", "videotoolbox")
-"""Encoders that take an odd size only where chroma is not subsampled along it."""
+"""Encoders that support an odd width or height only if chroma is not subsampled along it."""
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What a user asks for; None is what suits the source."""
+    """The user's settings; None means chosen to suit the source."""
 
     codec: str | None = None
     crf: int | None = None
@@ -55,20 +55,20 @@ class Wish:
 
 
 def plan_encoding(clip: Clip, container: str, wish: Wish) -> tuple[Encoding, list[str]]:
-    """Choose how a clip is compressed, and try it.
+    """Choose the encoding of a clip, and try it.
 
     Args:
         clip: the source.
         container: FFmpeg's name of the output's container.
-        wish: of the user.
+        wish: the user's settings.
 
     Returns:
-        The encoding, and a note on each thing that does not stay as it is.
+        The encoding, and a note on everything that changes.
 
     Raises:
         UsageError: there is no such encoder, pixel format, quality or preset, or the container
-            does not take the codec that was asked for.
-        RuntimeMissing: the encoder needs what this machine has not.
+            does not support the requested codec.
+        RuntimeMissing: the encoder needs something that this machine lacks.
     """
     codec, notes = _choose_codec(clip, container, wish)
     encoder = FAMILIES[codec].encoder if codec in FAMILIES else codec
@@ -77,9 +77,9 @@ def plan_encoding(clip: Clip, container: str, wish: Wish) -> tuple[Encoding, lis
         deeper = FAMILIES["av1"].encoder
         other, less = _choose_format(clip, deeper, wish)
         if takes(container, deeper) and PixFmtLoss.DEPTH not in less:
-            notes.append("VP9 has 8 bits here; it becomes AV1, which keeps the depth")
+            notes.append("VP9 is limited to 8 bits here; it becomes AV1, which keeps the depth")
             codec, encoder, pix_fmt, lost = "av1", deeper, other, less
-    notes += _told(clip, encoder, pix_fmt, lost)
+    notes += _format_notes(clip, encoder, pix_fmt, lost)
     hdr, unkept = hdr_options(encoder, clip.hdr)
     options = _options(codec, clip, wish, pix_fmt)
     extra = [*hdr.items()]
@@ -92,11 +92,11 @@ def plan_encoding(clip: Clip, container: str, wish: Wish) -> tuple[Encoding, lis
         rate = _meant(clip.steady or clip.rate)
         time_base = 1 / rate
         if encoder == "libx264":
-            options["bf"] = "0"  # there is no room for the order in which frames are shown
+            options["bf"] = "0"  # the container cannot store the display order of frames
         if not takes(container, encoder, rate):
             raise UsageError(
-                f"{container} does not take {float(rate):.6g} frames a second",
-                hint="Name an output such as NAME.mkv, which takes every rate",
+                f"{container} does not support {float(rate):.6g} frames per second",
+                hint="Use an output such as NAME.mkv, which supports every frame rate",
             )
     becomes_yuv = VideoFormat(clip.pix_fmt).is_rgb and not VideoFormat(pix_fmt).is_rgb
     encoding = Encoding(
@@ -116,14 +116,14 @@ def plan_encoding(clip: Clip, container: str, wish: Wish) -> tuple[Encoding, lis
 
 
 def _meant(rate: Fraction) -> Fraction:
-    """The rate that is in use where one is meant: 30000/1001 for 29.97."""
+    """Snap a rate to the nearest standard one, if it is close: 29.97 to 30000/1001."""
     usual = (Fraction(round(rate)), round(rate) * Fraction(1000, 1001))
     nearest = min(usual, key=lambda each: abs(each - rate))
     return nearest if abs(nearest - rate) < rate / 10_000 else rate
 
 
 def _choose_codec(clip: Clip, container: str, wish: Wish) -> tuple[str, list[str]]:
-    """A family's or an encoder's name, and a note where it is not the source's."""
+    """Choose a family's or an encoder's name, with a note if it is not the source's."""
     if wish.codec is not None:
         asked = wish.codec.lower()
         codec = SAME.get(asked, asked)
@@ -131,8 +131,8 @@ def _choose_codec(clip: Clip, container: str, wish: Wish) -> tuple[str, list[str
         _check_encoder(encoder)
         if not takes(container, encoder):
             raise UsageError(
-                f"{wish.codec} does not go into {container}",
-                hint="Name an output such as NAME.mkv, which takes every codec",
+                f"{container} does not support {wish.codec}",
+                hint="Use an output such as NAME.mkv, which supports every codec",
             )
         return codec, []
     codec = clip.codec
@@ -140,26 +140,26 @@ def _choose_codec(clip: Clip, container: str, wish: Wish) -> tuple[str, list[str
         return codec, []
     other = FALLBACK.get(container, "h264")
     if codec in FAMILIES:
-        return other, [f"{container} does not take {codec}; it becomes {other}"]
-    return other, [f"{codec} is not written; it becomes {other} (--codec chooses another)"]
+        return other, [f"{container} does not support {codec}; it becomes {other}"]
+    return other, [f"{codec} cannot be written; it becomes {other} (--codec chooses another)"]
 
 
 def _check_encoder(encoder: str) -> None:
     if not is_built_in(encoder):
         known = ", ".join([*FAMILIES, *hardware_encoders()])
-        raise UsageError(f"There is no encoder {encoder!r} here", hint=f"Known: {known}")
+        raise UsageError(f"This FFmpeg has no encoder {encoder!r}", hint=f"Known: {known}")
 
 
 def _choose_format(clip: Clip, encoder: str, wish: Wish) -> tuple[str, PixFmtLoss]:
-    """The pixel format nearest to the source's that the encoder takes, and what it loses."""
+    """Choose the supported pixel format closest to the source's; return it and its losses."""
     formats = [f.name for f in av.codec.Codec(encoder, "w").video_formats or ()]
     formats = [name for name in formats if name not in ("cuda", "qsv", "vaapi", "amf")]
     source = clip.pix_fmt.replace("yuvj", "yuv")
     if wish.pix_fmt is not None:
         if wish.pix_fmt not in formats:
             raise UsageError(
-                f"{encoder} does not take the pixel format {wish.pix_fmt!r}",
-                hint=f"It takes {', '.join(formats)}",
+                f"{encoder} does not support the pixel format {wish.pix_fmt!r}",
+                hint=f"Supported: {', '.join(formats)}",
             )
         formats = [wish.pix_fmt]
     plain = [name for name in formats if not name.startswith("yuvj")] or formats
@@ -167,7 +167,7 @@ def _choose_format(clip: Clip, encoder: str, wish: Wish) -> tuple[str, PixFmtLos
         plain = [name for name in plain if _fits(name, clip)]
     if not plain:
         raise UsageError(
-            f"{encoder} does not take {clip.width} x {clip.height} pixels in {wish.pix_fmt}",
+            f"{encoder} does not support {clip.width} x {clip.height} pixels in {wish.pix_fmt}",
             hint="Odd sizes need a format without subsampling, such as --pix-fmt yuv444p",
         )
     if source in plain:
@@ -185,23 +185,23 @@ def _fits(pix_fmt: str, clip: Clip) -> bool:
     )
 
 
-def _told(clip: Clip, encoder: str, pix_fmt: str, lost: PixFmtLoss) -> list[str]:
+def _format_notes(clip: Clip, encoder: str, pix_fmt: str, lost: PixFmtLoss) -> list[str]:
     words = {
-        PixFmtLoss.RESOLUTION: "colour at full resolution",
-        PixFmtLoss.DEPTH: "depth",
+        PixFmtLoss.RESOLUTION: "full colour resolution",
+        PixFmtLoss.DEPTH: "bit depth",
         PixFmtLoss.ALPHA: "transparency",
         PixFmtLoss.COLORSPACE: "RGB",
     }
     gone = [word for loss, word in words.items() if loss in lost]
     if gone:
-        return [f"{clip.pix_fmt} becomes {pix_fmt} for {encoder}: {', '.join(gone)} is lost"]
+        return [f"{clip.pix_fmt} becomes {pix_fmt} for {encoder}, losing {', '.join(gone)}"]
     if (clip.width % 2 or clip.height % 2) and pix_fmt != clip.pix_fmt.replace("yuvj", "yuv"):
-        return [f"{clip.pix_fmt} becomes {pix_fmt}: {encoder} takes odd sizes only so"]
+        return [f"{clip.pix_fmt} becomes {pix_fmt}, which {encoder} needs for odd sizes"]
     return []
 
 
 def _options(codec: str, clip: Clip, wish: Wish, pix_fmt: str) -> Options:
-    """What the encoder is told about quality and speed."""
+    """The encoder's options for quality and speed."""
     family = FAMILIES.get(codec)
     if family is None:
         return _foreign_options(codec, wish)
@@ -210,7 +210,7 @@ def _options(codec: str, clip: Clip, wish: Wish, pix_fmt: str) -> Options:
         raise UsageError(f"{codec} has no --crf", hint="Leave it out")
     if wish.crf is not None and wish.crf > family.worst:
         raise UsageError(
-            f"--crf {wish.crf} is too large for {codec}", hint=f"It goes from 0 to {family.worst}"
+            f"--crf {wish.crf} is too large for {codec}", hint=f"The range is 0 to {family.worst}"
         )
     if wish.preset is not None and family.preset is None:
         raise UsageError(f"{codec} has no --preset", hint="Leave it out")
@@ -224,7 +224,7 @@ def _options(codec: str, clip: Clip, wish: Wish, pix_fmt: str) -> Options:
 
 
 def _foreign_options(encoder: str, wish: Wish) -> Options:
-    """For an encoder that was named in full."""
+    """The options of an encoder that was given by its full name."""
     options: Options = {} if wish.preset is None else {"preset": wish.preset}
     quality = HARDWARE.get(encoder.rpartition("_")[2])
     if quality:

@@ -1,4 +1,4 @@
-"""A video encoder: all that it is told, and frames as it takes them."""
+"""Video encoder setup, and frames in the encoder's format."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -18,7 +18,7 @@ from blurdm_cli.video.yuv import FULL, LIMITED, from_rgb, timed_as, to_rgb
 
 @dataclass(frozen=True)
 class Encoding:
-    """All that an encoder is told; the same for every segment, so that they can be joined."""
+    """All settings of an encoder; the same for every segment, so that they can be joined."""
 
     encoder: str
     options: Options
@@ -30,34 +30,34 @@ class Encoding:
     aspect: Fraction | None
     colour: Colour
     global_header: bool
-    """Whether the container wants the codec's headers once, at its start."""
+    """Whether the container stores the codec's headers once, at its start."""
 
     def to_json(self) -> dict[str, Any]:
-        """What decides the bytes, as plain values."""
+        """Everything that determines the encoded bytes, as plain values."""
         return {**asdict(self), "ffmpeg": av.library_versions["libavcodec"]} | {
             name: str(getattr(self, name)) for name in ("rate", "time_base", "aspect")
         }
 
 
 def open_encoder(encoding: Encoding) -> VideoCodecContext:
-    """An encoder, ready for the first frame of a segment."""
-    context = _told(encoding)
+    """Open an encoder, ready for the first frame of a segment."""
+    context = _create_context(encoding)
     with ordinary_priority():
         context.open()
     return context
 
 
-def _told(encoding: Encoding) -> VideoCodecContext:
+def _create_context(encoding: Encoding) -> VideoCodecContext:
     context = av.CodecContext.create(encoding.encoder, "w")
     assert isinstance(context, VideoCodecContext)
     if encoding.global_header:
         context.flags |= av.codec.context.Flags.global_header
-    tell(context, encoding)
+    configure(context, encoding)
     return context
 
 
-def tell(context: VideoCodecContext, encoding: Encoding) -> None:
-    """Set an encoder up; the same for those of segments and for the joined stream."""
+def configure(context: VideoCodecContext, encoding: Encoding) -> None:
+    """Configure an encoder; the same for segments and for the joined stream."""
     context.height, context.width = encoding.height, encoding.width
     context.pix_fmt = encoding.pix_fmt
     context.time_base, context.framerate = encoding.time_base, encoding.rate
@@ -71,13 +71,13 @@ def tell(context: VideoCodecContext, encoding: Encoding) -> None:
 
 
 def try_encoder(encoding: Encoding) -> None:
-    """Open the encoder once, so that what is wrong is known before any work is done.
+    """Open the encoder once, so that errors are found before any work is done.
 
     Raises:
-        UsageError: it does not take these options, this size or this format.
-        RuntimeMissing: it needs what this machine has not.
+        UsageError: it does not support these options, this size or this format.
+        RuntimeMissing: it needs something that this machine lacks.
     """
-    context = _told(encoding)
+    context = _create_context(encoding)
     asked = ", ".join(f"{name}={value}" for name, value in encoding.options.items())
     level = av.logging.get_level()
     av.logging.set_level(av.logging.ERROR)
@@ -89,10 +89,10 @@ def try_encoder(encoding: Encoding) -> None:
         if encoding.encoder.rpartition("_")[2] in (*HARDWARE, "videotoolbox"):
             raise RuntimeMissing(
                 f"{encoding.encoder} does not start on this machine: {said}",
-                hint="Leave --codec out, or name a family such as hevc: the processor encodes it",
+                hint="Leave out --codec, or name a codec such as hevc to encode on the processor",
             ) from error
         raise UsageError(
-            f"{encoding.encoder} does not take {encoding.width} x {encoding.height} pixels in"
+            f"{encoding.encoder} does not support {encoding.width} x {encoding.height} pixels in"
             f" {encoding.pix_fmt} with {asked}: {said}",
             hint="Check --crf, --preset and --pix-fmt, or choose another --codec",
         ) from error
@@ -101,28 +101,28 @@ def try_encoder(encoding: Encoding) -> None:
 
 
 class Steady:
-    """Numbers frames at an encoding's rate, where its container has no timestamps."""
+    """Numbers frames at an encoding's rate, for a container without timestamps."""
 
     def __init__(self, container: str, encoding: Encoding, zero: Fraction) -> None:
-        """Set up.
+        """Set up the numbering.
 
         Args:
-            container: FFmpeg's name; MXF has no gaps either.
-            encoding: whose rate it is.
-            zero: when the output begins, in the source's time, seconds.
+            container: FFmpeg's name; MXF does not allow gaps either.
+            encoding: gives the rate.
+            zero: start of the output in the source's time, seconds.
         """
         self._container, self._encoding, self._zero = container, encoding, zero
         self.moved = 0
-        """How many frames are shown at another time than they were."""
+        """Number of frames that are shown at a different time than in the source."""
 
     def __call__(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
-        """The frames, with numbers as timestamps."""
+        """Yield the frames with their numbers as timestamps."""
         base, number, phase = self._encoding.time_base, -1, None
         for frame in frames:
             assert frame.pts is not None
             assert frame.time_base is not None
             place = (frame.pts * frame.time_base - self._zero) / base
-            phase = place % 1 if phase is None else phase  # sound that runs in begins earlier
+            phase = place % 1 if phase is None else phase  # audio priming starts earlier
             place -= phase
             number = number + 1 if self._container == "mxf" else max(number + 1, round(place))
             self.moved += abs(number - place) > Fraction(1, 4)
@@ -130,15 +130,15 @@ class Steady:
             frame.pts, frame.time_base = number, base
             yield frame
 
-    def told(self) -> list[str]:
-        """A note, where frames were moved."""
+    def warnings(self) -> list[str]:
+        """A note, if frames were moved."""
         rate = f"{float(self._encoding.rate):.6g}"
-        why = f"{self._container} has one frame rate, {rate} a second"
-        return [f"{why}: {self.moved} frames are shown at another time"] if self.moved else []
+        why = f"{self._container} has one frame rate, {rate} per second"
+        return [f"{why}: {self.moved} frames are shown at a different time"] if self.moved else []
 
 
 def as_encoded(frame: VideoFrame, encoding: Encoding) -> VideoFrame:
-    """A frame as its encoder takes it: in its pixel format, free to be of any picture type."""
+    """Convert a frame for the encoder: its pixel format, and no fixed picture type."""
     source, target = frame.format, VideoFormat(encoding.pix_fmt)
     colour = encoding.colour
     if target.name != source.name:
@@ -149,7 +149,7 @@ def as_encoded(frame: VideoFrame, encoding: Encoding) -> VideoFrame:
             span = FULL if colour.range == FULL else LIMITED
             other = frame.reformat(format=target.name, src_color_range=span, dst_color_range=span)
             frame = timed_as(frame, other)
-    frame.opaque = None  # an encoder's thread would wait for Python to let go of it
+    frame.opaque = None  # an encoder's thread would wait for Python to release it
     frame.pict_type = 0
     frame.color_range, frame.colorspace = colour.range, colour.matrix
     frame.color_primaries, frame.color_trc = colour.primaries, colour.transfer

@@ -1,22 +1,22 @@
-"""How bright a clip was mastered, told to an encoder in its own words.
+"""HDR mastering metadata as encoder options.
 
-FFmpeg hands this out with the frames, as its structures AVMasteringDisplayMetadata (eight
-rationals of chromaticity, two of luminance, two flags) and AVContentLightMetadata (two numbers).
+FFmpeg attaches it to the frames, as its structures AVMasteringDisplayMetadata (eight rationals
+of chromaticity, two of luminance, two flags) and AVContentLightMetadata (two numbers).
 """
 
 import struct
 from fractions import Fraction
 
 CHROMATICITY, LUMINANCE = 50000, 10000
-"""Steps of x265's numbers: 0.00002, and 0.0001 candela per square metre."""
+"""Steps per unit in x265's options; a step is 0.00002, or 0.0001 candela per square metre."""
 
 
 def hdr_options(encoder: str, hdr: dict[str, bytes]) -> tuple[dict[str, str], list[str]]:
-    """Options that tell an encoder, and a note on what cannot be told.
+    """Options that pass the metadata to an encoder, and a note on what is lost.
 
     Args:
         encoder: FFmpeg's name.
-        hdr: structures by their kind, of a clip's first frame.
+        hdr: structures of a clip's first frame, by kind.
     """
     mastering = hdr.get("MASTERING_DISPLAY_METADATA")
     light = hdr.get("CONTENT_LIGHT_LEVEL")
@@ -39,7 +39,7 @@ def hdr_options(encoder: str, hdr: dict[str, bytes]) -> tuple[dict[str, str], li
 
 
 def _values(mastering: bytes) -> list[Fraction]:
-    """Red, green and blue x and y, white x and y, least and most luminance."""
+    """Red, green and blue x and y, white x and y, minimum and maximum luminance."""
     numbers = struct.unpack("20i", mastering[:80])
     return [Fraction(a, b or 1) for a, b in zip(numbers[::2], numbers[1::2], strict=True)]
 

@@ -1,7 +1,7 @@
-"""Numbered pictures as a clip's frames, and a clip's frames as numbered pictures.
+"""Read numbered images as a clip's frames, and write a clip's frames as numbered images.
 
-The frame of a picture carries the photo that was read in its `opaque`, so that what becomes a
-picture again keeps its profile, its metadata and its transparency.
+The frame of an image carries the photo that was read in its `opaque`, so that an image written
+from it keeps its profile, metadata and transparency.
 """
 
 import json
@@ -27,19 +27,19 @@ from blurdm_cli.video.tags import Colour
 from blurdm_cli.video.yuv import FULL, RGB, to_rgb
 
 SRGB = Colour(FULL, RGB, 1, 13)
-"""Tags of pictures: full range, no matrix, BT.709 primaries, sRGB."""
+"""Colour tags of images: full range, no matrix, BT.709 primaries, sRGB."""
 
 
 def open_sequence(path: Path, frames: dict[int, Path], rate: Fraction) -> Clip:
-    """What numbered pictures are as a clip; the first one decides on size, depth and alpha.
+    """Describe numbered images as a clip; the first one determines size, depth and alpha.
 
     Args:
         path: the pattern or folder, to name the clip.
-        frames: its files, as `by_number` gives them.
-        rate: frames a second.
+        frames: its files, from `by_number`.
+        rate: frames per second.
 
     Raises:
-        InputError: the first picture cannot be read.
+        InputError: the first image cannot be read.
     """
     first = read_photo(next(iter(frames.values())))
     pixels = first.pixels
@@ -66,7 +66,7 @@ def _missing(numbers: list[int]) -> Iterator[str]:
     count = numbers[-1] - numbers[0] + 1 - len(numbers)
     if count:
         some = "1 number is" if count == 1 else f"{count} numbers are"
-        yield f"{some} missing from {numbers[0]} to {numbers[-1]}: the frames close up"
+        yield f"{some} missing from {numbers[0]} to {numbers[-1]}: the gaps are closed"
 
 
 def _not_in_video(metadata: Metadata) -> Iterator[str]:
@@ -80,21 +80,21 @@ def _not_in_video(metadata: Metadata) -> Iterator[str]:
     }
     lost = [name for name, value in names.items() if value]
     if lost:
-        yield f"not written to a video: the pictures' {', '.join(lost)}"
+        yield f"not written to a video: the images' {', '.join(lost)}"
 
 
 def read_sequence(
     clip: Clip, frames: dict[int, Path], notes: dict[str, None]
 ) -> Iterator[VideoFrame]:
-    """Numbered pictures as frames, one by one, each with its photo as `opaque`.
+    """Read numbered images as frames, one by one, each with its photo as `opaque`.
 
     Args:
         clip: the sequence.
-        frames: its files, as `by_number` gives them.
-        notes: gets what was left out of them, a line each.
+        frames: its files, from `by_number`.
+        notes: receives a line for each loss.
 
     Raises:
-        InputError: one cannot be read, or is of another size or depth than the first.
+        InputError: an image cannot be read, or differs in size or depth from the first.
     """
     deep, has_alpha = clip.pix_fmt.endswith("16le"), clip.pix_fmt.startswith("gbrap")
     for number, path in enumerate(frames.values()):
@@ -103,8 +103,8 @@ def read_sequence(
         frame = VideoFrame(clip.width, clip.height, clip.pix_fmt)
         if pixels.shape[:2] != (clip.height, clip.width) or (pixels.dtype != np.uint8) != deep:
             raise InputError(
-                f"{path} has another size or depth than the first picture",
-                hint="All frames of a sequence are alike",
+                f"{path} differs in size or bit depth from the first image",
+                hint="All images of a sequence must have the same size and depth",
             )
         opaque = np.iinfo(pixels.dtype).max
         values = [pixels[..., channel] for channel in (1, 2, 0)]
@@ -115,7 +115,7 @@ def read_sequence(
             np.copyto(rows.reshape(plane.height, -1)[:, : plane.width], value)
         notes |= dict.fromkeys(photo.notes)
         if alpha is not None and not has_alpha and alpha.min() < opaque:
-            notes["the first picture is opaque: the transparency of later ones is lost"] = None
+            notes["the first image is opaque: the transparency of later ones is lost"] = None
         frame.opaque = photo
         frame.color_range, frame.colorspace = FULL, RGB
         frame.pts, frame.time_base, frame.duration = number, clip.time_base, 1
@@ -123,7 +123,7 @@ def read_sequence(
 
 
 class FrameStore:
-    """Writes frames as numbered pictures; what is finished is kept in mind as segments are."""
+    """Writes frames as numbered images, and records progress so that a run can resume."""
 
     def __init__(
         self,
@@ -136,16 +136,16 @@ class FrameStore:
         orientation: int = 1,
         write: Callable[[Photo, Path], list[str]] = write_photo,
     ) -> None:
-        """Look at what an earlier run finished.
+        """Load the progress of an earlier run.
 
         Args:
-            pattern: of the pictures.
-            numbers: theirs, in order.
-            folder: for what is kept in mind.
-            manifest: plain values that name all that decides the result.
-            resume: whether to go on from there.
-            orientation: how a video's frames are turned to be upright, as EXIF says it.
-            write: writes a picture, and returns what its file cannot hold.
+            pattern: the path pattern of the images.
+            numbers: their numbers, in order.
+            folder: the folder for the progress file.
+            manifest: plain values that identify everything that determines the result.
+            resume: whether to continue an earlier run.
+            orientation: EXIF orientation that makes a video's frames upright.
+            write: writes an image, and returns everything that its file cannot store.
         """
         format_of(pattern.suffix)
         self._pattern, self._numbers = pattern, numbers
@@ -153,22 +153,22 @@ class FrameStore:
         self._orientation, self._write = orientation, write
         self.done, self.state, self.notes = 0, dict[str, Any](), dict[str, None]()
         if resume and is_begun(folder, manifest):
-            told = parse_json(self._path.read_text())
-            if all(frame_path(pattern, each).exists() for each in numbers[: told["done"]]):
-                self.done, self.state = told["done"], told["state"]
+            saved = parse_json(self._path.read_text())
+            if all(frame_path(pattern, each).exists() for each in numbers[: saved["done"]]):
+                self.done, self.state = saved["done"], saved["state"]
 
     @contextmanager
     def writer(self, state: dict[str, Any]) -> Iterator["FrameStore"]:
         if not self.done:
-            self._keep()  # first: from now on pictures are this run's
+            self._keep()  # first: from now on, the images belong to this run
         yield self
         self.state = state
         self._keep()
 
     def _keep(self) -> None:
-        told = {"manifest": self._manifest, "done": self.done, "state": self.state}
+        saved = {"manifest": self._manifest, "done": self.done, "state": self.state}
         with atomic_output(self._path) as part:
-            part.write_text(json.dumps(told))
+            part.write_text(json.dumps(saved))
 
     def write(self, frame: VideoFrame) -> None:
         deep = frame.format.components[0].bits > 8
@@ -183,7 +183,7 @@ class FrameStore:
         self.done += 1
 
     def clear(self) -> None:
-        """Forget what was kept for resuming."""
+        """Remove the progress file."""
         self._path.unlink(missing_ok=True)
         for folder in (self._path.parent, self._path.parent.parent):
             with suppress(OSError):
@@ -191,7 +191,7 @@ class FrameStore:
 
 
 def is_begun(folder: Path, manifest: dict[str, Any]) -> bool:
-    """Whether a run with this manifest began to write pictures, and was interrupted."""
+    """Whether a run with this manifest started to write images and was interrupted."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         return bool(parse_json(_progress(folder).read_text())["manifest"] == manifest)
     return False

@@ -1,6 +1,6 @@
-"""Joins the segments of a restored clip with all that its source holds beside the pictures.
+"""Mux the segments of a restored clip with the other streams of its source.
 
-Nothing is decoded or compressed here but what the output's container cannot take as it is.
+Streams are copied, and only re-encoded if the output's container does not support them.
 """
 
 import os
@@ -21,20 +21,20 @@ from blurdm_cli.choices import Keep
 from blurdm_cli.errors import OutputError
 from blurdm_cli.files.atomic import Seal, atomic_output, no_seal
 from blurdm_cli.video.codecs import STEADY, ordinary_priority
-from blurdm_cli.video.encoder import Encoding, tell
+from blurdm_cli.video.encoder import Encoding, configure
 from blurdm_cli.video.reader import AnyPacket, Clip, main_stream, open_video
 from blurdm_cli.video.segments import Segment
 from blurdm_cli.video.streams import Kept, Track, add_track, copy_tags
 from blurdm_cli.video.tags import kept_tags
 
 OF_THE_CONTAINER = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
-"""Tags that say how the source was written."""
+"""Tags that describe how the source was written."""
 
 Timed = tuple[Fraction, int, AnyPacket]
-"""When a packet is decoded, seconds; its stream; the packet."""
+"""The decode time of a packet in seconds, its stream, and the packet."""
 
 
-def join(
+def mux(
     clip: Clip,
     container: str,
     encoding: Encoding,
@@ -47,26 +47,26 @@ def join(
     metadata: Keep = "keep",
     seal: Seal = no_seal,
 ) -> None:
-    """Write the restored clip; it is there whole or not at all.
+    """Write the restored clip atomically.
 
     Args:
         clip: the source.
         container: FFmpeg's name of the output's container.
-        encoding: what the segments were made with.
-        segments: all of them; in a container without timestamps they are numbered from where
-            the output begins.
-        kept: the streams beside the pictures.
+        encoding: the encoding of the segments.
+        segments: all segments; in a container without timestamps they are numbered from the
+            start of the output.
+        kept: the streams other than the video.
         target: the output.
-        start: seconds from the source's begin, where the output begins.
-        end: seconds from the source's begin, where it ends.
+        start: start of the output, in seconds from the start of the source.
+        end: end of the output, in seconds from the start of the source.
         metadata: which tags are kept.
         seal: see `files.Seal`.
 
     Raises:
-        OutputError: it cannot be written, or the segments do not fit together.
+        OutputError: it cannot be written, or the segments do not match.
     """
     if len({segment.header for segment in segments}) > 1:
-        raise OutputError(f"The segments of {target} were not made alike", hint="Try --no-resume")
+        raise OutputError(f"The segments of {target} do not match", hint="Try --no-resume")
     steady = container in STEADY
     shift = clip.begin + (start or 0) if steady or start is not None else Fraction(0)
     stop = None if end is None else clip.begin + end
@@ -96,7 +96,7 @@ def join(
 
 @contextmanager
 def _opened(clip: Clip, metadata: Keep) -> Iterator[InputContainer | None]:
-    """The source's file, where it is one, with those of its tags that are kept."""
+    """Open the source, unless it is an image sequence, and keep only the requested tags."""
     if clip.is_pictures:
         yield None
     else:
@@ -110,7 +110,7 @@ def _opened(clip: Clip, metadata: Keep) -> Iterator[InputContainer | None]:
 
 def _container_options(container: str, source: InputContainer | None) -> dict[str, str]:
     if container in STEADY:
-        return {"avoid_negative_ts": "disabled"}  # sound that runs in would delay the pictures
+        return {"avoid_negative_ts": "disabled"}  # audio priming would delay the video
     if container not in ("mp4", "mov"):
         return {}
     flags = "+faststart"
@@ -134,7 +134,7 @@ def _add_streams(
     encoding: Encoding,
     kept: Sequence[Kept],
 ) -> tuple[VideoStream, dict[int, Track]]:
-    """All streams, in the order in which the source has them."""
+    """Add all streams, in the order of the source."""
     main = None if source is None else main_stream(source)
     ways = {each.index: each for each in kept}
     tracks: dict[int, Track] = {}
@@ -145,7 +145,7 @@ def _add_streams(
             continue
         added = output.add_stream(encoding.encoder, time_base=encoding.time_base)
         picture = cast("VideoStream", added)
-        tell(picture.codec_context, encoding)
+        configure(picture.codec_context, encoding)
         picture.set_display_matrix(clip.matrix)
         if main is not None:
             copy_tags(main, picture)
@@ -156,7 +156,7 @@ def _add_streams(
 def _pictures(
     stream: VideoStream, encoding: Encoding, segments: Sequence[Segment], shift: Fraction
 ) -> Iterator[Timed]:
-    """The compressed frames of all segments, one after the other."""
+    """Yield the compressed frames of all segments, one after the other."""
     times = decode_times([[coded.pts for coded in segment.frames] for segment in segments])
     offset = round(shift / encoding.time_base)
     coded_frames = chain.from_iterable(segment.packets() for segment in segments)
@@ -170,11 +170,11 @@ def _pictures(
 
 
 def decode_times(segments: Sequence[Sequence[int]]) -> list[int]:
-    """When each frame is decoded: rising, and never later than it is shown.
+    """Compute each frame's decode time: increasing, and never later than its display time.
 
     Args:
-        segments: when the frames are shown, in the order in which they are decoded; the frames
-            of a segment are shown after those of the one before.
+        segments: the display times of the frames, in decode order; the frames of a segment are
+            shown after those of the previous one.
     """
     shown = [pts for segment in segments for pts in sorted(segment)]
     coded = [pts for segment in segments for pts in segment]
@@ -189,7 +189,7 @@ def decode_times(segments: Sequence[Sequence[int]]) -> list[int]:
 def _others(
     source: InputContainer, tracks: dict[int, Track], shift: Fraction, end: Fraction | None
 ) -> Iterator[Timed]:
-    """The packets of all other streams, as far as they are wanted and can be read."""
+    """Yield the packets of all other streams, within the output's time, while readable."""
     begin = shift if shift else None
     packets = source.demux([source.streams[place] for place in tracks]) if tracks else iter(())
     last = Fraction(0)
@@ -218,7 +218,7 @@ def _others(
 def _chapters(
     source: InputContainer, shift: Fraction, end: Fraction | None
 ) -> Iterator[dict[str, Any]]:
-    """The chapters that lie in the output, at their places there."""
+    """Yield the chapters within the output, with their times in the output."""
     for chapter in source.chapters():
         base = chapter["time_base"] or Fraction(1, av.time_base)
         first = max(chapter["start"] - round(shift / base), 0)

@@ -1,7 +1,7 @@
-"""Videos as they are read: what a file holds, and its frames with their timestamps.
+"""Read videos: properties of the file, and frames with their timestamps.
 
-Frames come in the order in which they are shown, each with a timestamp in the stream's own time
-base, so that a variable frame rate stays one. What cannot be decoded is passed over and counted.
+Frames are returned in display order, each with a timestamp in the stream's own time base, so
+that a variable frame rate is preserved. Data that cannot be decoded is skipped and counted.
 """
 
 import os
@@ -28,15 +28,15 @@ from blurdm_cli.video.yuv import planar
 if TYPE_CHECKING:
     AnyPacket: TypeAlias = Packet[Stream]
 else:
-    AnyPacket = Packet  # is no generic class at run time
+    AnyPacket = Packet  # is not a generic class at run time
 
 WITHOUT_TIMES = frozenset({"h264", "hevc", "m4v", "mjpeg", "obu"})
-"""FFmpeg's names of formats that are frames and nothing else."""
+"""FFmpeg's names of formats that contain only frames and no timestamps."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """What a video holds, as its headers and its first frame say."""
+    """Properties of a video, from its headers and its first frame."""
 
     path: Path
     height: int
@@ -45,46 +45,46 @@ class Clip:
     """FFmpeg's name of the codec family: "h264", "prores"."""
     profile: str
     pix_fmt: str
-    """Of the frames as `read_frames` gives them."""
+    """Pixel format of the frames from `read_frames`."""
     rate: Fraction
-    """Frames a second, on average."""
+    """Average frame rate, per second."""
     time_base: Fraction
-    """Seconds that a timestamp counts in."""
+    """Seconds per unit of a timestamp."""
     aspect: Fraction | None
-    """Width of a pixel by its height."""
+    """Pixel aspect ratio: width by height."""
     colour: Colour
     matrix: Matrix | None
-    """How it is turned when it is shown."""
+    """Rotation for display."""
     hdr: dict[str, bytes] = field(default_factory=dict)
-    """FFmpeg's structures of the first frame: how bright it was mastered."""
+    """FFmpeg's structures of the first frame with the mastering brightness."""
     begin: Fraction = Fraction(0)
-    """When the file's first stream starts, seconds."""
+    """Start of the file's first stream, seconds."""
     end: Fraction | None = None
-    """When the header says that the pictures end, or else the file; in its time, seconds."""
+    """End of the video stream by its header, or else of the file; in the file's time, seconds."""
     is_own_end: bool = False
-    """Whether `end` is of the pictures alone."""
+    """Whether `end` is the end of the video stream."""
     frames: int | None = None
-    """How many there are, or should be by duration and rate."""
+    """Number of frames, from the header or estimated from duration and rate."""
     interlaced: bool = False
     steady: Fraction | None = None
-    """Frames a second, of the slowest rate at which no two are at one place; None: on average."""
+    """The lowest rate per second at which no two frames coincide; None: the average rate."""
     is_pictures: bool = False
-    """Whether it is no file, but numbered pictures."""
+    """Whether it is not a file but numbered images."""
     unkept: tuple[str, ...] = ()
-    """What of numbered pictures a video does not hold, a line each."""
+    """Losses when numbered images are written as a video, a line each."""
 
 
 @contextmanager
 def open_video(path: Path) -> Iterator[InputContainer]:
-    """A file, opened by FFmpeg.
+    """Open a file with FFmpeg.
 
     Raises:
         InputError: the file is missing or may not be read.
-        DecodeError: it is no video, or damaged from the start.
+        DecodeError: it is not a video, or is damaged from the start.
     """
     check_regular(path)
     try:
-        # by its whole path: "12:30.mp4" would be a protocol's name, and "http:…" be fetched
+        # absolute path: "12:30.mp4" would be taken for a protocol, and "http:…" be downloaded
         with av.open(
             os.path.abspath(path),
             "r",
@@ -97,12 +97,12 @@ def open_video(path: Path) -> Iterator[InputContainer]:
     except av.FFmpegError as error:
         raise DecodeError(
             f"{path} cannot be read as a video: {error.strerror}",
-            hint="It may be cut off or no video; a player such as VLC can tell",
+            hint="It may be cut off, or not a video; check with a player such as VLC",
         ) from error
 
 
 def main_stream(container: InputContainer) -> VideoStream:
-    """The stream that is deblurred: the first one that is no cover picture.
+    """The stream to deblur: the first video stream that is not a cover image.
 
     Raises:
         DecodeError: there is none, or its codec is unknown.
@@ -117,7 +117,7 @@ def main_stream(container: InputContainer) -> VideoStream:
             )
         return stream
     raise DecodeError(
-        f"{container.name} holds no moving pictures", hint="A file with sound alone stays as it is"
+        f"{container.name} contains no video", hint="Files with only audio are left as they are"
     )
 
 
@@ -125,16 +125,14 @@ def open_clip(path: Path) -> Clip:
     """Read a video's headers and decode its first frame.
 
     Raises:
-        InputError, DecodeError: as `open_video`; or not one frame can be decoded.
+        InputError, DecodeError: as `open_video`; or no frame can be decoded.
     """
     with open_video(path) as container:
         stream = main_stream(container)
         context, rate = stream.codec_context, stream.average_rate or stream.guessed_rate
         first = next(_decoded(container, stream, Losses()), None)
         if first is None:
-            raise DecodeError(
-                f"{path}: not one frame can be decoded", hint="The file may be cut off"
-            )
+            raise DecodeError(f"{path}: no frame can be decoded", hint="The file may be cut off")
         rate = Fraction(rate) if rate else Fraction(25)
         begin = Fraction(0 if _is_avi(container) else container.start_time or 0, av.time_base)
         end, is_own = _end(container, stream)
@@ -162,7 +160,7 @@ def open_clip(path: Path) -> Clip:
 
 
 def _end(container: InputContainer, stream: VideoStream) -> tuple[Fraction | None, bool]:
-    """When the pictures end, or the file where it does not say; and which of them it is."""
+    """The end of the video stream, or of the file if unknown; and whether it is the stream's."""
     if stream.duration and stream.time_base:
         return ((stream.start_time or 0) + stream.duration) * stream.time_base, True
     if container.duration:
@@ -181,23 +179,23 @@ def _is_without_times(container: InputContainer) -> bool:
 
 
 def _is_avi(container: InputContainer) -> bool:
-    """Whether all that is known are the packets' numbers, with gaps for dropped frames."""
+    """Whether packets only have numbers, with gaps for dropped frames."""
     return container.format.name == "avi"
 
 
 @dataclass
 class Losses:
-    """What of a video could not be decoded."""
+    """Record of the data that could not be decoded."""
 
     damaged: int = 0
-    """Packets and frames that were passed over."""
+    """Number of damaged packets and frames."""
     pictures_end: Fraction = Fraction(0)
-    """Up to when there were pictures, whole or not; seconds in the file's time."""
+    """End of the last video packet, complete or not; seconds in the file's time."""
     file_end: Fraction = Fraction(0)
-    """Up to when there was anything, of any stream."""
+    """End of the last packet of any stream."""
 
     def reached(self, packet: AnyPacket, *, is_picture: bool) -> None:
-        """Note how far the file goes."""
+        """Record how far the file reaches."""
         begin = packet.dts if packet.pts is None else packet.pts
         if begin is not None and packet.time_base:
             end = (begin + (packet.duration or 0)) * Fraction(packet.time_base)
@@ -205,12 +203,12 @@ class Losses:
             if is_picture:
                 self.pictures_end = max(self.pictures_end, end)
 
-    def told(self, clip: Clip, frames: int) -> str | None:
-        """One line about what is missing, or None where nothing is.
+    def loss_note(self, clip: Clip, frames: int) -> str | None:
+        """One line on missing data, or None if nothing is missing.
 
         Args:
-            clip: what the headers promised.
-            frames: how many were decoded, where all were asked for.
+            clip: the properties from the headers.
+            frames: number of decoded frames, if all were requested.
         """
         end = self.pictures_end if clip.is_own_end else self.file_end
         short = clip.end is not None and end < clip.end - SLACK
@@ -218,12 +216,12 @@ class Losses:
         if not self.damaged and not short:
             return None
         if missing > 0:
-            return f"the file is damaged or cut off: {frames} of {clip.frames} frames are there"
-        return f"the file is damaged: {self.damaged} of its packets cannot be decoded whole"
+            return f"the file is damaged or cut off: {frames} of {clip.frames} frames were decoded"
+        return f"the file is damaged: {self.damaged} of its packets cannot be fully decoded"
 
 
 SLACK = Fraction(1, 4)
-"""Seconds by which headers may be wrong about the duration."""
+"""Tolerance for the duration in headers, seconds."""
 
 
 def read_frames(
@@ -233,19 +231,19 @@ def read_frames(
     start: Fraction | None = None,
     end: Fraction | None = None,
 ) -> Iterator[VideoFrame]:
-    """Decode a video's frames, in the order in which they are shown.
+    """Decode a video's frames in display order.
 
     Args:
-        clip: which video.
-        losses: is told what cannot be decoded.
-        start: seconds from the file's begin; earlier frames are left out.
-        end: seconds from the file's begin; frames from there on are left out.
+        clip: the video.
+        losses: records data that cannot be decoded.
+        start: seconds from the start of the file; earlier frames are left out.
+        end: seconds from the start of the file; frames from this time on are left out.
 
     Yields:
-        Frames in a planar format, with timestamps that rise, in the clip's time base.
+        Frames in a planar format, with increasing timestamps in the clip's time base.
 
     Raises:
-        InputError: the file is gone, or the size of the pictures changes.
+        InputError: the file no longer exists, or the frame size changes.
     """
     first = None if start is None else clip.begin + start
     last = None if end is None else clip.begin + end
@@ -269,15 +267,15 @@ def read_frames(
                 continue
             if (frame.height, frame.width) != (clip.height, clip.width):
                 raise InputError(
-                    f"{clip.path}: the size of the pictures changes from {clip.width} x "
+                    f"{clip.path}: the frame size changes from {clip.width} x "
                     f"{clip.height} to {frame.width} x {frame.height}",
-                    hint="Cut it into clips of one size first: --start, --end",
+                    hint="Cut it into clips of one size first, with --start and --end",
                 )
             yield frame
 
 
 RUN_UP = Fraction(2)
-"""Seconds of decoding before the first frame that is wanted."""
+"""Seconds to decode before the first requested frame."""
 
 
 def _seek(container: InputContainer, stream: VideoStream, seconds: Fraction) -> None:
@@ -288,7 +286,7 @@ def _seek(container: InputContainer, stream: VideoStream, seconds: Fraction) -> 
 def _decoded(
     container: InputContainer, stream: VideoStream, losses: Losses
 ) -> Iterator[VideoFrame]:
-    """All frames of a stream in planar formats, the decoder's last ones too.
+    """Yield all frames of a stream in planar formats, including those the decoder holds back.
 
     Frames are not decoded in threads: FFmpeg would lose those before a damaged one.
     """

@@ -1,14 +1,14 @@
-"""What is finished of a clip, on the disk, so that an interrupted run goes on where it ended.
+"""On-disk store of finished segments, so that an interrupted run can resume.
 
-A clip is encoded in segments of some seconds, each by an encoder of its own: so it makes no
-difference to any frame whether a run was interrupted. They lie in `.blurdm/NAME/` beside the
-result, and are joined and removed at the end:
+A clip is encoded in segments of a few seconds, each with a new encoder, so an interruption does
+not change any frame. Segments are stored in `.blurdm/NAME/` next to the result, and are joined
+and removed at the end:
 
-    manifest.json      whose segments these are: the source's stamp, and all settings
-    00000.segment      compressed frames one after the other, then an index of them, then where
-    00001.segment      the index begins (8 bytes)
+    manifest.json      identifies the segments: the source's stamp, and all settings
+    00000.segment      compressed frames one after the other, then an index of them, then the
+    00001.segment      offset of the index (8 bytes)
 
-A segment is there whole or not at all, so a kill costs the one that was being written.
+Segments are written atomically, so a kill only loses the one that was being written.
 """
 
 import hashlib
@@ -33,11 +33,11 @@ from blurdm_cli.video.encoder import Encoding, as_encoded, open_encoder
 from blurdm_cli.video.reader import AnyPacket
 
 SECONDS = 4
-"""Of video in a segment, about."""
+"""Approximate duration of a segment."""
 
 
 class Coded(NamedTuple):
-    """One compressed frame: where it is in its segment, and when it is shown."""
+    """One compressed frame: its size in the segment, and its display time."""
 
     size: int
     pts: int
@@ -51,14 +51,14 @@ class Segment:
 
     path: Path
     frames: list[Coded]
-    """In the order in which they are decoded."""
+    """In decode order."""
     header: str
     """SHA-256 of the codec's headers: the same in all segments of a clip."""
     state: dict[str, Any] = field(default_factory=dict)
-    """What the next segment has to know of those before it."""
+    """State that the next segment needs from those before it."""
 
     def packets(self) -> Iterator[tuple[Coded, bytes]]:
-        """The compressed frames, read one by one."""
+        """Read the compressed frames one by one."""
         with self.path.open("rb") as file:
             for coded in self.frames:
                 yield coded, file.read(coded.size)
@@ -68,17 +68,17 @@ class Segment:
         """Read the index of a segment.
 
         Raises:
-            ValueError: the file is no whole segment.
+            ValueError: the file is not a complete segment.
         """
         with path.open("rb") as file:
             file.seek(-8, os.SEEK_END)
             (begin,) = struct.unpack("<Q", file.read(8))
             file.seek(begin)
-            told = parse_json(file.read()[:-8])
-        frames = [Coded(*values) for values in told["frames"]]
+            index = parse_json(file.read()[:-8])
+        frames = [Coded(*values) for values in index["frames"]]
         if sum(coded.size for coded in frames) != begin:
-            raise ValueError(f"{path} is no whole segment")
-        return cls(path, frames, told["header"], told["state"])
+            raise ValueError(f"{path} is not a complete segment")
+        return cls(path, frames, index["header"], index["state"])
 
 
 class SegmentWriter:
@@ -91,18 +91,18 @@ class SegmentWriter:
         self._durations: dict[int, int] = {}
 
     def write(self, frame: VideoFrame) -> None:
-        """Compress a frame; its timestamp is in the encoding's time base."""
+        """Compress a frame whose timestamp is in the encoding's time base."""
         assert frame.pts is not None
         self._durations[frame.pts] = frame.duration
         self._keep(self._encoder.encode(as_encoded(frame, self._encoding)))
 
     def close(self, state: dict[str, Any]) -> None:
-        """Write what the encoder held back, and the index."""
+        """Write the frames that the encoder held back, and the index."""
         self._keep(self._encoder.encode())
         header = hashlib.sha256(self._encoder.extradata or b"").hexdigest()
         begin = sum(coded.size for coded in self._frames)
-        told = {"frames": self._frames, "header": header, "state": state}
-        self._file.write(json.dumps(told).encode() + struct.pack("<Q", begin))
+        index = {"frames": self._frames, "header": header, "state": state}
+        self._file.write(json.dumps(index).encode() + struct.pack("<Q", begin))
 
     def _keep(self, packets: list[AnyPacket]) -> None:
         for packet in packets:
@@ -118,27 +118,27 @@ class SegmentStore:
     def __init__(self, folder: Path, encoding: Encoding) -> None:
         self._folder, self._encoding = folder, encoding
         self.finished: list[Segment] = []
-        """From the first one on, as far as none is missing."""
+        """All segments up to the first missing one."""
         with suppress(OSError, ValueError, KeyError, TypeError):
             while True:
                 self.finished.append(Segment.read(self._path(len(self.finished))))
 
     @property
     def done(self) -> int:
-        """How many frames are finished."""
+        """Number of finished frames."""
         return sum(len(segment.frames) for segment in self.finished)
 
     @property
     def state(self) -> dict[str, Any]:
-        """What the last finished segment left to know."""
+        """State that the last finished segment left."""
         return self.finished[-1].state if self.finished else {}
 
     @contextmanager
     def writer(self, state: dict[str, Any]) -> Iterator[SegmentWriter]:
-        """Write the next segment; it is finished once the block has ended well.
+        """Write the next segment; it is finished when the block ends without an error.
 
         Args:
-            state: what the segment after it has to know; may be filled in until then.
+            state: state for the segment after it; may be filled in until then.
         """
         path = self._path(len(self.finished))
         with atomic_output(path) as part, part.open("wb") as file:
@@ -148,10 +148,10 @@ class SegmentStore:
         self.finished.append(Segment.read(path))
 
     def clear(self) -> None:
-        """Remove all that was kept for resuming."""
+        """Remove everything that was kept for resuming."""
         shutil.rmtree(self._folder, ignore_errors=True)
         with suppress(OSError):
-            self._folder.parent.rmdir()  # where nothing else is in it
+            self._folder.parent.rmdir()  # if it is empty
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:05}.segment"
@@ -161,36 +161,36 @@ class SegmentStore:
 def open_store(
     target: Path, encoding: Encoding, manifest: dict[str, Any], *, resume: bool = True
 ) -> Iterator[SegmentStore]:
-    """Hold the segments of a result; no other run may have them meanwhile.
+    """Open and lock the segments of a result; no other run can use them meanwhile.
 
-    Segments of another source or of other settings are thrown away.
+    Segments of another source or with other settings are deleted.
 
     Args:
         target: the result.
-        encoding: how its frames are compressed.
-        manifest: plain values that name all that decides the result.
-        resume: whether to keep what an earlier run finished.
+        encoding: the encoding of its frames.
+        manifest: plain values that identify everything that determines the result.
+        resume: whether to keep the finished segments of an earlier run.
 
     Raises:
-        OutputError: another run holds them, or the folder cannot be written to.
+        OutputError: another run holds the lock, or the folder cannot be written to.
     """
     name = stump(target.name)
     folder = target.parent / FOLDER / name
     lock = FileLock(folder.with_name(f"{name}.lock"), timeout=0)
-    told = json.dumps({**manifest, "encoding": encoding.to_json()}, indent=2, sort_keys=True)
+    text = json.dumps({**manifest, "encoding": encoding.to_json()}, indent=2, sort_keys=True)
     path = folder / "manifest.json"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
         kept = path.read_text() if path.exists() else None
-        if not resume or kept != told:
+        if not resume or kept != text:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             with atomic_output(path) as part:
-                part.write_text(told)
+                part.write_text(text)
     except Timeout as error:
         raise OutputError(
-            f"Another run is writing {target}", hint="Wait for its end, or choose another name"
+            f"Another run is writing {target}", hint="Wait until it ends, or use another name"
         ) from error
     except OSError as error:
         lock.release()

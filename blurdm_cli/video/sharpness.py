@@ -1,8 +1,8 @@
-"""Which frames of a clip are sharp already, told scene by scene.
+"""Detect frames that are sharp already, scene by scene.
 
-A frame is left alone once its blur score falls below one threshold, and until it rises above
-another, so that a score between them does not switch the restoration on and off. A cut starts
-anew. A cut is where the histogram of luma moves by more than motion and light move it.
+Restoration stops when the blur score falls below one threshold, and starts again when it rises
+above another, so that scores between them do not switch it on and off. A cut resets the state. A
+cut is a change of the luma histogram that is larger than motion and light cause.
 """
 
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from jaxtyping import Float32
 from blurdm_cli.photo.blur_score import BLURRED, blur_score
 
 SHARP = 0.5
-"""A frame with a lower blur score is left alone; one over `score.BLURRED` is restored again."""
+"""Frames with a lower blur score are not restored; above `blur_score.BLURRED` they are again."""
 
 BINS = 32
 
 CUT = 0.18
-"""Share of the pixels that change their place in the histogram at a cut, at the least."""
+"""Minimum share of pixels that move within the histogram at a cut."""
 
 LOOKED_AT = (360, 640)
-"""Rows and columns in the middle of a frame whose blur is scored."""
+"""Rows and columns of the central part of a frame that is scored."""
 
 
 @dataclass
@@ -32,10 +32,10 @@ class Sharpness:
 
     is_sharp: bool = False
     histogram: list[float] | None = None
-    """Of the frame before: shares of its pixels, from dark to light."""
+    """Luma histogram of the previous frame: shares of its pixels, from dark to light."""
 
     def follow(self, pixels: Float32[np.ndarray, "height width 3"]) -> bool:
-        """Look at the next frame, and say whether it is to be left alone.
+        """Process the next frame, and return whether to leave it unchanged.
 
         Args:
             pixels: RGB in [0, 1], encoded.
@@ -49,13 +49,13 @@ class Sharpness:
         return self.is_sharp
 
     def state(self) -> dict[str, Any]:
-        """What `Sharpness(**state)` goes on from."""
+        """The state, from which `Sharpness(**state)` resumes."""
         return {"is_sharp": self.is_sharp, "histogram": self.histogram}
 
 
 def luma_histogram(pixels: Float32[np.ndarray, "height width 3"]) -> Float32[np.ndarray, "bins"]:
-    """Shares of a frame's pixels, from dark to light; blur and grain are averaged out first."""
-    step = max(1, min(pixels.shape[:2]) // 180)  # a fourth of the rows of 720, and columns
+    """Luma histogram of a frame, from dark to light; blur and grain are averaged out first."""
+    step = max(1, min(pixels.shape[:2]) // 180)  # for 720 rows, every fourth row and column
     some = np.ascontiguousarray(pixels[::step, ::step])
     small = cv2.resize(some, (64, 36), interpolation=cv2.INTER_AREA)
     luma = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
@@ -64,9 +64,9 @@ def luma_histogram(pixels: Float32[np.ndarray, "height width 3"]) -> Float32[np.
 
 
 def is_cut(before: Float32[np.ndarray, "bins"], after: Float32[np.ndarray, "bins"]) -> bool:
-    """Whether a frame shows another scene than the one before it.
+    """Whether a frame shows a different scene than the previous one.
 
-    Neighbouring bins are taken together, so that a slow change of light is none.
+    Neighbouring bins are smoothed, so that a slow change of light does not count as a cut.
     """
     smooth = np.array([0.25, 0.5, 0.25])
     moved = np.convolve(after - before, smooth, mode="same")
@@ -74,7 +74,7 @@ def is_cut(before: Float32[np.ndarray, "bins"], after: Float32[np.ndarray, "bins
 
 
 def _middle(pixels: Float32[np.ndarray, "height width 3"]) -> np.ndarray:
-    """The middle of a frame in 8 bits, as much as is looked at."""
+    """The central part of a frame that is scored, in 8 bits."""
     top, left = (max(0, (n - m) // 2) for n, m in zip(pixels.shape[:2], LOOKED_AT, strict=True))
     part = pixels[top : top + LOOKED_AT[0], left : left + LOOKED_AT[1]]
     return cv2.convertScaleAbs(part, alpha=255)

@@ -1,7 +1,7 @@
-"""What a video's file holds beside the pictures: sound, subtitles, and how each is kept.
+"""Streams other than the video: sound, subtitles, and how each is kept.
 
-A stream is copied, packet by packet, where the output's container takes it. Else sound and text
-are written in a codec that it takes, and the rest is left out; either is said in a note.
+A stream is copied, packet by packet, if the output's container supports it. Otherwise sound and
+text are re-encoded in a codec that it supports, and other streams are left out, with a note.
 """
 
 import re
@@ -22,38 +22,38 @@ from blurdm_cli.video.codecs import STEADY, TRANSPORTED, can
 from blurdm_cli.video.reader import AnyPacket
 
 SOUND = {"mp4": "aac", "mov": "aac", "mpegts": "aac", "webm": "libopus", "mxf": "pcm_s24le"}
-"""What sound becomes where it cannot stay; elsewhere FLAC in Matroska, PCM in AVI."""
+"""Audio codecs for sound that cannot be copied; otherwise FLAC in Matroska, PCM in AVI."""
 
 TEXT = {"mp4": "mov_text", "mov": "mov_text", "webm": "webvtt", "matroska": "subrip"}
-"""What subtitles of text become where they cannot stay."""
+"""Codecs for text subtitles that cannot be copied."""
 
 TEXTS = frozenset({"subrip", "srt", "mov_text", "webvtt", "ass", "ssa", "text"})
-"""Subtitles that are text."""
+"""Codecs of text subtitles."""
 
 PLACES = re.compile(rb"(?i)\b(gps|latitude|longitude)\s*[:=(]")
-"""How subtitles give coordinates."""
+"""Matches coordinates in subtitles."""
 
 RATES = {"libopus": 48000, "mxf": 48000}
-"""Samples a second of codecs and containers that take no others."""
+"""Sample rates of codecs and containers that support only one."""
 
 USUAL = {"1 channels": "mono", "2 channels": "stereo", "6 channels": "5.1", "8 channels": "7.1"}
-"""What channels mean where a file does not say; MP4 takes PCM only if it is said."""
+"""Default layouts if a file specifies none; MP4 supports PCM only with a layout."""
 
 EMPTY_TEXT = b"\0\0"
-"""What stands between two subtitles in MP4."""
+"""The packet between two subtitles in MP4."""
 
 Way = Literal["copy", "sound", "text"]
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A stream beside the pictures, and how it is kept."""
+    """A stream other than the video, and how it is kept."""
 
     index: int
-    """In the source."""
+    """Its index in the source."""
     way: Way
     codec: str = ""
-    """What it becomes, where it is not copied."""
+    """The new codec, if it is not copied."""
 
 
 def plan_streams(
@@ -64,14 +64,14 @@ def plan_streams(
     sound: bool = True,
     metadata: Keep = "keep",
 ) -> tuple[list[Kept], list[str]]:
-    """Decide how each stream but the main one is kept.
+    """Decide how each stream except the main one is kept.
 
     Args:
         source: the file.
         main: the stream that is deblurred.
         container: FFmpeg's name of the output's container.
-        sound: whether sound is wanted at all.
-        metadata: unless all of it is kept, streams that tell the place, or may, are left out.
+        sound: whether to keep sound at all.
+        metadata: unless all of it is kept, streams that may contain the location are left out.
 
     Returns:
         The streams that are kept, and a note on each that is not copied.
@@ -83,14 +83,14 @@ def plan_streams(
         name = _name(stream)
         late = _late(source, stream)
         if container in STEADY and late > SLACK:
-            notes.append(f"{name} begins {late:.2f} s late, for which {container} has no room")
+            notes.append(f"{name} starts {late:.2f} s late, which {container} cannot store")
         if _is_made_anew(stream):
             continue
         if _is_damaged(stream):
             notes.append(f"{name} is damaged, and is left out")
             continue
         if metadata != "keep" and _tells_place(source, stream):
-            notes.append(f"{name} is left out: it may tell where the camera was")
+            notes.append(f"{name} is left out: it may reveal where the camera was")
             continue
         if _takes(container, stream):
             kept.append(Kept(stream.index, "copy"))
@@ -99,9 +99,9 @@ def plan_streams(
         if codec:
             kept.append(Kept(stream.index, way, codec))
             becomes = codec + _resampled(stream, codec, container)
-            notes.append(f"{name} does not go into {container}; it becomes {becomes}")
+            notes.append(f"{container} does not support {name}; it becomes {becomes}")
         else:
-            notes.append(f"{name} does not go into {container}, and is left out")
+            notes.append(f"{container} does not support {name}; it is left out")
     return kept, notes
 
 
@@ -122,32 +122,32 @@ def _is_damaged(stream: Stream) -> bool:
 
 
 def _is_made_anew(stream: Stream) -> bool:
-    """Whether the muxer writes it by itself: chapters, or a timecode from the stream's tags."""
+    """Whether the muxer writes it itself: chapters, or a timecode from the stream's tags."""
     if stream.type != "data":
         return False
     return stream.discard == Discard.all or "timecode" in stream.metadata
 
 
 SLACK = 0.05
-"""Seconds by which nobody hears that sound is early."""
+"""Seconds by which sound may be early without being noticed."""
 
 
 def _late(source: InputContainer, stream: Stream) -> float:
-    """How long after its file a sound begins, seconds."""
+    """Delay of a sound stream after the start of its file, seconds."""
     if stream.type != "audio" or stream.start_time is None or stream.time_base is None:
         return 0.0
     return float(stream.start_time * stream.time_base) - (source.start_time or 0) / 1e6
 
 
 def _tells_place(source: InputContainer, stream: Stream) -> bool:
-    """Whether cameras write coordinates there: any data, or subtitles as drones have them."""
+    """Whether it may contain coordinates: any data stream, or subtitles as drones write them."""
     if stream.type != "subtitle":
         return stream.type == "data"
     return any(PLACES.search(bytes(packet)) for packet in islice(source.demux(stream), 1))
 
 
 def _takes(container: str, stream: Stream) -> bool:
-    """Whether a file of this container can be begun with a copy of this stream."""
+    """Whether a file in this container can be started with a copy of this stream."""
     coded = stream.codec_context.codec.canonical_name if stream.codec_context else ""
     if container == "mpegts" and stream.type != "data" and coded not in TRANSPORTED:
         return False
@@ -162,7 +162,7 @@ def _takes(container: str, stream: Stream) -> bool:
 
 
 def _add_pictures(trial: OutputContainer) -> None:
-    """Without which MXF takes no sound."""
+    """Add a video stream, which MXF needs to accept sound."""
     trial.add_stream("mpeg2video", rate=25, width=64, height=64).pix_fmt = "yuv420p"
 
 
@@ -176,13 +176,13 @@ def _instead(stream: Stream, container: str) -> tuple[str, Way]:
 
 
 def _layout(stream: AudioStream) -> str:
-    """Where the channels of sound are heard."""
+    """The channel layout of a sound stream."""
     name = stream.codec_context.layout.name
     return USUAL.get(name, name)
 
 
 def _resampled(stream: Stream, codec: str, container: str) -> str:
-    """Words on the rate of sound, where it changes."""
+    """Text with the new sample rate of sound, if it changes."""
     if not isinstance(stream, AudioStream):
         return ""
     rate = _rate(stream, codec, container)
@@ -190,20 +190,20 @@ def _resampled(stream: Stream, codec: str, container: str) -> str:
 
 
 def _rate(stream: AudioStream, codec: str, container: str) -> int:
-    """Samples a second that sound has in another codec."""
+    """The sample rate of sound in another codec."""
     return RATES.get(codec) or RATES.get(container) or stream.codec_context.sample_rate
 
 
 @runtime_checkable
 class Track(Protocol):
-    """A stream on its way into the output."""
+    """Converter of a source stream to an output stream."""
 
     def packets(self, packet: AnyPacket) -> Iterator[AnyPacket]:
-        """What a packet of the source becomes."""
+        """Convert a packet of the source to output packets."""
         ...
 
     def rest(self) -> Iterator[AnyPacket]:
-        """What the stream's end sets free."""
+        """Flush the remaining packets at the end of the stream."""
         ...
 
 
@@ -217,7 +217,7 @@ def add_track(source: Stream, output: OutputContainer, kept: Kept) -> Track:
 
 
 class Copy:
-    """A stream whose packets stay as they are."""
+    """A stream whose packets are copied unchanged."""
 
     def __init__(self, source: Stream, output: OutputContainer) -> None:
         self._target = output.add_stream_from_template(source, opaque=True)
@@ -227,7 +227,7 @@ class Copy:
 
     def packets(self, packet: AnyPacket) -> Iterator[AnyPacket]:
         if self._target.name == "mov_text" and bytes(packet) == EMPTY_TEXT:
-            return  # the muxer puts it into the gap by itself
+            return  # the muxer fills the gap itself
         packet.stream = self._target
         yield packet
 
@@ -236,7 +236,7 @@ class Copy:
 
 
 class Sound:
-    """Sound that is compressed anew."""
+    """Sound that is re-encoded."""
 
     def __init__(self, source: AudioStream, output: OutputContainer, codec: str) -> None:
         self._source = source.codec_context
@@ -264,7 +264,7 @@ class Sound:
 
 
 class Text:
-    """Subtitles of text in another codec."""
+    """Text subtitles that are re-encoded."""
 
     def __init__(self, source: SubtitleStream, output: OutputContainer, codec: str) -> None:
         self._source = source.codec_context
@@ -291,10 +291,10 @@ ASS_HEADER = (
     b"[Script Info]\nScriptType: v4.00+\n\n[V4+ Styles]\nFormat: Name, Fontname, Fontsize\n"
     b"Style: Default,Arial,16\n\n[Events]\nFormat: Layer, Start, End, Style, Text\n"
 )
-"""For text whose decoder brings no styles."""
+"""Header for text whose decoder provides no styles."""
 
 
 def copy_tags(source: Stream, target: Stream) -> None:
-    """Title, language and the like, and what a stream is for."""
+    """Copy title, language and other tags, and the disposition."""
     target.metadata.update(source.metadata)
     target.disposition = source.disposition

@@ -1,6 +1,6 @@
-"""What a video and its frames say of themselves beside the pixels.
+"""Metadata of a video and its frames.
 
-Of a frame: colour, rotation, brightness. Of a file and its streams: texts, as keys and values.
+Frames have colour, rotation and brightness. Files and streams have text tags, as keys and values.
 """
 
 import re
@@ -15,22 +15,22 @@ from av.video.frame import VideoFrame
 from blurdm_cli.choices import Keep
 
 HDR = ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "DYNAMIC_HDR_PLUS", "DOVI_METADATA")
-"""Kinds of side data about how bright a clip was mastered."""
+"""Kinds of side data on the mastering brightness."""
 
 TELLING = re.compile(
     r"(?i)location|gps|iso6709|latitude|longitude|altitude|coordinate"
     r"|(?<![a-z])(geo(?!metr)|(xyz|loci)(?![a-z]))"
 )
-"""What is found in the keys of tags that tell the place."""
+"""Matches keys of tags that contain the location."""
 
 COORDINATES = re.compile(r"[+-]\d+\.\d+[+-]\d+\.\d+")
-"""How a place begins as ISO 6709 writes it."""
+"""The start of a location in ISO 6709 format."""
 
 NEEDED = frozenset({"language", "rotate", "stereo_mode", "alpha_mode", "filename", "mimetype"})
-"""Tags that decide how a file plays, in small letters; the last two find fonts."""
+"""Tags that affect playback, in lower case; the last two identify fonts."""
 
 Matrix = tuple[int, ...]
-"""Nine fixed-point numbers: how a player turns and mirrors the picture."""
+"""Display matrix of nine fixed-point numbers: rotation and mirroring by the player."""
 
 ORIENTATIONS = {
     ((-1, 0), (0, 1)): 2,
@@ -41,12 +41,12 @@ ORIENTATIONS = {
     ((0, -1), (-1, 0)): 7,
     ((0, -1), (1, 0)): 8,
 }
-"""EXIF's Orientation by where a display matrix has right and down point to, each as (x, y)."""
+"""EXIF's Orientation by the directions that a display matrix maps right and down to, as (x, y)."""
 
 
 @dataclass(frozen=True)
 class Colour:
-    """A stream's colour tags, as the numbers of ITU-T H.273."""
+    """A stream's colour tags, as ITU-T H.273 numbers."""
 
     range: int
     matrix: int
@@ -66,30 +66,30 @@ def colour_of(frame: VideoFrame) -> Colour:
 
 
 def matrix_of(frame: VideoFrame) -> Matrix | None:
-    """How a frame is turned, where its file says so."""
+    """A frame's display matrix, if its file has one."""
     found = _side_data(frame, "DISPLAYMATRIX")
     return None if found is None else tuple(np.frombuffer(found, np.int32).tolist())
 
 
 def orientation_of(matrix: Matrix | None) -> int:
-    """EXIF's Orientation, 1 to 8, that says the same as a matrix; 1 for no quarter turns."""
+    """EXIF's Orientation, 1 to 8, equivalent to a matrix; 1 if it has no quarter turns."""
     signs = tuple(np.sign(matrix or ()).tolist())
     return ORIENTATIONS.get((signs[:2], signs[3:5]), 1)
 
 
 def hdr_of(frame: VideoFrame) -> dict[str, bytes]:
-    """FFmpeg's structures about brightness, by their kind."""
+    """FFmpeg's brightness structures, by kind."""
     found = {kind: _side_data(frame, kind) for kind in HDR}
     return {kind: data for kind, data in found.items() if data is not None}
 
 
 def kept_tags(tags: Mapping[str, str], keep: Keep) -> dict[str, str]:
-    """The tags of a file, or of one of its streams, to write.
+    """Filter the tags of a file, or of one of its streams, for the output.
 
     Args:
-        tags: all there are.
-        keep: "strip" leaves what decides how the file plays; "strip-gps" drops what tells, or
-            may tell, where it was taken.
+        tags: all tags.
+        keep: "strip" keeps only tags that affect playback; "strip-gps" drops tags that contain,
+            or may contain, the location.
     """
     if keep == "keep":
         return dict(tags)

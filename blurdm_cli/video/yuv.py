@@ -1,14 +1,14 @@
-"""A video frame's pixels as RGB, and back: only what was changed is written into the planes.
+"""Convert video frames to RGB and back; only changes are written to the planes.
 
-A frame comes as planes of luma and chroma (or of green, blue and red) of 8 to 16 bits, with the
-matrix and the range that its tags say or imply. It is seen as RGB; what was made of that RGB is
-written as the difference that it makes to each plane:
+A frame has planes of luma and chroma (or of green, blue and red) of 8 to 16 bits, with the
+matrix and the range that its tags specify or imply. It is converted to RGB; the restored RGB is
+written back as the difference that it makes to each plane:
 
-    Y', Cb, Cr  +=  M · (restored − blurred)        chroma averaged over the pixels it stands for
+    Y', Cb, Cr  +=  M · (restored − blurred)        chroma averaged over the pixels it covers
 
-so a frame that is not changed keeps its values exactly, colours outside RGB and what 8 bits or
-subsampled chroma could not carry there and back included. Chroma is taken to stand in the middle
-of its pixels; that it may be half a pixel aside matters only to what the network sees.
+So an unchanged frame keeps its values exactly, including colours outside RGB and details that
+would not survive a round trip through 8 bits or subsampled chroma. Chroma is assumed to be
+centred on its pixels; an offset of half a pixel only affects the network's input.
 
 Sources of the matrices: ITU-T H.273, table 4.
 """
@@ -33,20 +33,20 @@ RED_AND_BLUE = {
     BT2020_NCL: (0.2627, 0.0593),
     BT2020_CL: (0.2627, 0.0593),
 }
-"""How much of red and of blue is in luma, by the matrix's number."""
+"""Weights of red and blue in luma, by the matrix's number."""
 
 IMPLIED = {1: BT709, 9: BT2020_NCL, 5: BT470BG, 6: SMPTE170M, 7: SMPTE240M}
-"""The matrix that goes with a set of primaries, where only they are tagged."""
+"""The matrix implied by primaries, if only these are tagged."""
 
 LIMITED, FULL = 1, 2
 
-Planes = list[Shaped[np.ndarray, "rows columns"]]
+PlaneList = list[Shaped[np.ndarray, "rows columns"]]
 
 
 def to_rgb(frame: VideoFrame) -> Float32[np.ndarray, "height width 3"]:
-    """What a frame shows, in [0, 1]: red, green and blue as the transfer function encoded them.
+    """Convert a frame to RGB in [0, 1], with the transfer function still applied.
 
-    In memory it is a plane for each colour, as the engine's tiles are.
+    In memory, each colour is a separate plane, as in the engine's tiles.
 
     Args:
         frame: in a format that `is_planar`.
@@ -71,7 +71,7 @@ def to_rgb(frame: VideoFrame) -> Float32[np.ndarray, "height width 3"]:
 
 
 def change(frame: VideoFrame, difference: Float32[np.ndarray, "height width 3"]) -> None:
-    """Write into a frame what its RGB is to differ by, in [-1, 1]; the rest stays as it is."""
+    """Add an RGB difference in [-1, 1] to a frame; the rest stays unchanged."""
     frame.make_writable()
     bits = frame.format.components[0].bits
     weights = matrix(frame)
@@ -88,12 +88,12 @@ def change(frame: VideoFrame, difference: Float32[np.ndarray, "height width 3"])
 
 
 def _weighted(
-    planes: Planes,
+    planes: PlaneList,
     weights: Iterable[float],
     offset: float = 0.0,
     into: Float32[np.ndarray, "rows columns"] | None = None,
 ) -> Float32[np.ndarray, "rows columns"]:
-    """The planes' sum, each times its weight, and the offset."""
+    """The weighted sum of the planes plus an offset."""
     (first, a), *rest = [(p, weight) for p, weight in zip(planes, weights, strict=True) if weight]
     second, b = rest.pop() if rest else (first, 0.0)
     total = cv2.addWeighted(first, a, second, b, offset, dst=into, dtype=cv2.CV_32F)
@@ -109,14 +109,14 @@ def from_rgb(
     range: int = LIMITED,
     alpha_of: VideoFrame | None = None,
 ) -> VideoFrame:
-    """A frame that shows these pixels, tagged with its matrix and range.
+    """Make a frame from RGB pixels, tagged with its matrix and range.
 
     Args:
         pixels: in [0, 1].
         format: one that `is_planar`.
         colorspace: the matrix's number, for luma and chroma.
         range: `LIMITED` or `FULL`, for luma and chroma.
-        alpha_of: whose alpha it gets, where the format has one.
+        alpha_of: a frame whose alpha is copied, if the format has alpha.
     """
     height, width = pixels.shape[:2]
     if alpha_of is not None and any(c.is_alpha for c in VideoFormat(format).components):
@@ -132,8 +132,8 @@ def from_rgb(
     return frame
 
 
-def colour_planes(frame: VideoFrame) -> Planes:
-    """A frame's own memory, a plane each of luma and chroma, or of green, blue and red."""
+def colour_planes(frame: VideoFrame) -> PlaneList:
+    """Views of a frame's memory: planes of luma and chroma, or of green, blue and red."""
     dtype = np.dtype(np.uint8 if frame.format.components[0].bits == 8 else np.uint16)
     found = []
     for plane, component in zip(frame.planes, frame.format.components, strict=True):
@@ -147,7 +147,7 @@ def colour_planes(frame: VideoFrame) -> Planes:
 
 
 def is_planar(format: VideoFormat) -> bool:
-    """Whether `to_rgb` and `change` take frames of this format as they are."""
+    """Whether `to_rgb` and `change` support frames of this format directly."""
     bits = {component.bits for component in format.components}
     return (
         (format.is_planar or len(format.components) == 1)
@@ -162,7 +162,7 @@ def is_planar(format: VideoFormat) -> bool:
 
 
 def planar(frame: VideoFrame) -> VideoFrame:
-    """The same values in a format that `is_planar`: packed ones are taken apart."""
+    """Convert to a format that `is_planar`, with the same values: packed formats are split."""
     if is_planar(frame.format):
         return frame
     other = frame.reformat(
@@ -174,7 +174,7 @@ def planar(frame: VideoFrame) -> VideoFrame:
 
 
 def timed_as(frame: VideoFrame, other: VideoFrame) -> VideoFrame:
-    """The other frame, shown at the time of the first."""
+    """Copy the first frame's timing to the other frame, and return that."""
     other.pts, other.duration = frame.pts, frame.duration
     if frame.time_base is not None:
         other.time_base = frame.time_base
@@ -196,7 +196,7 @@ def _planar_format(format: VideoFormat) -> str:
 
 
 def matrix(frame: VideoFrame) -> Shaped[np.ndarray, "3 3"]:
-    """From RGB in [0, 1] to what it adds to the codes of luma, Cb and Cr."""
+    """The matrix from RGB in [0, 1] to its contribution to the codes of luma, Cb and Cr."""
     red, blue = RED_AND_BLUE[colorspace_of(frame)]
     luma = np.array([red, 1 - red - blue, blue])
     cb = (np.array([0, 0, 1]) - luma) / (2 * (1 - blue))
@@ -207,7 +207,7 @@ def matrix(frame: VideoFrame) -> Shaped[np.ndarray, "3 3"]:
 def _to_rgb_matrix(frame: VideoFrame) -> Shaped[np.ndarray, "3 4"]:
     """The inverse of `matrix`, with the codes of black in its last column.
 
-    Written out, as a solver's last digits may depend on the machine.
+    It is written out because a solver's last digits may depend on the machine.
     """
     red, blue = RED_AND_BLUE[colorspace_of(frame)]
     green = 1 - red - blue
@@ -223,7 +223,7 @@ def _to_rgb_matrix(frame: VideoFrame) -> Shaped[np.ndarray, "3 4"]:
 
 
 def colorspace_of(frame: VideoFrame) -> int:
-    """The matrix that a frame's tags say or imply; without any, what players take for its size."""
+    """The matrix that a frame's tags specify or imply; else the players' default for its size."""
     if frame.colorspace in RED_AND_BLUE:
         return int(frame.colorspace)
     if frame.color_primaries in IMPLIED:
@@ -234,7 +234,7 @@ def colorspace_of(frame: VideoFrame) -> int:
 
 
 def is_full(frame: VideoFrame) -> bool:
-    """Whether codes go from black at 0 to white at the largest."""
+    """Whether codes range from 0 for black to the maximum for white."""
     return bool(frame.color_range == FULL or frame.format.name.startswith("yuvj"))
 
 
@@ -247,7 +247,7 @@ def _middle(frame: VideoFrame) -> float:
 
 
 def _span(frame: VideoFrame) -> float:
-    """From black to white, in luma's codes."""
+    """The range from black to white in luma codes."""
     bits = frame.format.components[0].bits
     return float(2**bits - 1) if is_full(frame) else 219.0 * _unit(frame)
 
@@ -258,5 +258,5 @@ def _chroma_span(frame: VideoFrame) -> float:
 
 
 def _unit(frame: VideoFrame) -> int:
-    """How many codes there are to one of 8 bits."""
+    """Number of codes per 8-bit code."""
     return 1 << (frame.format.components[0].bits - 8)

@@ -106,7 +106,7 @@ def test_a_pattern_that_the_shell_left_finds_files_and_their_folder(tmp_path):
     a, b, _ = touch(tmp_path / "in" / "a.jpg", tmp_path / "in" / "x" / "a.jpg", tmp_path / "c.txt")
     assert gather([f"{tmp_path}/in/*.jpg"]) == [(a, tmp_path / "in")]
     assert gather([f"{tmp_path}/**/*"]) == [(a, tmp_path), (b, tmp_path)]
-    with pytest.raises(InputError, match="Nothing fits"):
+    with pytest.raises(InputError, match="Nothing matches"):
         gather([f"{tmp_path}/*.webp"])
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from blurdm_cli.errors import OutputError, UsageError
 from blurdm_cli.files.formats import CONTAINERS
-from blurdm_cli.files.naming import Job, Naming, plan_outputs, settle
+from blurdm_cli.files.naming import Job, Naming, plan_outputs, resolve_existing
 
 from .conftest import touch
 
@@ -184,14 +184,14 @@ def test_names_that_differ_in_case_are_one_where_the_disk_says_so(tmp_path):
 def test_what_is_there_already_is_settled_by_the_policy(tmp_path):
     (there,) = touch(tmp_path / "a.b.jpg")
     for policy in ("skip", "overwrite", "rename", "error"):
-        assert settle(tmp_path / "new.jpg", policy) == tmp_path / "new.jpg"
-    assert settle(there, "skip") is None
-    assert settle(there, "overwrite") == there
-    assert settle(there, "rename") == tmp_path / "a.b-2.jpg"
+        assert resolve_existing(tmp_path / "new.jpg", policy) == tmp_path / "new.jpg"
+    assert resolve_existing(there, "skip") is None
+    assert resolve_existing(there, "overwrite") == there
+    assert resolve_existing(there, "rename") == tmp_path / "a.b-2.jpg"
     touch(tmp_path / "a.b-2.jpg")
-    assert settle(there, "rename") == tmp_path / "a.b-3.jpg"
+    assert resolve_existing(there, "rename") == tmp_path / "a.b-3.jpg"
     with pytest.raises(OutputError, match="exists already") as caught:
-        settle(there, "error")
+        resolve_existing(there, "error")
     assert "--on-exists" in caught.value.hint
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from blurdm_cli.photo.jpeg import behind, write_segments
 from blurdm_cli.photo.photo import encode_photo, losses, read_photo
-from blurdm_cli.photo.privacy import kept
+from blurdm_cli.photo.privacy import apply_privacy
 
 from .test_photo import XMP, exif, smooth
 
@@ -57,8 +57,8 @@ def test_other_formats_hold_none_of_them_and_say_so():
 
 def test_comments_stay_without_the_place_and_what_may_hold_it_goes():
     metadata = read_photo(jpeg(COMMENT, SENSOR)).metadata
-    assert kept(metadata, "strip-gps").others == (COMMENT,)
-    assert kept(metadata, "strip").others == ()
+    assert apply_privacy(metadata, "strip-gps").others == (COMMENT,)
+    assert apply_privacy(metadata, "strip").others == ()
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "tiff"])
@@ -84,7 +84,7 @@ def test_a_signature_goes_with_a_note(kind):
 def test_the_film_of_a_motion_photo_is_dropped_with_a_note_and_xmp_no_longer_tells_of_it():
     xmp = b'<x GCamera:MotionPhoto="1" GCamera:MicroVideo=\'1\' GCamera:MotionPhotoVersion="1"/>'
     photo = read_photo(jpeg(then=bytes(9) + FILM, xmp=xmp))
-    assert photo.notes == ("the video behind the picture (of a motion photo) is dropped",)
+    assert photo.notes == ("the video after the image (motion photo) is dropped",)
     written = encode_photo(photo)
     assert b"ftyp" not in written
     assert re.findall(rb"(\w+)=.([01])", written) == [
@@ -95,9 +95,7 @@ def test_the_film_of_a_motion_photo_is_dropped_with_a_note_and_xmp_no_longer_tel
 
 
 def test_other_bytes_behind_the_picture_are_counted_and_padding_is_nothing():
-    assert read_photo(jpeg(then=b"SEFHxyzSEFT")).notes == (
-        "11 bytes behind the picture are dropped",
-    )
+    assert read_photo(jpeg(then=b"SEFHxyzSEFT")).notes == ("11 bytes after the image are dropped",)
     assert read_photo(jpeg(then=bytes(500) + b"\r\n")).notes == ()
 
 

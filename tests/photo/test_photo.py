@@ -436,9 +436,9 @@ def test_float_tiff_becomes_16_bit_with_a_note():
 @pytest.mark.parametrize(
     ("ends", "words"),
     [
-        ((0, 255), "float32 numbers from 0 to 255"),
-        ((-0.5, 1), "float32 numbers from -0.5 to 1"),
-        ((0, 4), "float32 numbers from 0 to 4"),
+        ((0, 255), "float32 values from 0 to 255"),
+        ((-0.5, 1), "float32 values from -0.5 to 1"),
+        ((0, 4), "float32 values from 0 to 4"),
         ((0, np.nan), "NaN"),
         ((0, np.inf), "infinite"),
     ],
@@ -460,11 +460,11 @@ def test_tiff_of_32_bits_is_read_where_its_white_is_known():
     photo = read_photo(tiff_file(full))
     assert np.array_equal(photo.pixels, full >> 16)
     assert photo.notes == ("uint32 converted to 16 bit",)
-    with pytest.raises(DecodeError, match="unclear white") as caught:
+    with pytest.raises(DecodeError, match="unknown white level") as caught:
         read_photo(tiff_file(small << 10))
     assert "16 bits" in caught.value.hint
     seen = np.concatenate([small, np.full((5, 6, 1), 2**32 - 1, np.uint32)], 2)
-    with pytest.raises(DecodeError, match="unclear white"):
+    with pytest.raises(DecodeError, match="unknown white level"):
         read_photo(tiff_file(seen, extrasamples=["unassalpha"]))
 
 

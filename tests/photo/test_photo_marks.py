@@ -109,6 +109,6 @@ def test_a_tiff_file_that_begins_with_a_thumbnail_gives_the_picture(
         writer.write(picture, photometric="rgb", description="a day at sea")
     photo = read_photo(file.getvalue())
     np.testing.assert_array_equal(photo.pixels, picture)
-    assert photo.notes == ("2 pages: page 2 is taken, what comes before is its thumbnail",)
+    assert photo.notes == ("2 pages: page 2 is used, earlier pages are thumbnails",)
     assert photo.metadata.exif is not None
     assert b"a day at sea" in photo.metadata.exif

@@ -52,7 +52,7 @@ def test_errors_are_those_of_the_command_line(photo: Path, tmp_path: Path) -> No
         deblur_file(tmp_path / "none.jpg", tmp_path / "a.png", **OPTIONS)
     with pytest.raises(InputError, match="folder"):
         deblur_file(tmp_path, **OPTIONS)
-    with pytest.raises(UsageError, match="no format"):
+    with pytest.raises(UsageError, match="not a supported output format"):
         deblur_file(photo, tmp_path / "a.xyz", **OPTIONS)
     with pytest.raises(TypeError, match="qualitty"):
         deblur_file(photo, qualitty=3)

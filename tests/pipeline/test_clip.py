@@ -225,7 +225,7 @@ def test_mxf_has_sound_at_48_khz_and_says_only_what_changes(
 
 def test_a_frame_rate_that_mxf_does_not_take_is_refused_before_any_work(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mp4", times=[0, 77, 154], time_base=Fraction(1, 1000))
-    with pytest.raises(UsageError, match="frames a second"):
+    with pytest.raises(UsageError, match="frames per second"):
         module.plan_clip(source, tmp_path / "b.mxf", VideoOptions())
 
 
@@ -416,7 +416,7 @@ def assert_gone(source: Path, metadata: str, place: bytes, *, goes: bool) -> Non
     """The place is in the result, or a note says why not."""
     target = source.with_stem(metadata)
     notes = deblurred(source, target, metadata=metadata).notes
-    assert ["may tell where" in note for note in notes] == [True] * goes
+    assert ["may reveal where" in note for note in notes] == [True] * goes
     assert (place in target.read_bytes()) != goes
 
 
@@ -453,12 +453,12 @@ def test_sound_of_which_only_the_number_of_channels_is_known_goes_anywhere(tmp_p
 def test_mpeg_ts_gets_no_pictures_that_no_player_would_know(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv", codec="ffv1")
     (note,) = deblurred(source, tmp_path / "b.ts").notes
-    assert "mpegts does not take ffv1" in note
+    assert "mpegts does not support ffv1" in note
     assert len(shown(tmp_path / "b.ts")) == 12
 
 
 def test_late_sound_in_a_container_without_timestamps_is_said(tmp_path: Path) -> None:
     source = stereo(make_clip(tmp_path / "a.mkv"), "pcm_s16le", begin=9600)
     (note,) = module.plan_clip(source, tmp_path / "b.avi", VideoOptions())
-    assert "begins 0.20 s late" in note
+    assert "starts 0.20 s late" in note
     assert module.plan_clip(source, tmp_path / "b.mkv", VideoOptions()) == []

@@ -311,7 +311,7 @@ def test_a_folder_of_videos_does_not_go_into_one_file(
     make_clip(tmp_path / "clips" / "a.mp4")
     result = blurdm("deblur", tmp_path / "clips", "-o", tmp_path / target, *TINY)
     assert result.code == 2
-    assert "do not go into one file" in result.err
+    assert "cannot go into one file" in result.err
     assert "Name a folder" in result.err
 
 

@@ -82,7 +82,7 @@ def test_a_whole_file_has_no_losses(tmp_path: Path) -> None:
     for ending in ("mp4", "mkv", "mov", "ts", "avi"):
         source = make_clip(tmp_path / f"a.{ending}", chapters=ending != "avi")
         clip, losses = open_clip(source), Losses()
-        assert losses.told(clip, len(list(read_frames(clip, losses)))) is None
+        assert losses.loss_note(clip, len(list(read_frames(clip, losses)))) is None
 
 
 @pytest.mark.parametrize("name", ["12:30.mkv", "http:127.0.0.1:9.mkv", "concat:a|b.mkv"])
