@@ -207,7 +207,8 @@ def check(rows: list[dict[str, object]], output: Path, count: int, errors: str) 
 def is_whole(path: Path) -> bool:
     """Whether a result can be read: a photo, or every frame of a video."""
     if path.suffix in VIDEO_SUFFIXES:
-        with suppress(av.FFmpegError), av.open(str(path)) as video:
+        format = "mpegts" if path.suffix == ".ts" else None  # a short one is not recognised
+        with suppress(av.FFmpegError), av.open(str(path), format=format) as video:
             return any(True for _ in video.decode(video=0))
         return False
     return path.suffix == ".avif" or cv2.imread(str(path)) is not None

@@ -91,7 +91,11 @@ def make_clip(
     with av.open(str(path), "w", container_options=container_options) as out:
         out.metadata.update(tags or {})
         height, width = size
-        stream = out.add_stream(codec, rate=25, options=options or {}, time_base=time_base)
+        options = dict(options or {})
+        if codec == "libx265":  # its cutree writes beyond its memory in pictures this small
+            given = [options["x265-params"]] if "x265-params" in options else []
+            options["x265-params"] = ":".join([*given, "no-cutree=1"])
+        stream = out.add_stream(codec, rate=25, options=options, time_base=time_base)
         context = stream.codec_context
         context.width, context.height, context.pix_fmt = width, height, pix_fmt
         context.color_range, context.colorspace = colour[:2]

@@ -248,7 +248,7 @@ def _write_video(job: ClipJob) -> tuple[Told, list[str]]:
         if told.frames:
             start, end = job.options.start, _end(job, store.finished[-1], encoding, container)
             args = (job.clip, container, encoding, store.finished, kept, job.target)
-            mux(*args, start=start, end=end, metadata=job.run.metadata, seal=job.seal)
+            notes += mux(*args, start=start, end=end, metadata=job.run.metadata, seal=job.seal)
         store.clear()
     return told, [*notes, *job.notes, *steady.warnings()]
 

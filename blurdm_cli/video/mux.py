@@ -4,8 +4,9 @@ Streams are copied, and only re-encoded if the output's container does not suppo
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from heapq import merge
 from itertools import chain, pairwise
@@ -46,7 +47,7 @@ def mux(
     end: Fraction | None = None,
     metadata: Keep = "keep",
     seal: Seal = no_seal,
-) -> None:
+) -> list[str]:
     """Write the restored clip atomically.
 
     Args:
@@ -62,6 +63,9 @@ def mux(
         metadata: which tags are kept.
         seal: see `files.Seal`.
 
+    Returns:
+        A note for each other stream of which packets were lost.
+
     Raises:
         OutputError: it cannot be written, or the segments do not match.
     """
@@ -70,6 +74,7 @@ def mux(
     steady = container in STEADY
     shift = clip.begin + (start or 0) if steady or start is not None else Fraction(0)
     stop = None if end is None else clip.begin + end
+    lost = Counter[str]()
     with atomic_output(target, seal) as part, _opened(clip, metadata) as source:
         options = _container_options(container, source)
         try:
@@ -83,15 +88,20 @@ def mux(
                     output.start_encoding()
                 zero = Fraction(0) if steady else shift
                 pictures = _pictures(picture, encoding, segments, zero)
-                others = _others(source, tracks, shift, stop) if source else iter(())
+                others = _others(source, tracks, shift, stop, lost) if source else iter(())
                 for _, _, packet in merge(pictures, others, key=lambda timed: timed[:2]):
                     output.mux(packet)
                 for track in tracks.values():
-                    output.mux(list(track.rest()))
+                    with suppress(av.FFmpegError):  # its last packet was damaged
+                        output.mux(list(track.rest()))
         except (av.FFmpegError, ValueError) as error:
             raise OutputError(
                 f"{target} cannot be written: {error}", hint="Try another container, such as .mkv"
             ) from error
+    return [
+        f"{count} packets of {name} are damaged or out of order, and are left out"
+        for name, count in lost.items()
+    ]
 
 
 @contextmanager
@@ -187,9 +197,17 @@ def decode_times(segments: Sequence[Sequence[int]]) -> list[int]:
 
 
 def _others(
-    source: InputContainer, tracks: dict[int, Track], shift: Fraction, end: Fraction | None
+    source: InputContainer,
+    tracks: dict[int, Track],
+    shift: Fraction,
+    end: Fraction | None,
+    lost: Counter[str],
 ) -> Iterator[Timed]:
-    """Yield the packets of all other streams, within the output's time, while readable."""
+    """Yield the packets of all other streams, within the output's time, while readable.
+
+    Those that are damaged, or not later than the one before, are counted in `lost`.
+    """
+    reached: dict[int, int] = {}
     begin = shift if shift else None
     packets = source.demux([source.streams[place] for place in tracks]) if tracks else iter(())
     last = Fraction(0)
@@ -207,12 +225,27 @@ def _others(
             now = time * packet.time_base
             if (begin is not None and now < begin) or (end is not None and now >= end):
                 continue
+            before = reached.get(packet.stream.index)
+            if before is not None and packet.stream.type == "audio" and time <= before:
+                lost[_name(packet)] += 1
+                continue
+            reached[packet.stream.index] = time
             offset = round(shift / packet.time_base)
             packet.dts = time - offset
             packet.pts = packet.dts if packet.pts is None else packet.pts - offset
             last = max(last, now - shift)
-        for kept in tracks[packet.stream.index].packets(packet):
+        name = _name(packet)
+        try:
+            made = list(tracks[packet.stream.index].packets(packet))
+        except av.FFmpegError:
+            lost[name] += 1
+            continue
+        for kept in made:
             yield last, kept.stream_index, kept
+
+
+def _name(packet: AnyPacket) -> str:
+    return f"{packet.stream.type} stream {packet.stream.index}"
 
 
 def _chapters(
