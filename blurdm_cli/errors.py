@@ -1,26 +1,26 @@
 """Every error that blurdm raises on purpose.
 
 BlurdmError
-├── InputError           the photo, video or folder that was asked for cannot be used
+├── InputError           the given photo, video or folder cannot be used
 │   └── DecodeError      … because its bytes cannot be read as pixels
-├── OutputError          the result cannot be written where it was asked for
-│   └── DiskFull         … because there is no space left: no other result can be, either
+├── OutputError          the result cannot be written to its destination
+│   └── DiskFull         … because the disk is full; no further result can be written
 ├── UsageError           the options contradict each other or the input
 ├── ModelError           the model is unknown, incomplete, damaged or from another version
-├── TrainingError        a training run cannot start or cannot go on
-├── VerificationError    an exported graph is not the model that it was made from
+├── TrainingError        a training run cannot start or continue
+├── VerificationError    an exported graph does not match its model
 └── ComputeError         the runtime failed on input that was valid
-    ├── RuntimeMissing   … because the runtime, its device or its precision is not on this machine
+    ├── RuntimeMissing   … because the runtime, device or precision is not available here
     ├── OutOfMemory      … because even the smallest tile does not fit on the device
-    └── StepTooLarge     … because a step of training does not fit on the device
+    └── StepTooLarge     … because a training step does not fit on the device
 
 The command line turns a BlurdmError into one line, a hint, and its exit code.
-Anything else that reaches the command line is a bug, and keeps its traceback.
+Any other exception that reaches the command line is a bug and keeps its traceback.
 """
 
 
 class BlurdmError(Exception):
-    """What went wrong, in the user's words; the hint says what to do about it."""
+    """Base class: the message says what went wrong, the hint what to do about it."""
 
     exit_code = 1
 
@@ -36,7 +36,7 @@ class UsageError(BlurdmError):
 
 
 class InputError(BlurdmError):
-    """The photo, video or folder that was asked for cannot be used."""
+    """The given photo, video or folder cannot be used."""
 
     exit_code = 3
 
@@ -46,7 +46,7 @@ class DecodeError(InputError):
 
 
 class OutputError(BlurdmError):
-    """The result cannot be written where it was asked for."""
+    """The result cannot be written to its destination."""
 
     exit_code = 5
 
@@ -62,13 +62,13 @@ class ModelError(BlurdmError):
 
 
 class TrainingError(BlurdmError):
-    """A training run cannot start or cannot go on."""
+    """A training run cannot start or continue."""
 
     exit_code = 2
 
 
 class VerificationError(BlurdmError):
-    """An exported graph is not the model that it was made from."""
+    """An exported graph does not match its model."""
 
     exit_code = 9
 
@@ -80,7 +80,7 @@ class ComputeError(BlurdmError):
 
 
 class RuntimeMissing(ComputeError):
-    """The runtime, its device or its precision is not on this machine."""
+    """The runtime, its device or its precision is not available on this machine."""
 
 
 class OutOfMemory(ComputeError):
@@ -97,12 +97,12 @@ class OutOfMemory(ComputeError):
 
 
 class StepTooLarge(ComputeError):
-    """A step of training does not fit in the device's memory."""
+    """A training step does not fit in the device's memory."""
 
     exit_code = 8
 
     def __init__(self, device: str, batch: int, crop: int) -> None:
         super().__init__(
-            f"{batch} crops of {crop} pixels a step do not fit in the memory of {device}",
-            hint=f"Try fewer, --batch {max(batch // 2, 1)}, or a smaller --crop",
+            f"A step of {batch} crops of {crop} pixels does not fit in the memory of {device}",
+            hint=f"Try a smaller batch, --batch {max(batch // 2, 1)}, or a smaller --crop",
         )

@@ -1,9 +1,9 @@
-"""Checkpoints of the backbones' authors, turned into models.
+"""Import of checkpoints from the backbones' authors.
 
     FILE… ── read ── unwrap ── rename by the backbone's table ── fit to a size ── ModelSpec, weights
 
-The tables stand beside the networks: `ORIGINAL_NAMES` in each of them. A checkpoint is not
-trusted: safetensors, or a pickle of nothing but tensors.
+The tables are `ORIGINAL_NAMES` in each network's module. Checkpoints are not trusted: only
+safetensors files and pickles that hold nothing but tensors are read.
 """
 
 import hashlib
@@ -25,15 +25,15 @@ from blurdm_cli.physics.diffusion import SCHEDULES, ExposureSchedule, schedule
 from blurdm_cli.spec import BackboneSpec, ModelSpec, PriorScope, PriorSpec, ScheduleSpec
 
 WRAPPERS = ("params_ema", "params", "model_state", "state_dict", "model")
-"""Keys that a state dict may lie under, the most wanted first."""
+"""Keys that a state dict may be stored under, in order of preference."""
 
 PRIOR_WRAPPERS = ("model_dm_state", *WRAPPERS)
 
 FUSION = ".to_scale_shift.weight"
-"""How the weights of a prior fusion end, in our names."""
+"""Suffix of a prior fusion's weights, in our names."""
 
 ORIGINAL_WINDOW = 384
-"""What NAFNet's authors restore photos with: windows of 1.5 training crops."""
+"""Window, in pixels, that NAFNet's authors restore photos with: 1.5 training crops."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +44,18 @@ class Fit:
     """Backbone and size."""
     weights: dict[str, Tensor]
     missing: list[str]
-    """In our names."""
+    """Parameters that the checkpoint lacks, in our names."""
     unexpected: list[str]
-    """In the checkpoint's names."""
+    """Tensors that the network lacks, in the checkpoint's names."""
     misshaped: list[str]
-    """In the checkpoint's names, each with both shapes."""
+    """Tensors of a different shape, in the checkpoint's names, each with both shapes."""
 
     @property
     def faults(self) -> int:
         return len(self.missing) + len(self.unexpected) + len(self.misshaped)
 
     def say(self) -> str:
-        """The first tensor of each kind that does not fit."""
+        """Describe the faults: the count and the first tensor of each kind."""
         kinds = (self.missing, self.unexpected, self.misshaped)
         named = zip(("missing", "unexpected", "misshaped"), kinds, strict=True)
         return "; ".join(f"{len(kind)} {name}, first {kind[0]}" for name, kind in named if kind)
@@ -75,13 +75,13 @@ def import_model(
 
     Args:
         files: the backbone's checkpoint, in one file or several.
-        backbone: its kind, of `networks.build.BACKBONES`.
-        name: the new model's.
-        prior_file: BlurDM's checkpoint, where the backbone was trained with it.
-        size: one of the backbone's sizes; None for the one that fits.
-        scope: what a prior is found of; None as the authors do it: the photo, or, for
-            LoFormer, the tile.
-        licence: of the weights.
+        backbone: a key of `networks.build.BACKBONES`.
+        name: name of the new model.
+        prior_file: BlurDM's checkpoint, if the backbone was trained with it.
+        size: one of the backbone's sizes; None picks the one that fits.
+        scope: the area that one prior is estimated from; None follows the authors: the
+            photo, or, for LoFormer, the tile.
+        licence: licence of the weights.
 
     Raises:
         UsageError: there is no such backbone or size.
@@ -90,8 +90,8 @@ def import_model(
     kind = family(backbone)
     if not kind.original_names:
         raise UsageError(
-            f"Nobody else has weights of {backbone!r}",
-            hint=f"--backbone {', '.join(k for k, v in BACKBONES.items() if v.original_names)}",
+            f"There are no weights of {backbone!r} to import",
+            hint=f"Known: {', '.join(k for k, v in BACKBONES.items() if v.original_names)}",
         )
     state: dict[str, Tensor] = {}
     for path in files:
@@ -145,10 +145,10 @@ def card(spec: ModelSpec) -> str:
 
 
 def read(path: Path) -> Mapping[str, Any]:
-    """Read a checkpoint without running what may be in it.
+    """Read a checkpoint without running any code in it.
 
     Raises:
-        ModelError: it is missing, no checkpoint, or a pickle of more than tensors.
+        ModelError: it is missing, not a checkpoint, or a pickle of more than tensors.
     """
     try:
         with path.open("rb") as file:
@@ -162,13 +162,13 @@ def read(path: Path) -> Mapping[str, Any]:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
     except pickle.UnpicklingError as error:
         raise ModelError(
-            f"{path} is no file of tensors alone, and is not opened: that could run its code",
-            hint="Save its state dict where you trust it: torch.save(model.state_dict(), FILE)",
+            f"{path} is not a file of tensors only; it was not opened, as it could run code",
+            hint="If you trust it, save its state dict: torch.save(model.state_dict(), FILE)",
         ) from error
     except Exception as error:  # what PyTorch and safetensors raise for damaged files
         raise ModelError(
-            f"{path} is no checkpoint, or a damaged one",
-            hint="A checkpoint is a file of PyTorch (.pth, .pt, .pkl) or of safetensors",
+            f"{path} is not a checkpoint, or is damaged",
+            hint="A checkpoint is a PyTorch file (.pth, .pt, .pkl) or a safetensors file",
         ) from error
     if not isinstance(found, Mapping):
         raise ModelError(f"{path} holds no named tensors")
@@ -176,7 +176,7 @@ def read(path: Path) -> Mapping[str, Any]:
 
 
 def unwrap(found: Mapping[str, Any], wrappers: Sequence[str], path: Path) -> dict[str, Tensor]:
-    """The state dict in a checkpoint, without what parallel training puts before its names.
+    """Extract the state dict, without the prefix that parallel training adds to its names.
 
     Raises:
         ModelError: there is none.
@@ -191,7 +191,7 @@ def unwrap(found: Mapping[str, Any], wrappers: Sequence[str], path: Path) -> dic
         keys = ", ".join(map(str, list(found)[:5]))
         raise ModelError(
             f"{path} holds no weights; its keys are {keys}",
-            hint=f"Weights are looked for at the top and under {', '.join(wrappers)}",
+            hint=f"Weights are expected at the top level or under {', '.join(wrappers)}",
         )
     return state
 
@@ -199,9 +199,9 @@ def unwrap(found: Mapping[str, Any], wrappers: Sequence[str], path: Path) -> dic
 def fit_to(
     state: Mapping[str, Tensor], names: Mapping[str, str], network: nn.Module, what: str
 ) -> Fit:
-    """Rename tensors, and lay them beside those of a network.
+    """Rename tensors and match them to those of a network.
 
-    Axes of length one come and go freely: the authors keep some that we do not.
+    Axes of length one do not matter: the authors keep some that we do not.
     """
     wanted = network.state_dict()
     originals = {rename(name, names): name for name in state}
@@ -247,7 +247,7 @@ def _fit_size(state: Mapping[str, Tensor], kind: Family, backbone: str, size: st
 
 
 def _nearest(state: Mapping[str, Tensor], tried: Fit) -> str:
-    """Which backbone and size has the most tensors of a checkpoint."""
+    """Hint that names the backbone and size with the most tensors of a checkpoint."""
     fits = [
         _fit_size(state, kind, backbone, size)
         for backbone, kind in BACKBONES.items()
@@ -256,9 +256,9 @@ def _nearest(state: Mapping[str, Tensor], tried: Fit) -> str:
     ]
     best = max(fits, key=lambda fit: (len(fit.weights), -fit.faults))
     if len(best.weights) < len(state) / 2:
-        return "It is none of the backbones that blurdm knows"
+        return "It does not match any backbone that blurdm knows"
     if best.what == tried.what:
-        return f"The nearest backbone is {best.what} all the same"
+        return f"{best.what} is still the nearest backbone"
     return f"The nearest backbone is {best.what}, which has {len(best.weights)} of its tensors"
 
 
@@ -278,15 +278,15 @@ def _import_prior(path: Path, channels: int) -> tuple[PriorSpec, dict[str, Tenso
     if fit.faults:
         raise ModelError(
             f"{path} does not fit {fit.what}: {fit.say()}",
-            hint="--prior names the file of the diffusion, not that of the backbone",
+            hint="--prior takes the checkpoint of the diffusion, not of the backbone",
         )
     return spec, fit.weights
 
 
 def _schedule_of(alphas: Tensor | None, betas_bar: Tensor | None, path: Path) -> ScheduleSpec:
-    """The schedule that a checkpoint carries, by its name if it has one; else the usual one.
+    """The schedule in a checkpoint, by name if it is a known one; "released" if there is none.
 
-    Its noise scales may begin with that of the sharp state, which is 0, or after it.
+    The noise scales may include that of the sharp state, which is 0, or begin after it.
     """
     if alphas is None or betas_bar is None:
         usual = schedule("released")
@@ -297,7 +297,7 @@ def _schedule_of(alphas: Tensor | None, betas_bar: Tensor | None, path: Path) ->
     try:
         ExposureSchedule(alpha, beta_bar)
     except ValueError as error:
-        raise ModelError(f"The schedule in {path} is none: {error}") from error
+        raise ModelError(f"The schedule in {path} is invalid: {error}") from error
     for name in SCHEDULES:
         known = schedule(name, steps=len(alpha) - 1)
         if np.allclose(alpha, known.alpha) and np.allclose(beta_bar, known.beta_bar, atol=1e-6):
@@ -306,12 +306,12 @@ def _schedule_of(alphas: Tensor | None, betas_bar: Tensor | None, path: Path) ->
 
 
 def _prior_channels(weights: Mapping[str, Tensor]) -> int:
-    """The length of the prior that fusions take; 0 where there are none."""
+    """Length of the prior that the fusions take; 0 if there are none."""
     return next((value.shape[1] for name, value in weights.items() if name.endswith(FUSION)), 0)
 
 
 def rename(name: str, names: Mapping[str, str]) -> str:
-    """A tensor's name by one of the tables `ORIGINAL_NAMES`: each pattern is replaced in turn."""
+    """Rename a tensor by one of the tables `ORIGINAL_NAMES`; each pattern is replaced in turn."""
     for pattern, replacement in names.items():
         name = re.sub(pattern, replacement, name)
     return name

@@ -1,8 +1,8 @@
-"""The machine: the cores that there are, and how the process asks for memory.
+"""CPU cores and memory allocation of this process.
 
-A network's tensors and a photo's rows are freed and asked for again thousands of times a minute.
-By default glibc gives such blocks back to the system each time, which then has to find and clear
-new pages for the next one: a fifth to two fifths of a transformer's time on a processor.
+A network's tensors and a photo's rows are freed and allocated again thousands of times a minute.
+By default glibc returns such blocks to the system each time, and the system has to find and clear
+new pages for the next one. This takes a fifth to two fifths of a transformer's time on a CPU.
 """
 
 import ctypes
@@ -10,20 +10,20 @@ import os
 import sys
 
 TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8
-"""glibc's numbers of `mallopt`'s options, from its malloc.h."""
+"""Option numbers of glibc's `mallopt`, from its malloc.h."""
 
 KEPT = 2**30
-"""Bytes: so much freed memory stays with the process, and blocks below it come from there."""
+"""Bytes of freed memory that the process keeps; smaller blocks are taken from there."""
 
 MOST_ONCE = 2**25
-"""The largest of such blocks that older versions of glibc take."""
+"""Largest such block size that older versions of glibc accept, in bytes."""
 
 
 def tune_allocator() -> None:
-    """Keep freed memory at hand, in one place for all threads, and large tensors in huge pages.
+    """Keep freed memory in one arena for all threads, and put large tensors in huge pages.
 
-    A program decides this for itself, at its start; a library does not. What glibc is
-    not there to be told, or PyTorch's user has set already, is left as it is.
+    To be called by a program at its start, not by a library. Without glibc its settings are
+    skipped. A setting of PyTorch that the user has already made is kept.
     """
     if sys.platform != "linux":
         return
@@ -36,7 +36,7 @@ def tune_allocator() -> None:
 
 
 def available_cores() -> int:
-    """The cores that this process may use."""
+    """Number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""An iterator that works ahead in a thread of its own, through a bounded queue."""
+"""An iterator that prefetches in its own thread, through a bounded queue."""
 
 from collections.abc import Iterable, Iterator
 from queue import Empty, Full, Queue
@@ -9,25 +9,25 @@ Item = TypeVar("Item")
 
 
 class _End:
-    """The last thing in the queue, with the error that ended the work, if one did."""
+    """End marker of the queue, with the error that ended the work, if any."""
 
     def __init__(self, error: BaseException | None) -> None:
         self.error = error
 
 
 class Prefetcher(Generic[Item]):
-    """Takes items from a source while the one before is still worked on.
+    """Fetch items from a source while the previous one is still being processed.
 
-    Errors of the source are raised where its items are taken. Leaving the `with` block stops
-    the thread, whether all items were taken or not.
+    Errors of the source are raised in the consumer. Leaving the `with` block stops the thread,
+    whether all items were taken or not.
     """
 
     def __init__(self, source: Iterable[Item], depth: int) -> None:
-        """Begin at once.
+        """Start fetching at once.
 
         Args:
-            source: is iterated in the thread.
-            depth: how many items may wait.
+            source: iterated in the thread.
+            depth: largest number of items that wait.
         """
         self._queue: Queue[Item | _End] = Queue(depth)
         self._stop = Event()
@@ -36,7 +36,7 @@ class Prefetcher(Generic[Item]):
 
     @property
     def waiting(self) -> int:
-        """How many items are ready and not taken."""
+        """Number of items that are ready but not taken."""
         return self._queue.qsize()
 
     def __iter__(self) -> Iterator[Item]:
@@ -67,7 +67,7 @@ class Prefetcher(Generic[Item]):
                 self._put(item)
                 if self._stop.is_set():
                     break
-        except BaseException as raised:  # is raised again in the other thread
+        except BaseException as raised:  # re-raised in the consumer
             error = raised
         finally:
             if close := getattr(source, "close", None):

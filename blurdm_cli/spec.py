@@ -1,6 +1,6 @@
-"""What a model folder's config.json says: all that decides the numbers a model gives.
+"""Contents of a model folder's config.json: everything that determines a model's output.
 
-Nothing here knows of networks: the names of backbones and priors are checked
+This module does not import the networks: names of backbones and priors are checked
 where they are built.
 """
 
@@ -15,10 +15,10 @@ from typing import Any, Literal
 from blurdm_cli.errors import ModelError
 
 FORMAT = 1
-"""Version of the folder format; another number is refused."""
+"""Version of the folder format; other versions are refused."""
 
 CANDIDATE_PLANES = 10
-"""Planes that the candidates of a photo take; see `motion.candidates`."""
+"""Number of planes of a photo's candidates; see `motion.candidates`."""
 
 PriorKind = Literal["none", "mlp", "noise", "blur", "blurdm"]
 EncoderKind = Literal["paper", "light", "spectral"]
@@ -28,35 +28,35 @@ FusionKind = Literal["one_plus_scale", "scale"]
 
 @dataclass(frozen=True)
 class ScheduleSpec:
-    """An exposure schedule by its values; the name is for people."""
+    """An exposure schedule, defined by its values; the name is only for people."""
 
     name: str
     alpha: tuple[float, ...]
     """α_0 … α_T: exposures, in units of the sharp image's exposure."""
     beta_bar: tuple[float, ...]
-    """β̄_0 … β̄_T: standard deviations of the noise gathered, in units of the latent."""
+    """β̄_0 … β̄_T: standard deviations of the accumulated noise, in units of the latent."""
 
 
 @dataclass(frozen=True)
 class PriorSpec:
-    """Which network finds the latent prior, and how large it is."""
+    """The network that estimates the latent prior, and its size."""
 
     kind: PriorKind = "blurdm"
     channels: int = 256
-    """Length of the latent; 0 where `kind` is "none"."""
+    """Length of the latent; 0 if `kind` is "none"."""
     encoder: EncoderKind = "light"
     scope: PriorScope = "tile"
-    """"tile": one latent a tile, with tiles near the training crop; "region": one for each of a
-    tile's regions, whatever its size (networks/regions.py); "image": one a photo."""
+    """"tile": one latent per tile, with tiles about as large as the training crop; "region":
+    one per region of a tile, whatever its size (networks/regions.py); "image": one per photo."""
     schedule: ScheduleSpec | None = None
-    """None where the prior is not a diffusion."""
+    """None if the prior is not a diffusion."""
     fusion: FusionKind = "one_plus_scale"
-    """What a feature F becomes: (1 + scale) F + shift, or scale F + shift as in the paper."""
+    """Transform of a feature F: (1 + scale) F + shift, or scale F + shift as in the paper."""
 
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """Which backbone, and its sizes: the keyword arguments of its class."""
+    """A backbone and its sizes: the keyword arguments of its class."""
 
     kind: str
     sizes: dict[str, Any] = field(default_factory=dict)
@@ -70,20 +70,20 @@ class ModelSpec:
     backbone: BackboneSpec
     prior: PriorSpec
     multiple_of: int
-    """Height and width of a network's input are multiples of this."""
+    """Height and width of a network's input must be multiples of this."""
     candidates: bool = False
-    """Whether the backbone also gets the deconvolved photo, and weighs it (networks/fusion.py)."""
+    """Whether the backbone also takes the deconvolved photo and weighs it (networks/fusion.py)."""
     tile: int = 256
-    """Side in pixels of the square that is the largest area of a tile, as it suits the model."""
+    """Largest tile area that suits the model, as the side of a square in pixels."""
     halo: int = 32
-    """Pixels at a tile's inner edges that are not trusted."""
+    """Unreliable pixels at a tile's inner edges."""
     input_range: tuple[float, float] = (0.0, 1.0)
-    """What black and white are to the networks."""
+    """Values of black and white in the networks' input."""
     licence: str = "Apache-2.0"
     version: str = "0"
     """Changes whenever the weights do."""
     training: dict[str, Any] = field(default_factory=dict)
-    """The recipe and what came of it, as `blurdm train` wrote them down."""
+    """The recipe and its outcome, as recorded by `blurdm train`."""
     files: dict[str, str] = field(default_factory=dict)
     """SHA-256 of the weight files and the graph, by file name."""
     format: int = FORMAT
@@ -99,11 +99,11 @@ class ModelSpec:
         return 0 if self.prior.kind == "none" else self.prior.channels
 
     def to_json(self) -> dict[str, Any]:
-        """Plain lists, dictionaries, strings and numbers."""
+        """Convert to plain lists, dictionaries, strings and numbers."""
         return asdict(self)
 
     def without_hashes(self) -> "ModelSpec":
-        """The same model, before its weights were written."""
+        """The same spec without hashes, as before its weights were written."""
         return replace(self, files={})
 
     @classmethod
@@ -131,10 +131,10 @@ class ModelSpec:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Read JSON that may come from anywhere.
+    """Parse JSON from an untrusted source.
 
     Raises:
-        ValueError: it is no JSON, or nested deeper than Python can follow.
+        ValueError: it is not JSON, or is nested too deeply for Python.
     """
     try:
         return json.loads(text)
@@ -164,12 +164,12 @@ def _read(kind: Any, value: Any, where: str) -> Any:
         return float(value)
     if type(value) is plain:
         return value
-    raise ModelError(f"{where} is {value!r}, which is no {plain.__name__}")
+    raise ModelError(f"{where} is {value!r}, which is not of type {plain.__name__}")
 
 
 def _read_dataclass(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, Mapping):
-        raise ModelError(f"{where} is {value!r}, which is no object")
+        raise ModelError(f"{where} is {value!r}, which is not an object")
     known = {f.name: f for f in fields(kind)}
     for key in value:
         if key not in known:

@@ -2,12 +2,12 @@
 
 A model is a folder:
 
-    config.json            what `spec.ModelSpec` says
+    config.json            the fields of `spec.ModelSpec`
     *.safetensors          weights, in shards
-    graph.onnx             the graph, where there is one; it reads its weights from the shards
+    graph.onnx             the graph, if there is one; it reads its weights from the shards
     README.md              the model card
 
-Hashes of weights and graph stand in config.json.
+config.json holds the hashes of weights and graph.
 """
 
 import hashlib
@@ -27,24 +27,24 @@ from blurdm_cli.errors import ModelError
 from blurdm_cli.spec import ModelSpec, parse_json
 
 DEFAULT = "blurdm-fast"
-"""The model that is used where none is named."""
+"""The model that is used if none is named."""
 
 GRAPH = "graph.onnx"
-"""The graph that lies in a model folder."""
+"""File name of the graph in a model folder."""
 
 SHARD_BYTES = 15 * 2**20
-"""A weight file holds no more than this, unless one tensor alone does."""
+"""Largest size of a weight file, unless a single tensor is larger."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model folder that was found, with what its config.json says."""
+    """A model folder and the contents of its config.json."""
 
     folder: Path
     spec: ModelSpec
 
     def weights(self) -> dict[str, np.ndarray]:
-        """Read all weights, by parameter name, in the precision that they are stored in.
+        """Read all weights, by parameter name, in their stored precision.
 
         Raises:
             ModelError: a file is missing, damaged, or not the one that was published.
@@ -63,11 +63,11 @@ class Model:
 
     @property
     def has_graph(self) -> bool:
-        """Whether the model can run without its networks being built."""
+        """Whether the model has a graph, so that it can run without building its networks."""
         return GRAPH in self.spec.files
 
     def graph(self) -> Path:
-        """The model's graph; it and the weights that it reads are whole.
+        """Path of the model's graph, after checking the hashes of the graph and its weights.
 
         Raises:
             ModelError: there is none, or a file is missing, damaged, or not the one that
@@ -97,7 +97,7 @@ class Model:
 
     @property
     def size_bytes(self) -> int:
-        """What weights and graph take on the disk.
+        """Size of weights and graph on disk.
 
         Raises:
             ModelError: a file is missing.
@@ -106,12 +106,12 @@ class Model:
 
     @property
     def parameters(self) -> int:
-        """How many numbers the networks learnt."""
+        """Number of parameters of the networks."""
         return sum(array.size for array in self.weights().values())
 
 
 def search_path() -> list[Path]:
-    """Folders that hold model folders, first come first served."""
+    """Folders that hold model folders, in order of precedence."""
     import platformdirs
 
     named = os.environ.get("BLURDM_MODELS", "").split(os.pathsep)
@@ -145,7 +145,7 @@ def find(name: str) -> Model:
 
 
 def fingerprint(name: str) -> str:
-    """The SHA-256 of what decides a model's answers: of its config.json, or of a graph file.
+    """SHA-256 of the file that determines a model's output: its config.json, or a graph file.
 
     Raises:
         ModelError: there is no such model, or it cannot be read.
@@ -155,7 +155,7 @@ def fingerprint(name: str) -> str:
 
 
 def every() -> list[Path]:
-    """The folders of all models, by name; the first of two with one name hides the second."""
+    """Folders of all models, sorted by name; of two with the same name, the first one wins."""
     found: dict[str, Path] = {}
     for parent in search_path():
         for config in parent.glob("*/config.json"):
@@ -164,16 +164,16 @@ def every() -> list[Path]:
 
 
 def write(folder: Path, spec: ModelSpec, weights: Mapping[str, np.ndarray], card: str) -> Model:
-    """Write a model folder; an older one at the same place is replaced at the very end.
+    """Write a model folder; an existing one is replaced at the very end.
 
     Args:
-        folder: where to; its parent exists.
+        folder: the destination; its parent exists.
         spec: the model; its `files` are filled in.
         weights: arrays by parameter name, in the precision to store them in.
         card: the model card, Markdown.
 
     Raises:
-        ModelError: a weight is not finite, be it for its precision alone; nothing is written.
+        ModelError: a weight is not finite in its precision; nothing is written.
     """
     from safetensors.numpy import save
 
@@ -195,7 +195,7 @@ def write(folder: Path, spec: ModelSpec, weights: Mapping[str, np.ndarray], card
 
 
 def add_graph(model: Model, graph: Path) -> Model:
-    """Put a graph into a model's folder, and its hash into config.json.
+    """Move a graph into a model's folder, and add its hash to config.json.
 
     Args:
         model: a model folder.
@@ -221,9 +221,9 @@ def _open(folder: Path) -> Model:
     try:
         data: Any = parse_json(_read_bytes(folder / "config.json"))
     except ValueError as error:
-        raise ModelError(f"{folder / 'config.json'} is no JSON: {error}") from error
+        raise ModelError(f"{folder / 'config.json'} is not JSON: {error}") from error
     if not isinstance(data, dict):
-        raise ModelError(f"{folder / 'config.json'} is no JSON object")
+        raise ModelError(f"{folder / 'config.json'} is not a JSON object")
     try:
         return Model(folder, ModelSpec.from_json(data))
     except ModelError as error:
@@ -244,12 +244,12 @@ def _check_finite(name: str, weights: Mapping[str, np.ndarray]) -> None:
         if not np.isfinite(array).all():
             raise ModelError(
                 f"The weights {key!r} of the model {name!r} are not all finite in {array.dtype}",
-                hint="They come from a damaged file, or from a training that went wrong",
+                hint="They come from a damaged file or from a training run that went wrong",
             )
 
 
 def _shards(weights: Mapping[str, np.ndarray]) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """Cut the weights into files of at most `SHARD_BYTES`, in the order of their names."""
+    """Split the weights into files of at most `SHARD_BYTES`, in the order of their names."""
     shards: list[dict[str, np.ndarray]] = [{}]
     size = 0
     for name in sorted(weights):

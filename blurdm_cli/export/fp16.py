@@ -1,7 +1,7 @@
-"""From an fp32 graph to one whose backbone computes in fp16.
+"""Conversion of an fp32 graph to one whose backbone computes in fp16.
 
-All that comes before the backbone stays in fp32, the prior network with its spectrum above all:
-it costs little, and the power of a spectrum is beyond what fp16 can hold.
+Everything before the backbone stays in fp32, in particular the prior network with its spectrum.
+It costs little, and the power of a spectrum exceeds the range of fp16.
 """
 
 from collections.abc import Iterable
@@ -16,14 +16,14 @@ SENSITIVE = ("ReduceMean", "CumSum", "Pow", "Sqrt", "Reciprocal", "Div")
 """Operations of a backbone that stay in fp32: norms, pooling and sums."""
 
 UNTOUCHED = (*DEFAULT_OP_BLOCK_LIST, "ConstantOfShape")
-"""Operations that the converter cannot convert: zeros of some shape are in fp32 unless told."""
+"""Operations that the converter cannot convert. ConstantOfShape gives fp32 zeros by default."""
 
 
 def halve(graph: onnx.ModelProto) -> onnx.ModelProto:
     """Convert a graph; its inputs and its output stay in fp32.
 
-    The converter sees the backbone alone, with inputs in place of what comes before: between
-    two operations that it is told to leave in fp32 it may still round to fp16.
+    The converter sees only the backbone, with inputs in place of everything before it. Otherwise
+    it might round to fp16 between two operations that it was told to leave in fp32.
     """
     whole = onnx.shape_inference.infer_shapes(graph).graph
     before, backbone = _split(whole)
@@ -44,12 +44,12 @@ def halve(graph: onnx.ModelProto) -> onnx.ModelProto:
     half = convert_float_to_float16(half, keep_io_types=True, op_block_list=kept)
     joined = [*before, *half.graph.node]
     _fill(half.graph, whole.input, [*constants, *half.graph.initializer], joined)
-    del half.graph.value_info[:]  # it speaks of all values as of fp16
+    del half.graph.value_info[:]  # it lists all values as fp16
     return half
 
 
 def _split(graph: onnx.GraphProto) -> tuple[list[onnx.NodeProto], list[onnx.NodeProto]]:
-    """The operations that no parameter of the backbone has a part in, and the others."""
+    """Split operations into those that use no parameter of the backbone, and the others."""
     reached = {tensor.name for tensor in graph.initializer if tensor.name.startswith(BACKBONE)}
     before, backbone = [], []
     for node in graph.node:
@@ -67,7 +67,7 @@ def _fill(
     initializers: Iterable[onnx.TensorProto],
     nodes: Iterable[onnx.NodeProto],
 ) -> None:
-    """Put others in the place of a graph's inputs, initializers and operations."""
+    """Replace a graph's inputs, initializers and operations."""
     for field, entries in (
         (graph.input, list(inputs)),
         (graph.initializer, list(initializers)),

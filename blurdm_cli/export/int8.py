@@ -1,8 +1,8 @@
-"""From an fp32 graph to an int8 one: static quantisation of the backbone's convolutions.
+"""Conversion of an fp32 graph to int8: static quantisation of the backbone's convolutions.
 
-Activations become uint8 and weights int8, a scale for each channel: what processors with
-VNNI multiply fastest. The prior network, the backbone's first and last convolution, and the
-sum that gives the restored image stay in fp32: they cost little and decide the colours.
+Activations become uint8 and weights int8, with one scale per channel. CPUs with VNNI multiply
+these fastest. The prior network, the backbone's first and last convolution, and the sum that
+gives the restored image stay in fp32: they cost little and determine the colours.
 """
 
 import tempfile
@@ -25,7 +25,7 @@ from blurdm_cli.export.names import BACKBONE
 
 
 class _Tiles(CalibrationDataReader):  # type: ignore[misc]
-    """Hands out calibration tiles, each with the same noise."""
+    """Calibration tiles, all with the same noise."""
 
     def __init__(
         self, tiles: Sequence[Float32[np.ndarray, "1 3 h w"]], prior_channels: int
@@ -45,7 +45,7 @@ def quantise(
 
     Args:
         graph: in fp32.
-        tiles: blurred, in [0, 1]; the ranges of activations are those that they give.
+        tiles: blurred, in [0, 1]; they determine the ranges of activations.
         prior_channels: length of the noise vector; 0 without a prior.
     """
     with tempfile.TemporaryDirectory() as folder:

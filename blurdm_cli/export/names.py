@@ -1,4 +1,4 @@
 """Names in exported graphs."""
 
 BACKBONE = "backbone."
-"""Of the parameters that only the backbone has."""
+"""Prefix of the parameters that only the backbone has."""

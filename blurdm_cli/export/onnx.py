@@ -1,10 +1,10 @@
-"""From a model to an ONNX graph: the same modules, traced.
+"""Export of a model to an ONNX graph: the same modules, traced.
 
-    networks ── trace ── fp16 or int8, if asked for ── metadata ── beside its place
-      ── verify ── take its place
+    networks ── trace ── fp16 or int8, if requested ── metadata ── write beside the output
+      ── verify ── move into place
 
-The graph takes `blurred` (n, 3, h, w) and, with a prior, `noise` (n, c), and gives
-`restored`. Padding, tiles and clipping stay outside. The sampler's loop is unrolled.
+The graph takes `blurred` (n, 3, h, w) and, with a prior, `noise` (n, c), and returns
+`restored`. Padding, tiles and clipping are not part of it. The sampler's loop is unrolled.
 """
 
 import json
@@ -37,12 +37,12 @@ DEFAULT_OPSET = 18
 
 @dataclass(frozen=True)
 class Options:
-    """How a graph is made."""
+    """Export options."""
 
     precision: str = "fp32"
     """fp32, fp16 or int8."""
     size: tuple[int, int] | None = None
-    """Height and width in pixels where they are fixed; then the batch is 1."""
+    """Fixed height and width in pixels, with a batch of 1; None leaves them free."""
     opset: int = DEFAULT_OPSET
     slim: bool = False
     """Simplify the graph with onnxslim."""
@@ -78,10 +78,10 @@ def make_graph(model: Model, options: Options) -> onnx.ModelProto:
 
 
 def share_weights(graph: onnx.ModelProto, model: Model) -> onnx.ModelProto:
-    """Let a graph read its weights from the model folder's own files.
+    """Make a graph read its weights from the files of the model folder.
 
-    A tensor that is stored there, in whatever precision, leaves the graph; a cast to fp32
-    stands in its place. Such a graph works in that folder alone.
+    A tensor that is stored there becomes a reference to the file, with a cast to fp32 if it is
+    stored in another precision. Such a graph works only in that folder.
     """
     shared = onnx.ModelProto()
     shared.CopyFrom(graph)
@@ -110,13 +110,13 @@ def _check_options(model: Model, options: Options) -> None:
     multiple_of, prior = model.spec.multiple_of, model.spec.prior
     if prior.kind != "none" and prior.scope == "image":
         raise UsageError(
-            f"The model {model.spec.name!r} takes one prior a photo; a graph sees single tiles",
+            f"The model {model.spec.name!r} takes one prior per photo; a graph sees single tiles",
             hint="Import it again with --prior-scope tile, and compare the two",
         )
     if options.opset not in OPSETS:
         raise UsageError(
-            f"The opset {options.opset} cannot be written",
-            hint=f"From {OPSETS[0]} to {OPSETS[-1]}; {DEFAULT_OPSET} serves most programs",
+            f"The opset {options.opset} is not supported",
+            hint=f"Use {OPSETS[0]} to {OPSETS[-1]}; {DEFAULT_OPSET} works in most programs",
         )
     if options.size and any(side < 1 or side % multiple_of for side in options.size):
         height, width = (-(-max(side, 1) // multiple_of) * multiple_of for side in options.size)
@@ -125,7 +125,7 @@ def _check_options(model: Model, options: Options) -> None:
             hint=f"Try --size {height}x{width}",
         )
     if options.precision == "int8" and not options.calibration:
-        raise UsageError("int8 needs photos to calibrate with", hint="--int8 PHOTOS names a folder")
+        raise UsageError("int8 needs photos for calibration", hint="--int8 PHOTOS names a folder")
 
 
 def _trace(model: Model, options: Options) -> onnx.ModelProto:
@@ -154,12 +154,12 @@ def _trace(model: Model, options: Options) -> onnx.ModelProto:
         )
     assert program is not None
     graph = program.model_proto
-    del graph.graph.value_info[:]  # shapes within: some are the traced size's, and relied on
+    del graph.graph.value_info[:]  # inner shapes: some hold only for the traced size
     return graph
 
 
 def _clean(graph: onnx.ModelProto) -> None:
-    """Leave out what tracing says of this machine: paths, and the names of Python objects."""
+    """Remove what tracing reveals of this machine: paths, and the names of Python objects."""
     graph.doc_string = ""
     graph.graph.doc_string = ""
     del graph.graph.metadata_props[:]
@@ -172,7 +172,7 @@ def _clean(graph: onnx.ModelProto) -> None:
 
 
 def _stored(model: Model) -> dict[str, tuple[str, int, int, int, np.ndarray]]:
-    """Where each tensor lies in the weight files: file, first byte, end, ONNX type, values."""
+    """Locate each tensor in the weight files: file, first byte, end, ONNX type, values."""
     kinds = {"F16": TensorProto.FLOAT16, "F32": TensorProto.FLOAT}
     weights = model.weights()
     found: dict[str, tuple[str, int, int, int, np.ndarray]] = {}
@@ -189,7 +189,7 @@ def _stored(model: Model) -> dict[str, tuple[str, int, int, int, np.ndarray]]:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep back what the exporter says of PyTorch's own insides."""
+    """Suppress the exporter's messages about PyTorch's internals."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

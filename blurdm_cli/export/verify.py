@@ -1,4 +1,4 @@
-"""Is a graph the model that it was made from? Both get the same tiles and the same noise."""
+"""Check that a graph matches its model. Both get the same tiles and the same noise."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,29 +15,29 @@ from blurdm_cli.spec import CANDIDATE_PLANES
 from blurdm_cli.zoo import Model
 
 LARGEST_DIFFERENCE = {"fp32": 1e-4}
-"""Between any two values in [0, 1], by the graph's precision."""
+"""Largest allowed difference of two values in [0, 1], by the graph's precision."""
 
 LEAST_PSNR = {"fp16": 50.0, "int8": 45.0}
-"""In dB, between the two outputs."""
+"""Lowest allowed PSNR of the two outputs in dB, by the graph's precision."""
 
 PATTERN_CONTRAST = 0.1
-"""Amplitude of stripes and checkerboards; at more, models may multiply any difference."""
+"""Amplitude of stripes and checkerboards. Above it, models may amplify any difference."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far the graph is from the model, on one input."""
+    """Difference between graph and model on one input."""
 
     what: str
     largest: float
-    """Largest absolute difference, of values in [0, 1]."""
+    """Largest absolute difference of values in [0, 1]."""
     mean: float
     """Mean absolute difference."""
     psnr: float
-    """In dB; infinite where all values agree."""
+    """In dB; infinite if all values are equal."""
 
     def within(self, precision: str) -> bool:
-        """Whether a graph of this precision may differ so much."""
+        """Whether a graph of this precision may differ by this much."""
         largest = LARGEST_DIFFERENCE.get(precision, np.inf)
         return self.largest <= largest and self.psnr >= LEAST_PSNR.get(precision, 0)
 
@@ -48,22 +48,22 @@ def verify(
     photo: UInt8[np.ndarray, "height width 3"],
     size: tuple[int, int] | None = None,
 ) -> list[Agreement]:
-    """Run model and graph on the processor, in fp32 and in the graph's precision.
+    """Run the model in fp32 and the graph in its own precision on the CPU, and compare them.
 
     Args:
-        model: what the graph was made from.
-        graph: the file.
+        model: the model that the graph was exported from.
+        graph: file of the graph.
         photo: sRGB, at least as large as the model's `multiple_of`.
-        size: the only height and width that the graph takes, if it is so.
+        size: the only height and width that the graph takes, if they are fixed.
 
     Returns:
-        How they agree: on noise of three sizes (that of the model's tile among them), or
-        thrice of the one size, on stripes and a checkerboard, and on the middle of the
-        photo. An int8 graph knows the values of photos alone: it gets the photo in the
-        three sizes.
+        The agreement on noise of three sizes (including the size of the model's tile), or
+        three times of the fixed size, on stripes and a checkerboard, and on the middle of the
+        photo. An int8 graph is calibrated only for photos: it gets the photo in the three
+        sizes instead of noise and patterns.
 
     Raises:
-        VerificationError: they differ by more than they may.
+        VerificationError: they differ by more than is allowed.
         ModelError: the graph cannot be opened.
     """
     exact, tried = TorchRuntime(model, "cpu", "fp32"), OnnxRuntime(graph, "cpu")
@@ -79,7 +79,7 @@ def verify(
     bad = [agreement for agreement in found if not agreement.within(tried.precision)]
     if bad:
         raise VerificationError(
-            f"The {tried.precision} graph is not the model: on {bad[0].what} they differ by"
+            f"The {tried.precision} graph does not match the model: on {bad[0].what} they differ by"
             f" up to {bad[0].largest:.2g}, {bad[0].psnr:.1f} dB",
             hint="Nothing was written. Try --precision fp32, or more photos for --int8",
         )
@@ -113,7 +113,7 @@ def _inputs(
 
 
 def _patterns(height: int, width: int) -> Iterator[tuple[str, Float32[np.ndarray, "1 3 h w"]]]:
-    """What gathers all its power in one frequency, where sums are largest."""
+    """Patterns with all their power in one frequency, where sums are largest."""
     rows, columns = np.mgrid[:height, :width]
     for what, wave in (
         ("stripes", np.sin(np.pi / 2 * columns)),
@@ -126,7 +126,7 @@ def _patterns(height: int, width: int) -> Iterator[tuple[str, Float32[np.ndarray
 def _with_planes(
     tiles: Float32[np.ndarray, "n 3 h w"], rng: np.random.Generator
 ) -> Float32[np.ndarray, "n planes h w"]:
-    """Tiles with planes behind them in the range of candidates; the estimator is not asked."""
+    """Append random planes in the range of candidates to tiles, without running the estimator."""
     count, _, height, width = tiles.shape
     candidates = rng.random((count, CANDIDATE_PLANES, height, width), np.float32)
     candidates[:, :3] = tiles**1.2
@@ -137,7 +137,7 @@ def _with_planes(
 def middle(
     photo: UInt8[np.ndarray, "rows columns 3"], height: int, width: int
 ) -> Float32[np.ndarray, "1 3 {height} {width}"]:
-    """Cut the middle out of a photo, mirrored where the photo ends, as a tile in [0, 1]."""
+    """Cut the middle of a photo as a tile in [0, 1], mirrored beyond the photo's edges."""
     rows, columns = photo.shape[:2]
     pad = ((0, max(height - rows, 0)), (0, max(width - columns, 0)), (0, 0))
     full = np.pad(photo, pad, mode="symmetric")

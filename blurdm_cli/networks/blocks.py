@@ -11,13 +11,13 @@ class PriorFusion(nn.Module):
 
     Source: BlurDM, Eq. 11, with one change: we scale by 1 + s, and start from s = 0.
     An untrained fusion is then the identity, and a backbone that was trained
-    without a prior keeps its outputs until training teaches it to listen.
+    without a prior keeps its outputs until the fusion is trained.
     """
 
     def __init__(self, channels: int, prior_channels: int, bias: bool = True) -> None:
         super().__init__()
         self.unscaled = 1.0
-        """What the scale is added to: 0 for weights that were trained to scale by s alone."""
+        """Constant added to the scale; 0 for weights that were trained to scale by s alone."""
         self.to_scale_shift = nn.Linear(prior_channels, 2 * channels, bias)
         for parameter in self.to_scale_shift.parameters():
             nn.init.zeros_(parameter)
@@ -25,11 +25,11 @@ class PriorFusion(nn.Module):
     def forward(
         self, x: Float[Tensor, "n c h w"], prior: Float[Tensor, "n *regions d"]
     ) -> Float[Tensor, "n c h w"]:
-        """Fuse.
+        """Apply the fusion.
 
         Args:
             x: features.
-            prior: one for each image, or one for each of its regions, (n, rows, columns, d).
+            prior: one per image, or one per region of each image, (n, rows, columns, d).
         """
         scale_shift: Tensor = self.to_scale_shift(prior.flatten(0, -2))
         scale, shift = scale_shift.unflatten(0, prior.shape[:-1]).chunk(2, dim=-1)
@@ -37,7 +37,7 @@ class PriorFusion(nn.Module):
 
 
 def _spread(values: Float[Tensor, "n *regions c"], x: Float[Tensor, "n c h w"]) -> Tensor:
-    """Each channel's value for all pixels, or between those of the regions."""
+    """Broadcast values to all pixels, or interpolate between the regions' values."""
     if values.ndim == 2:
         return values[:, :, None, None]
     return interpolate(values.permute(0, 3, 1, 2), x.shape[2:], mode="bilinear")
@@ -46,13 +46,13 @@ def _spread(values: Float[Tensor, "n *regions c"], x: Float[Tensor, "n c h w"]) 
 def add_change(
     blurred: Float[Tensor, "n planes h w"], outputs: Float[Tensor, "n outputs h w"]
 ) -> Float[Tensor, "n outputs h w"]:
-    """A backbone's result: its first three planes are a change to the blurred picture."""
+    """Add the first three output planes to the blurred image; keep the other planes."""
     picture = blurred[:, :3] + outputs[:, :3]
     return picture if outputs.shape[1] == 3 else torch.cat([picture, outputs[:, 3:]], dim=1)
 
 
 class GuidedBlocks(nn.ModuleList):
-    """Blocks in sequence that are all given the same prior, and what else guides them."""
+    """A sequence of blocks that all take the same prior and other guides."""
 
     def forward(self, x: Float[Tensor, "n c h w"], *guides: object) -> Float[Tensor, "n c h w"]:
         for block in self:
@@ -61,7 +61,7 @@ class GuidedBlocks(nn.ModuleList):
 
 
 class ChannelNorm(nn.LayerNorm):
-    """Layer norm over the channels of each pixel; its output lies channels last in memory."""
+    """Layer norm over the channels of each pixel; its output is channels-last in memory."""
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
@@ -72,10 +72,10 @@ def keep_variance(
     gain: float = 1.0,
     generator: torch.Generator | None = None,
 ) -> None:
-    """Draw weights that give outputs `gain` times the variation of the inputs; biases are 0.
+    """Draw weights that scale the variation of the inputs by `gain`; biases are 0.
 
-    PyTorch's own weights shrink features at each layer without a norm. Where they are small against
-    a learning step, the first steps leave most ReLUs dead for good.
+    PyTorch's default weights shrink features at each layer without a norm. If features are small
+    compared to a learning step, the first steps leave most ReLUs permanently dead.
     Source: He et al., "Delving deep into rectifiers", ICCV 2015.
     """
     weight, bias = convolution.weight, convolution.get_parameter("bias")

@@ -1,4 +1,4 @@
-"""From a model's spec to its networks."""
+"""Build a model's networks from its spec."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,21 +19,21 @@ from blurdm_cli.spec import BackboneSpec, ModelSpec, PriorSpec
 
 @dataclass(frozen=True)
 class Family:
-    """A kind of backbone: its class, and what there is to know before it is built."""
+    """A kind of backbone: its class, and the facts needed before it is built."""
 
     network: type[nn.Module]
     sizes: Mapping[str, Mapping[str, Any]]
-    """Arguments of the class, by the size's name."""
+    """Arguments of the class, by name of the size."""
     usual: str
-    """The size that is meant where none is named."""
+    """Default size."""
     original_names: Mapping[str, str] = field(default_factory=dict)
-    """From the authors' names of parameters to ours: patterns, each replaced in turn."""
+    """Patterns that map the authors' parameter names to ours, each replaced in turn."""
     original_range: tuple[float, float] = (0.0, 1.0)
-    """What black and white are to the authors' network without a prior."""
+    """Values of black and white in the input of the authors' network without a prior."""
     tile: tuple[int, int] = (512, 96)
-    """Tile and halo in pixels, where no prior depends on the tile."""
+    """Tile and halo in pixels, if no prior depends on the tile."""
     guided_tile: tuple[int, int] = (256, 32)
-    """Tile and halo where each tile has its own prior: near the training crop."""
+    """Tile and halo if each tile has its own prior: about as large as the training crop."""
 
     def size(self, name: str) -> dict[str, Any]:
         """The arguments of one size.
@@ -47,7 +47,7 @@ class Family:
         return dict(self.sizes[name])
 
     def spec(self, name: str, backbone: BackboneSpec, prior: PriorSpec) -> ModelSpec:
-        """A new model's spec, with the facts of this family."""
+        """Spec of a new model of this family."""
         per_tile = prior.kind != "none" and prior.scope == "tile"
         tile, halo = self.guided_tile if per_tile else self.tile
         levels = len(backbone.sizes.get("widths", ()))
@@ -63,7 +63,7 @@ class Family:
 
 
 LOFORMER_TILE = (384, 32)
-"""As its authors restore photos; its cosine transforms make the tile's size count."""
+"""The authors' tile for photos. The tile's size matters to the cosine transforms."""
 
 BACKBONES: dict[str, Family] = {
     "unet": Family(unet.UNet, unet.SIZES, "fast", tile=(1056, 32)),
@@ -100,14 +100,14 @@ def family(kind: str) -> Family:
 
 
 class DeblurNetwork(nn.Module):
-    """All that runs at inference: the prior network, if any, and the backbone it guides."""
+    """The networks that run at inference: the prior network, if any, and the backbone."""
 
     def __init__(self, spec: ModelSpec) -> None:
         """Build untrained networks.
 
         Raises:
-            ModelError: the spec names an unknown backbone, sizes it does not take, or a
-                prior that has no schedule or one that cannot be.
+            ModelError: the spec names an unknown backbone, sizes that it does not take, or a
+                prior without a schedule or with an invalid one.
         """
         super().__init__()
         self.by_region = spec.prior.scope == "region"
@@ -121,7 +121,7 @@ class DeblurNetwork(nn.Module):
                 else PriorNetwork(spec.prior, candidates=spec.candidates)
             )
         except ValueError as error:
-            raise ModelError(f"The prior {spec.prior.kind!r}: {error}") from error
+            raise ModelError(f"The prior {spec.prior.kind!r} cannot be built: {error}") from error
         try:
             backbone = BACKBONES[spec.backbone.kind].network
             sizes = dict(spec.backbone.sizes)
@@ -134,7 +134,9 @@ class DeblurNetwork(nn.Module):
                 hint=f"Known: {', '.join(BACKBONES)}",
             ) from None
         except (TypeError, ValueError) as error:
-            raise ModelError(f"The backbone {spec.backbone.kind!r}: {error}") from error
+            raise ModelError(
+                f"The backbone {spec.backbone.kind!r} cannot be built: {error}"
+            ) from error
         for module in self.backbone.modules():
             if isinstance(module, PriorFusion):
                 module.unscaled = float(spec.prior.fusion == "one_plus_scale")
@@ -142,7 +144,7 @@ class DeblurNetwork(nn.Module):
     def forward(
         self, blurred: Float[Tensor, "n planes h w"], noise: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, "n 3 h w"]:
-        """Restore sRGB images in [0, 1], with their candidates behind where the model takes them.
+        """Restore sRGB images in [0, 1], followed by their candidates if the model takes them.
 
         The result is not clipped.
         """
@@ -151,10 +153,10 @@ class DeblurNetwork(nn.Module):
     def find_prior(
         self, blurred: Float[Tensor, "n planes h w"], noise: Float[Tensor, "n c"] | None = None
     ) -> Float[Tensor, "n *regions c"] | None:
-        """The latent prior of each image, or None for a model without one.
+        """Estimate the latent prior of each image; None for a model without one.
 
-        A model that has one for each region gives those; in training, where crops are no larger
-        than a region, one for each crop.
+        A model with a prior per region returns one for each region. In training, where crops are
+        no larger than a region, it returns one for each crop.
 
         Raises:
             ValueError: the model has a prior, and there is no noise to start from.
@@ -171,28 +173,28 @@ class DeblurNetwork(nn.Module):
     def find_photo_prior(
         self, blurred: Float[Tensor, "n planes h w"], noise: Float[Tensor, "n c"]
     ) -> Float[Tensor, "n c"]:
-        """The prior of whole photos, of any size: features of a band of rows at a time.
+        """Estimate the prior of whole photos of any size, one band of rows at a time.
 
-        The spectral encoder's spectrum alone is of the whole photo at once, in memory that
-        grows with its height.
+        Only the spectral encoder's spectrum is computed of the whole photo at once; its memory
+        grows with the photo's height.
 
         Raises:
             ValueError: the model has no prior.
         """
         if self.prior is None:
-            raise ValueError("a model without a prior finds none in a photo")
+            raise ValueError("a model without a prior cannot estimate one")
         return self.prior.of_photo(self.to_range(blurred[:, :3]), noise)
 
     def restore(
         self, blurred: Float[Tensor, "n planes h w"], prior: Float[Tensor, "n *regions c"] | None
     ) -> Float[Tensor, "n 3 h w"]:
-        """Restore images with a prior that is known."""
+        """Restore images with a given prior."""
         return self._picture(self.backbone(self.seen(blurred), prior), blurred)
 
     def restore_scales(
         self, blurred: Float[Tensor, "n planes h w"], prior: Float[Tensor, "n c"] | None
     ) -> list[Float[Tensor, "n 3 _ _"]]:
-        """For training: the restored images, and smaller ones where the backbone gives them."""
+        """Restore images at full size, and at smaller sizes if the backbone does; for training."""
         forward_scales: Any = getattr(self.backbone, "forward_scales", None)
         if forward_scales is None:
             return [self.restore(blurred, prior)]
@@ -211,17 +213,17 @@ class DeblurNetwork(nn.Module):
     def _picture(
         self, given: Float[Tensor, "n outputs h w"], blurred: Float[Tensor, "n planes h w"]
     ) -> Float[Tensor, "n 3 h w"]:
-        """The restored image of what a backbone gives."""
+        """Compute the restored image from a backbone's output."""
         own = (given[:, :3] - self.low) / self.span
         return fuse(own, given[:, 3:], blurred) if self.candidates else own
 
     def to_range(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
-        """From [0, 1] to what black and white are to the networks."""
+        """Map images from [0, 1] to the input range of the networks."""
         return images * self.span + self.low
 
 
 def build(spec: ModelSpec, weights: Mapping[str, np.ndarray] | None = None) -> DeblurNetwork:
-    """Build a model's networks, and load its weights where they are given.
+    """Build a model's networks, and load its weights if they are given.
 
     Raises:
         ModelError: the spec cannot be built, or the weights are not this model's.

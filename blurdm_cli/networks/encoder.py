@@ -11,22 +11,22 @@ from blurdm_cli.networks.spectrum import SpectralFeatures
 from blurdm_cli.spec import CANDIDATE_PLANES, EncoderKind
 
 SLOPE = 0.1
-"""Of every leaky ReLU in BlurDM; latents are mostly positive for it."""
+"""Slope of every leaky ReLU in BlurDM; it makes latents mostly positive."""
 
 REACH = 128
-"""Pixels that a feature hears of to each side, rounded up: 64 in "paper", 80 in "light"."""
+"""Receptive field to each side in pixels, rounded up: 64 in "paper", 80 in "light"."""
 
 
 class LatentEncoder(nn.Module):
     """Describe a pair of images by one latent vector, whatever their size.
 
     The sharp encoder sees (blurred, sharp); the condition encoder, which has no
-    sharp image to look at, sees (blurred, blurred).
+    sharp image, sees (blurred, blurred).
 
     "paper" is the network of BlurDM's Section 3.2 without batch norms: 1,146,688
-    parameters at 256 channels and 8.3 GFLOP for 256x256 pixels. "light" strides twice
-    where the paper's keeps a quarter of the photo's size, and costs an eighth. "spectral" is the
-    light one, and beside it the spectrum of the first image, which shows how it was blurred.
+    parameters at 256 channels and 8.3 GFLOP for 256x256 pixels. "light" downsamples
+    twice where the paper's keeps a quarter of the photo's size, and costs an eighth. "spectral" is
+    "light" plus the spectrum of the first image, which shows how it was blurred.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class LatentEncoder(nn.Module):
         Args:
             channels: length of the latent.
             kind: see above.
-            candidates: whether it also sees what was found of the motion (`CandidateFeatures`).
+            candidates: whether it also sees the estimated motion (`CandidateFeatures`).
         """
         super().__init__()
         self.stride = 4 if kind == "paper" else 16
@@ -83,14 +83,14 @@ class LatentEncoder(nn.Module):
     def in_bands(
         self, blurred: Float[Tensor, "n 3 h w"], other: Float[Tensor, "n 3 h w"], rows: int = 512
     ) -> Float[Tensor, "n c"]:
-        """The same latent, from one band of rows at a time: a photo's height costs no memory.
+        """The same latent, computed one band of rows at a time: memory does not grow with height.
 
-        The spectrum alone, where it is looked at, is of the whole image at once.
+        Only the spectrum, if it is used, is computed of the whole image at once.
 
         Args:
             blurred: images.
-            other: as many, of the same size.
-            rows: of a band, a multiple of 16.
+            other: as many images of the same size.
+            rows: rows of a band, a multiple of 16.
         """
         height, sums, count = blurred.shape[2], [], 0
         for top in range(0, height, rows):
@@ -106,7 +106,7 @@ class LatentEncoder(nn.Module):
     def _features(
         self, blurred: Float[Tensor, "n 3 h w"], other: Float[Tensor, "n 3 h w"]
     ) -> Float[Tensor, "n c rows columns"]:
-        """What the pair shows at each place; of one image twice, the first layer sees one."""
+        """Features of the pair at each place; if both are one image, the first layer sees one."""
         if other is not blurred:
             pair = torch.cat([self.fold(blurred), self.fold(other)], dim=1)
             return self.features(pair)
@@ -121,17 +121,17 @@ class LatentEncoder(nn.Module):
         blurred: Float[Tensor, "n 3 h w"],
         by_region: bool = False,
     ) -> Float[Tensor, "m c"]:
-        """From the features' means, and the spectra where they are looked at."""
+        """Compute latents from the features' means and, if they are used, the spectra."""
         if self.spectral:
             features = torch.cat([features, self.spectral(blurred, by_region)], dim=1)
         return self.to_latent(features)
 
 
 class CandidateFeatures(nn.Module):
-    """Describe what was found of the motion: candidates against the blurred image, by a vector.
+    """Describe the estimated motion by a vector, from the candidates and the blurred image.
 
-    Where a path was found, the candidates differ from the image along it, and their residuals say
-    where it does not hold. Untrained, the vector is zero, and the latent is what it was without.
+    Where a path was found, the candidates differ from the image along it, and their residuals show
+    where it does not hold. Untrained, the vector is zero and leaves the latent unchanged.
     """
 
     step = 16

@@ -1,4 +1,4 @@
-"""The residual estimator: what one step of the diffusion added."""
+"""The residual estimator, which predicts what one step of the diffusion added."""
 
 from itertools import pairwise
 

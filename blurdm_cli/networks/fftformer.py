@@ -6,8 +6,8 @@
 
 Attention is a circular convolution of queries and keys, patch by patch, that gates the
 values; the feed-forward part weighs each channel's frequencies. Both are products with one
-constant 64x64 matrix here: several times faster on a processor than many small FFTs, and
-any runtime knows them.
+constant 64x64 matrix here. On a CPU these are several times faster than many small FFTs,
+and any runtime supports them.
 
 Source: Kong, Dong, Ge, Li, Pan, "Efficient Frequency Domain-based Transformers for
 High-Quality Image Deblurring", CVPR 2023 (arXiv 2211.12250); sizes and order of operations
@@ -102,7 +102,7 @@ class FFTformer(nn.Module):
         self.join = nn.ModuleList(Join(widths[level], fourier) for level in range(2))
         self.refinement = attentive(0, refinement_blocks)
         self.head = nn.Conv2d(width, outputs, 3, padding=1, bias=False)
-        # in the authors' network and its checkpoints, but without a part in the result
+        # in the authors' network and its checkpoints, but unused in the result
         self.idle = nn.Conv2d(widths[2], widths[1], 1, bias=False).requires_grad_(False)
 
     def forward(
@@ -126,8 +126,8 @@ class PatchFourier(nn.Module):
 
     A spectrum is 64 real numbers: the real parts of 30 frequencies, their imaginary parts,
     and the 4 frequencies that have none. It is scaled by 1/8 to stay in fp16's range.
-    Columns first, then all the rest, as sums of 8 and of at most 12 numbers that are not
-    zero: one matrix for both would add up 64, and lose a bit of precision by it.
+    Columns are transformed first, then the rest, as sums of 8 and of at most 12 nonzero
+    numbers: one matrix for both would sum 64, and lose a bit of precision.
     """
 
     columns: Tensor
@@ -167,7 +167,7 @@ class PatchFourier(nn.Module):
     def invert(
         self, spectra: Float[Tensor, "64 n i j c"], like: Float[Tensor, "n k h w"]
     ) -> Float[Tensor, "n c h w"]:
-        """Spectra to images, of the height and width of others."""
+        """Transform spectra to images of the height and width of `like`."""
         _, n, i, j, c = spectra.shape
         halfway = self.rest_inverse @ spectra.view(PATCH * PATCH, n * i * j * c)
         patches = self.columns.T @ halfway.view(PATCH, PATCH * n * i * j * c)
@@ -183,18 +183,18 @@ class PatchFourier(nn.Module):
         return PATCH * torch.cat([a * d - b * e, a * e + b * d, c * f])
 
     def spread(self, gains: Float[Tensor, "c 8 5"]) -> Float[Tensor, "64 1 1 1 c"]:
-        """Gains of the 8x5 frequencies of a real FFT to those of our spectra.
+        """Map gains of the 8x5 frequencies of a real FFT to our spectra.
 
-        Mirrored frequencies in the first and the last column stand for each other: the
-        inverse of a real FFT takes the mean of their gains.
+        Mirrored frequencies in the first and the last column are equivalent: the inverse of
+        a real FFT takes the mean of their gains.
         """
         flat = gains.flatten(1)
         return ((flat[:, self.first] + flat[:, self.second]) / 2).T[:, None, None, None]
 
     def _constant(self, name: str, value: Tensor) -> None:
-        """Keep a constant that moves with the network and is no part of its weights.
+        """Register a constant that moves with the network but is not one of its weights.
 
-        What is rounding in float64 becomes zero.
+        Rounding errors of float64 become zero.
         """
         if value.is_floating_point():
             value = value.where(value.abs() > 1e-12, 0).float()
@@ -209,8 +209,8 @@ def _phases(frequencies: Sequence[tuple[int, int]], place: Tensor) -> Tensor:
 class FrequencyFeedForward(nn.Module):
     """A gated perceptron for each pixel that first weighs each channel's frequencies.
 
-    Its first layer works on spectra: the transform, being linear, need not come after it,
-    where channels are six times as many.
+    Its first layer works on spectra. The transform is linear, so it can come before this layer;
+    after it there are six times as many channels.
     """
 
     def __init__(self, channels: int, expansion: float, fourier: PatchFourier) -> None:
@@ -281,7 +281,7 @@ class AttentionBlock(nn.Module):
 
 
 class Join(nn.Module):
-    """Join the features of the way up with those of the way down."""
+    """Join features of the decoder with those of the encoder."""
 
     def __init__(self, channels: int, fourier: PatchFourier) -> None:
         super().__init__()
@@ -321,7 +321,7 @@ ORIGINAL_NAMES: dict[str, str] = {
     r"\.ffn\.": ".feed.",
     r"\.project_out\.": ".reduce.",
 }
-"""From the authors' names of parameters to ours: patterns, each replaced in turn.
+"""Patterns that map the authors' parameter names to ours, each replaced in turn.
 
-Gains have two axes of length one there, (c, 1, 1, 8, 5), and none here.
+The authors' gains have two axes of length one, (c, 1, 1, 8, 5); ours have none.
 """

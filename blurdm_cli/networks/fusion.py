@@ -1,12 +1,12 @@
-"""The fusion: for each pixel, how much of the network's own picture and of each candidate.
+"""Fusion of the network's own picture and the candidates, weighed for each pixel.
 
     blurred, candidates ── backbone ─┬─ own picture ──┐
                                      ├─ three weights ┼─ weighted sum ── + change ── restored
                            candidates ────────────────┘
 
-A deconvolved photo is sharp and rings; where its kernel was wrong, it is worse than the blurred
-one. The backbone sees both, how sure the estimator was, and what the kernel leaves unexplained,
-and chooses. Untrained, it takes its own picture nearly everywhere.
+A deconvolved photo is sharp but rings; where its kernel is wrong, it is worse than the blurred
+one. The backbone sees both, the confidence of the estimator and the residual of the kernel, and
+weighs them. Untrained, it uses its own picture nearly everywhere.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from blurdm_cli.spec import CANDIDATE_PLANES
 
 OUTPUTS = 6
-"""Planes that a backbone gives beside its own picture: three weights, and a change."""
+"""Output planes of a backbone besides its own picture: three weights, and a change."""
 
 LEAD = 3.0
 """Added to the weight of the own picture before the softmax."""
@@ -42,7 +42,7 @@ def fuse(
 
     Args:
         own: the backbone's picture, in [0, 1].
-        outputs: what else the backbone gave.
+        outputs: the backbone's other outputs.
         images: blurred image and candidates, in [0, 1].
     """
     lead = own.new_tensor([LEAD, 0, 0])[:, None, None]
@@ -52,10 +52,10 @@ def fuse(
 
 
 def widened(state: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """A network's state, from the weights of a narrower one.
+    """Widen the weights of a narrower network to the state of `network`.
 
-    Inputs and outputs that were there before are the first ones; what is seen or given beyond them
-    starts at zero. Layers that are new stay as the network has them.
+    The narrower network's inputs and outputs come first; weights of additional ones start at zero.
+    New layers keep the weights that `network` has.
     """
     result = dict(network.state_dict())
     for name, value in state.items():

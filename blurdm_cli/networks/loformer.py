@@ -5,10 +5,10 @@
                                half └ blocks ─┬─ blocks ┘ double
                                          half └ blocks ┘ double
 
-A block takes the cosine transform of all its features at once, as large as they are, and
-cuts the coefficients into windows of 8x8 neighbouring frequencies. Within a window
+A block takes the cosine transform of its whole feature maps, whatever their size, and
+splits the coefficients into windows of 8x8 neighbouring frequencies. Within a window
 channels attend to each other, and a perceptron over its 64 frequencies gates the result.
-So every output depends on the whole input: a tile's answer depends on the tile's size.
+So every output depends on the whole input, and the result of a tile on the tile's size.
 The authors train on 256 pixels and restore tiles of 384.
 
 Source: Mao, Wang, Xie, Li, Wang, "LoFormer: Local Frequency Transformer for Image
@@ -48,7 +48,7 @@ SIZES: dict[str, dict[str, int | list[int]]] = {
         "decoder_pairs": [6, 2, 2],
     },
 }
-"""0.4, 16.4, 27.9 and 49.0 million parameters: LoFormer-S, -B and -L beside a tiny one."""
+"""0.4, 16.4, 27.9 and 49.0 million parameters: a tiny one, LoFormer-S, -B and -L."""
 
 WINDOW = 8
 """Side of a window of frequencies."""
@@ -144,8 +144,8 @@ def _bases(x: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, "h h"], Float[Ten
 def cosine_basis(x: Tensor, dim: int) -> Float[Tensor, "size size"]:
     """The orthonormal cosine transform (DCT-II) along a dimension of x, as a matrix.
 
-    Angles are reduced to a right angle while they are whole numbers, so that fp32 is
-    enough. All of it is tensors: a graph with free sizes builds it at run time.
+    Angles are reduced to the first quadrant while they are integers, so that fp32 is
+    enough. Only tensors are used: a graph with free sizes builds the matrix at run time.
     """
     places = torch.arange(x.shape[dim], device=x.device)
     count = places[-1] + 1
@@ -160,7 +160,7 @@ def transform(
 ) -> Float[Tensor, "n c h w"]:
     """Apply one matrix to all columns and another to all rows, in fp32.
 
-    The mean of a large image is a coefficient far above the others, too far for bf16.
+    The mean of a large image is a coefficient far above the others, too large for bf16.
     """
     with torch.autocast(x.device.type, enabled=False):
         pixels = x.float().permute(0, 2, 3, 1)
@@ -265,4 +265,4 @@ ORIGINAL_NAMES: dict[str, str] = {
     r"\.ffn\.0\.dwconv\.": ".feed.mix.",
     r"\.ffn\.0\.project_out\.": ".feed.reduce.",
 }
-"""From the authors' names of parameters to ours: patterns, each replaced in turn."""
+"""Patterns that map the authors' parameter names to ours, each replaced in turn."""

@@ -5,8 +5,8 @@
               photo at half ┘         half └ gate ─ blocks ─ fusion ─ blocks ┘ double
                                 photo at quarter ┘
 
-The two smaller photos enter as gates. On the way up each level also gives a restored photo
-of its own size; training looks at all three, inference at the largest.
+The two smaller photos enter as gates. Each level of the decoder also outputs a restored
+photo of its own size; training uses all three, inference the largest.
 
 Source: Cho, Ji, Hong, Jung, Ko, "Rethinking Coarse-to-Fine Approach in Single Image
 Deblurring", ICCV 2021 (arXiv 2108.05054); sizes and order of operations are those of the
@@ -25,7 +25,7 @@ SIZES: dict[str, dict[str, int | float]] = {
     "base": {"width": 32, "blocks": 8, "dropout": 0.0},
     "plus": {"width": 32, "blocks": 20, "dropout": 0.1},
 }
-"""0.1, 6.8 and 16.1 million parameters: MIMO-UNet and MIMO-UNet+ beside a tiny one."""
+"""0.1, 6.8 and 16.1 million parameters: a tiny one, MIMO-UNet and MIMO-UNet+."""
 
 
 class MimoUNet(nn.Module):
@@ -49,16 +49,16 @@ class MimoUNet(nn.Module):
             prior_channels: length of the prior; 0 for none.
             width: channels at the photo's size; twice and four times as many below.
             blocks: residual blocks of each of the six levels.
-            dropout: share of the skips' channels that training leaves out.
+            dropout: share of the skips' channels that training drops.
             inputs: planes of the input; the first three are the blurred image.
             outputs: planes of the full-size output; the first three are the restored image.
 
         Raises:
-            ValueError: the width is no multiple of 4.
+            ValueError: the width is not a multiple of 4.
         """
         super().__init__()
         if width < 4 or width % 4:
-            raise ValueError(f"{width=} is no multiple of 4")
+            raise ValueError(f"{width=} is not a multiple of 4")
         fine, middle, coarse = widths = [width, 2 * width, 4 * width]
         rising = widths[::-1]
         self.stem = nn.Conv2d(inputs, fine, 3, padding=1)
@@ -121,7 +121,7 @@ class MimoUNet(nn.Module):
         return restored
 
     def _mixed(self, levels: list[Tensor]) -> list[Tensor]:
-        """What each of the two finer levels hears of all three, the finest first."""
+        """Mix all three levels for each of the two finer ones, the finest first."""
         fine, middle, coarse = levels
         doubled = interpolate(coarse, scale_factor=2.0)
         to_fine = [
@@ -137,7 +137,7 @@ class MimoUNet(nn.Module):
 
 
 class Gate(nn.Module):
-    """Multiply features by what a smaller photo says, and add the outcome to them."""
+    """Multiply features by those of a smaller photo, and add the result to them."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -199,4 +199,4 @@ ORIGINAL_NAMES: dict[str, str] = {
     r"\.main\.0\.main\.0\.": ".first.",
     r"\.main\.1\.main\.0\.": ".second.",
 }
-"""From the authors' names of parameters to ours: patterns, each replaced in turn."""
+"""Patterns that map the authors' parameter names to ours, each replaced in turn."""

@@ -4,15 +4,15 @@
                      half └ blocks ─┬───── + ─ fusion ─ blocks ┘ double
                                half └ … ┘ double
 
-Each block scales its channels by a mean over all it sees. On a photo that is much larger
-than a training crop this mean is not what training saw; `window` takes it over windows of a
-given side instead (test-time local statistics). A tile that is no larger than the window is
-its own window, so either way gives the same on it.
+Each block scales its channels by a mean over its whole input. On a photo much larger than
+a training crop, this mean differs from those in training; `window` takes it over windows of
+a given side instead (test-time local statistics). A tile that is no larger than the window
+is a single window, so both ways give the same result for it.
 
 Source: Chen, Chu, Zhang, Sun, "Simple Baselines for Image Restoration", ECCV 2022 (arXiv
 2204.04676), and Chu et al., "Improving Image Restoration by Revisiting Global Information
 Aggregation", ECCV 2022 (arXiv 2112.04491); sizes and order of operations are those of the
-authors' networks. BlurDM has not been tried with it: the prior enters as in MIMO-UNet, at
+authors' networks. BlurDM has not been tried with NAFNet; the prior enters as in MIMO-UNet, at
 the start of each decoder level.
 """
 
@@ -74,15 +74,15 @@ class NAFNet(nn.Module):
             encoder_blocks: blocks of each level, going down: the photo's size first.
             middle_blocks: blocks of the coarsest level.
             decoder_blocks: blocks of each level, going up.
-            window: side in photo pixels of the windows that channels are weighed over;
-                0 to weigh them over the whole input. The authors take 1.5 times the
+            window: side in photo pixels of the windows over which channels are weighed;
+                0 weighs them over the whole input. The authors use 1.5 times the
                 training crop, 384.
             inputs: planes of the input; the first three are the blurred image.
             outputs: planes of the output; the first three are a change to the blurred image.
 
         Raises:
-            ValueError: the ways down and up do not fit each other, or there are more than
-                four levels.
+            ValueError: encoder and decoder differ in the number of levels, or there are
+                more than four.
         """
         super().__init__()
         levels = len(encoder_blocks)
@@ -135,7 +135,7 @@ class NAFNet(nn.Module):
 
 
 class GatedBlock(nn.Module):
-    """A depthwise convolution and a perceptron for each pixel, both gated by themselves."""
+    """A depthwise convolution and a perceptron for each pixel, both self-gated."""
 
     def __init__(self, channels: int, window: int) -> None:
         super().__init__()
@@ -163,10 +163,10 @@ def _gate(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k h w"]:
 
 
 class ChannelWeights(nn.Module):
-    """What each channel counts, from the means of all channels: of the input or of a window.
+    """Weights of channels, from the means of all channels over the input or over a window.
 
     Windows stay inside the input; at its edges several pixels share one. Sums are taken in
-    fp32 whatever the features are, and nothing is kept from one input to the next.
+    fp32 whatever the features' precision, and no state is kept between inputs.
     """
 
     def __init__(self, channels: int, window: int) -> None:
@@ -182,14 +182,14 @@ class ChannelWeights(nn.Module):
         return self.from_means(means.to(x.dtype))
 
     def _holds(self, x: Float[Tensor, "n c h w"]) -> bool:
-        """Whether one window holds the whole input, as far as that is known: not in a graph."""
+        """Whether one window covers the whole input; False in a graph, where it is not known."""
         return not torch.compiler.is_compiling() and max(x.shape[2:]) <= self.window
 
 
 def window_means(x: Float[Tensor, "n c h w"], dim: int, window: int) -> Float[Tensor, "n c h w"]:
-    """Means over runs of `window` rows (dim 2) or columns (3) around each, or of all where fewer.
+    """Means over the `window` rows (dim 2) or columns (3) around each, or over all if fewer.
 
-    All of it is tensors: a graph with free sizes finds its windows at run time.
+    Only tensors are used: a graph with free sizes computes its windows at run time.
     """
     place = torch.arange(x.shape[dim], device=x.device)
     count = place[-1] + 1
@@ -218,7 +218,7 @@ ORIGINAL_NAMES: dict[str, str] = {
     r"\.beta$": ".share",
     r"\.gamma$": ".feed_share",
 }
-"""From the authors' names of parameters to ours: patterns, each replaced in turn.
+"""Patterns that map the authors' parameter names to ours, each replaced in turn.
 
-Shares have a first axis of length one there, (1, c, 1, 1), and none here.
+The authors' shares have a first axis of length one, (1, c, 1, 1); ours do not.
 """

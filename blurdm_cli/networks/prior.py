@@ -3,8 +3,8 @@
     blurred ── condition encoder ── Z_B ─┬─ + β̄_T · noise ── T reverse steps ── Z_0
                                          └─ condition of both estimators
 
-Beside BlurDM stand the priors that it is measured against. All that have a network
-share its encoder; each differs in one thing.
+Besides BlurDM there are the priors that it is compared with. All that have a network
+share its encoder; each differs in one respect.
 
     blurdm   both residuals
     blur     no noise: the blur residual alone
@@ -30,11 +30,11 @@ class PriorNetwork(nn.Module):
         """Build the network.
 
         Args:
-            spec: which prior.
-            candidates: whether the condition encoder sees candidates behind the image.
+            spec: the prior's spec.
+            candidates: whether the condition encoder takes candidates after the image.
 
         Raises:
-            ValueError: the prior is "none", or is a diffusion and has no schedule.
+            ValueError: the prior is "none", or is a diffusion without a schedule.
         """
         super().__init__()
         if spec.kind == "none":
@@ -55,7 +55,7 @@ class PriorNetwork(nn.Module):
             return self.sample(condition.float(), noise)
 
     def condition(self, images: Float[Tensor, "n planes h w"]) -> Float[Tensor, "n c"]:
-        """Z_B of blurred images, and of their candidates where they stand behind them."""
+        """Z_B of blurred images, which may be followed by their candidates."""
         return self.condition_encoder(*_seen(images))
 
     def by_region(
@@ -80,7 +80,7 @@ class PriorNetwork(nn.Module):
     def sample(
         self, condition: Float[Tensor, "n c"], noise: Float[Tensor, "n c"]
     ) -> Float[Tensor, "n c"]:
-        """The prior of an image that the condition encoder has seen."""
+        """Sample the prior from the output of the condition encoder."""
         if self.kind == "mlp":
             hidden = self.blur_residual(condition, self.schedule.steps, condition)
             return self.noise_residual(hidden, 0, condition)
@@ -101,7 +101,7 @@ def _seen(images: Float[Tensor, "n planes h w"]) -> tuple[Tensor, Tensor, Tensor
 
 
 def _schedule(spec: PriorSpec) -> ExposureSchedule:
-    """The schedule's values, less the part that this kind of prior leaves out."""
+    """The schedule, without the part that this kind of prior leaves out."""
     if spec.kind == "mlp":
         return ExposureSchedule((1.0, 1.0), (0.0, 0.0))
     if spec.schedule is None:
@@ -128,4 +128,4 @@ ORIGINAL_NAMES: dict[str, str] = {
     **{rf"\.resmlp\.{layer + 1}\.resmlp\.0\.": f".layers.{2 * layer}." for layer in range(1, 6)},
     r"\.resmlp\.0\.": ".layers.0.",
 }
-"""From the authors' names of BlurDM's parameters to ours: patterns, each replaced in turn."""
+"""Patterns that map the authors' names of BlurDM's parameters to ours, each replaced in turn."""

@@ -1,12 +1,12 @@
-"""Regions of an image: overlapping squares, each of which has a latent of its own.
+"""Regions of an image: overlapping squares, each with its own latent.
 
     |----------- 384 -----------|
             |----------- 384 -----------|        a region begins every 128 pixels
                     |----------- 384 -----------|
 
-They are about as large as the crops that a prior is trained on, whatever the size of the tile, and
-what they say is interpolated between their middles. A street has more than one motion; of a large
-tile's mean over all of them a prior makes little. docs/research.md compares sizes.
+They are about as large as the crops that a prior is trained on, whatever the size of the tile.
+Their values are interpolated between their centres. A street has more than one motion, and the
+mean over all of them in a large tile is of little use to a prior. docs/research.md compares sizes.
 """
 
 from typing import cast
@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import SymInt, Tensor
 
 SIDE, STRIDE = 384, 128
-"""Pixels a side of a region, and from one to the next."""
+"""Side of a region, and distance from one to the next, in pixels."""
 
 
 def over_regions(
@@ -25,13 +25,13 @@ def over_regions(
     step: int,
     size: int,
 ) -> Float[Tensor, "n *maps rows columns"]:
-    """The means of maps over the regions of the images that they were made of.
+    """Means of maps over the regions of the images that they were computed from.
 
     Args:
-        maps: something for each place of a grid over the images.
+        maps: values at each place of a grid over the images.
         images: the images.
         step: pixels from one place to the next.
-        size: pixels a side that a place stands for. Those are of a region that are whole in it.
+        size: side in pixels of the square of a place; it must lie wholly in a region to count.
     """
     down, right = (
         _shares(extent, places, step, size, maps)
@@ -43,10 +43,10 @@ def over_regions(
 def _shares(
     extent: int | SymInt, places: int | SymInt, step: int, size: int, like: Tensor
 ) -> Float[Tensor, "regions places"]:
-    """How much of a region's mean each place is, along one side of an image.
+    """Weight of each place in the mean of each region, along one side of an image.
 
-    The first region begins 128 pixels before the image. There are more as long as the middle third
-    of a region is in the image, and two pixels that a Laplacian takes of it.
+    The first region begins 128 pixels before the image. Others follow as long as the middle third
+    of a region is in the image, plus the two pixels that a Laplacian removes.
     """
     regions = torch.sym_max((extent - 2) // STRIDE, 1)
     middles = _along(regions, STRIDE, STRIDE, like)
@@ -56,6 +56,6 @@ def _shares(
 
 
 def _along(count: int | SymInt, step: int, size: int, like: Tensor) -> Float[Tensor, "count"]:
-    """The middles of things that stand in a row from the image's edge on."""
+    """Centres of intervals of `size` pixels, `step` apart, from the image's edge on."""
     numbers = torch.arange(cast("int", count), dtype=like.dtype, device=like.device)
     return numbers * step + size / 2

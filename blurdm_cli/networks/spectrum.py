@@ -1,11 +1,11 @@
-"""What a photo's power spectrum says of its blur: the classical cue, as a layer.
+"""Blur features from a photo's power spectrum: the classical cue, as a layer.
 
-Motion multiplies the spectrum of a scene by that of its path: it wipes out some frequencies
-and leaves dark stripes across the directions that the camera moved along. Scenes themselves
-have a power that falls as 1/f², whatever they show, so that what is left after dividing by it
-is mostly the path's own (Goldstein and Fattal, "Blur-kernel estimation from spectral
-irregularities", ECCV 2012). The logarithm's inverse transform, the cepstrum, shows the same
-as a picture of the path's autocorrelation.
+Motion multiplies the spectrum of a scene by that of its path: it removes some frequencies
+and leaves dark stripes across the directions that the camera moved along. The power of scenes
+falls as 1/f², whatever they show. Dividing by it leaves mostly the power of the path
+(Goldstein and Fattal, "Blur-kernel estimation from spectral irregularities", ECCV 2012).
+The inverse transform of the logarithm, the cepstrum, shows the same as a picture of the
+path's autocorrelation.
 
     photo ── gray ── Laplacian ── windows ── |DFT|², summed ── log, whitened ─┬─ half spectrum
                                                                               └─ cepstrum
@@ -25,23 +25,23 @@ from torch.nn.functional import conv1d, conv2d
 from blurdm_cli.networks.regions import over_regions
 
 WINDOW = 128
-"""Pixels a side of the windows that are transformed."""
+"""Side of the transformed windows, in pixels."""
 
 STRIDE = 64
 """Pixels from one window to the next."""
 
 LAGS = 24
-"""Pixels that the cepstrum reaches to each side."""
+"""Extent of the cepstrum to each side, in pixels."""
 
 WIDTH = 32
-"""Channels of the last maps that networks make of spectrum and cepstrum."""
+"""Channels of the last feature maps of spectrum and cepstrum."""
 
 
 class Spectrum(nn.Module):
-    """The log power spectrum of images, less that of natural scenes, and its cepstrum.
+    """The log power spectrum of images, minus that of natural scenes, and its cepstrum.
 
-    Computed in float32, in exported graphs too (sums of power are beyond fp16), and without
-    gradients: it has nothing to learn.
+    Computed in float32, in exported graphs too (sums of power exceed fp16), and without
+    gradients: it has no parameters.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Spectrum(nn.Module):
         imaginary = torch.stack([along.sin(), along.cos()], dim=1)
         columns = torch.cat([real, imaginary]) * hann
         twice = torch.full((half,), 2.0, dtype=torch.float64)
-        twice[0] = twice[-1] = 1  # the others stand for their mirrored twins too
+        twice[0] = twice[-1] = 1  # the others also count for their mirror images
         lags = torch.arange(-LAGS, LAGS, dtype=torch.float64)
         down, right = turn * torch.outer(lags, place), turn * torch.outer(place[:half], lags)
         laplacian = torch.tensor([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
@@ -77,7 +77,7 @@ class Spectrum(nn.Module):
     ) -> tuple[Float[Tensor, "m 128 65"], Float[Tensor, "m 48 48"]]:
         """Half of the log spectrum (rows: frequencies down, columns: right), and the cepstrum.
 
-        Images smaller than a window are continued with zeros behind the Laplacian.
+        Images smaller than a window are padded with zeros after the Laplacian.
 
         Args:
             images: of any size.
@@ -98,7 +98,7 @@ class Spectrum(nn.Module):
     def _powers(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 128 65 down right"]:
         """The power spectrum of each window."""
         edges = conv2d(images, self.get_buffer("laplacian"))  # of the mean of the colours
-        for axis in (2, 3):  # a runtime joins what is there faster than it pads by nothing
+        for axis in (2, 3):  # with nothing to add, runtimes concatenate faster than they pad
             shape = list(edges.shape)
             shape[axis] = torch.sym_max(WINDOW - shape[axis], 0)
             edges = torch.cat([edges, edges.new_zeros(shape)], dim=axis)
@@ -110,14 +110,14 @@ class Spectrum(nn.Module):
         return power.permute(0, 3, 1, 4, 2)
 
     def _logarithm(self, power: Float[Tensor, "m 128 65"]) -> Float[Tensor, "m 128 65"]:
-        """Of power, whitened; its mean is taken off."""
+        """Log power, whitened, minus its mean."""
         power = power / (power.mean(dim=(1, 2), keepdim=True) + 1e-6)
         logarithm = torch.log(power + 1e-5) + self.get_buffer("whitening")
         return logarithm - logarithm.mean(dim=(1, 2), keepdim=True)
 
 
 def _whitening(place: Float[Tensor, "128"], half: int) -> Float[Tensor, "128 65"]:
-    """What to add to the log power of a Laplacian to be left with that of a scene times f²."""
+    """Offset from the log power of a Laplacian to that of the scene times f²."""
     frequency = torch.minimum(place, WINDOW - place) / WINDOW
     down, right = frequency[:, None], frequency[None, :half]
     laplacian = 4 - 2 * torch.cos(2 * math.pi * down) - 2 * torch.cos(2 * math.pi * right)
@@ -148,7 +148,7 @@ class SpectralFeatures(nn.Module):
 
 
 def _folded(halvings: int, slope: float) -> nn.Sequential:
-    """Convolutions that halve a map some times."""
+    """Convolutions that halve a map `halvings` times."""
     layers: list[nn.Module] = []
     widths = [1, WIDTH // 2, *[WIDTH] * (halvings - 1)]
     for inputs, outputs in pairwise(widths):

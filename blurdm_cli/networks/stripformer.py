@@ -5,8 +5,8 @@
                                      half └ strip blocks ┘ double
 
 A strip is a row or a column of the features. Half of the channels attend within (or
-between) rows, the other half within (or between) columns: the directions of any blur are
-made of the two. Strips see the whole width and height of a tile.
+between) rows, the other half within (or between) columns: any direction of blur is a
+combination of the two. Strips see the whole width and height of a tile.
 
 Source: Tsai, Peng, Lin, Tsai, Lin, "Stripformer: Strip Transformer for Fast Image
 Deblurring", ECCV 2022 (arXiv 2204.04627); sizes and order of operations are those of the
@@ -36,7 +36,7 @@ SIZES: dict[str, dict[str, list[int] | int]] = {
 """0.05 and 19.7 million parameters."""
 
 SLOPE = 0.2
-"""Of every leaky ReLU."""
+"""Slope of every leaky ReLU."""
 
 
 class Stripformer(nn.Module):
@@ -61,8 +61,8 @@ class Stripformer(nn.Module):
             widths: channels at the photo's size, half of it and a quarter, and of the
                 decoder's strip blocks, which work at half.
             pairs: pairs of an intra- and an inter-strip block, at a quarter and at half.
-            head_channels: channels of an attention head; divides half of the widths of
-                strip blocks.
+            head_channels: channels of an attention head; must divide half of the widths
+                of strip blocks.
             inputs: planes of the input; the first three are the blurred image.
             outputs: planes of the output; the first three are a change to the blurred image.
 
@@ -159,7 +159,7 @@ class StripAttention(nn.Module):
     def attend(
         self, strips: Float[Tensor, "n strip pixel 3 head d"]
     ) -> Float[Tensor, "n strip pixel c"]:
-        """Queries, keys and values to the attention's outcome."""
+        """Compute the attention from queries, keys and values."""
         raise NotImplementedError
 
     def _heads(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w 3 head d"]:
@@ -184,7 +184,7 @@ class IntraStripAttention(StripAttention):
 
 
 class InterStripAttention(StripAttention):
-    """Whole strips attend to the strips beside them."""
+    """Whole strips attend to the strips parallel to them."""
 
     def __init__(self, channels: int, head_channels: int) -> None:
         super().__init__(channels, head_channels)
@@ -258,4 +258,4 @@ ORIGINAL_NAMES: dict[str, str] = {
     r"\.ffn\.fc2\.": ".mlp.2.",
     r"\.PEG\.PEG\.": ".position.",
 }
-"""From the authors' names of parameters to ours: patterns, each replaced in turn."""
+"""Patterns that map the authors' parameter names to ours, each replaced in turn."""

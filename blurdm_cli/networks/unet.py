@@ -6,8 +6,8 @@
                                                …fusion ─ blocks…
 
 There are no depthwise convolutions, no norms and no pooling over the whole image:
-plain convolutions in bfloat16 keep a processor's matrix units busy, and a local
-network gives the same answer on a tile with a halo as on the whole photo.
+plain convolutions in bfloat16 keep a CPU's matrix units busy, and a local
+network gives the same result on a tile with a halo as on the whole photo.
 """
 
 import math
@@ -62,7 +62,7 @@ class UNet(nn.Module):
             outputs: planes of the output; the first three are a change to the blurred image.
 
         Raises:
-            ValueError: the three do not fit each other.
+            ValueError: the three lists do not fit each other.
         """
         super().__init__()
         if not len(widths) == len(decoder_blocks) == len(encoder_blocks) + 1:
@@ -87,7 +87,7 @@ class UNet(nn.Module):
         )
         self.head = nn.Conv2d(finest, 4 * outputs, 3, padding=1)
         self.unfold = nn.PixelShuffle(2)
-        keep_variance(stem, gain=4.0)  # photos vary by a quarter of black to white
+        keep_variance(stem, gain=4.0)  # photos vary by a quarter of the range from black to white
         for resampling in (*self.down, *self.up):
             keep_variance(resampling)
         keep_variance(self.head, gain=0.0)

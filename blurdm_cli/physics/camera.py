@@ -1,4 +1,4 @@
-"""What a camera does to light after the exposure: clipping, noise, sRGB, JPEG.
+"""Camera processing of light after the exposure: clipping, noise, sRGB, JPEG.
 
 linear light ── clip ── shot and read noise ── sRGB, 8 bits ── JPEG
 """
@@ -30,7 +30,7 @@ def lift_highlights(
     threshold: float | Float[Tensor, "#*shape"],
     gain: float | Float[Tensor, "#*shape"],
 ) -> Float[Tensor, "*shape"]:
-    """Give lamps and reflections the light that the photo clipped.
+    """Restore the light of lamps and reflections that the photo clipped.
 
     Light above `threshold` grows by up to `gain` times; blurring it before clipping
     then leaves the long bright trails of a night photo.
@@ -45,13 +45,13 @@ def add_noise(
     read: Float[Tensor, "n"],
     generator: torch.Generator | None = None,
 ) -> Float[Tensor, "n 3 h w"]:
-    """Add the noise of photons and of the sensor's electronics.
+    """Add photon noise and the noise of the sensor's electronics.
 
     Args:
         linear: light in [0, 1].
-        shot: variance per unit of light, one an image.
-        read: standard deviation in the dark, one an image.
-        generator: decides the noise; torch's own where there is none.
+        shot: variance per unit of light, one per image.
+        read: standard deviation in the dark, one per image.
+        generator: source of randomness; None uses torch's own.
     """
     variance = shot[:, None, None, None] * linear + (read**2)[:, None, None, None]
     noise = torch.randn(linear.shape, generator=generator, device=linear.device)
@@ -79,13 +79,13 @@ _TO_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, 
 def jpeg(
     encoded: Float[Tensor, "n 3 h w"], quality: Float[Tensor, "n"], *, subsample: bool
 ) -> Float[Tensor, "n 3 h w"]:
-    """Lose what a JPEG file loses: chroma detail, and small DCT coefficients.
+    """Simulate the losses of JPEG: chroma detail and small DCT coefficients.
 
-    Source: ITU-T T.81 with the IJG quality scale; no entropy coding, which loses nothing.
+    Source: ITU-T T.81 with the IJG quality scale; entropy coding is left out, as it is lossless.
 
     Args:
         encoded: sRGB images in [0, 1].
-        quality: 1 to 100, one an image.
+        quality: 1 to 100, one per image.
         subsample: halve the chroma planes (4:2:0).
     """
     height, width = encoded.shape[2:]

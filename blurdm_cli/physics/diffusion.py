@@ -7,14 +7,14 @@ He et al., "BlurDM: A Blur Diffusion Model for Image Deblurring", NeurIPS 2025, 
     e_t     e_t            blur residual: the light gathered between α_{t-1} and α_t
     ε       eps            noise residual, drawn from N(0, I)
     β_t     beta[t]        scale of the noise added by step t
-    β̄_t    beta_bar[t]    scale of the noise gathered up to step t
+    β̄_t    beta_bar[t]    scale of the noise accumulated up to step t
     z_t     z_t            state at step t: z_0 is sharp, z_T is blurred and noisy
 
     forward   z_t     = (α_0 z_0 + e_1 + … + e_t) / α_t + β̄_t ε                         (Eq. 6)
     reverse   z_{t-1} = (α_t z_t - e_t) / α_{t-1} - (α_t β̄_t / α_{t-1} - β̄_{t-1}) ε    (Eq. 10)
 
 The reverse step is deterministic, and exact: with the true e_t and ε it takes each
-z_t to the z_{t-1} of Eq. 6. Nothing here knows of networks, devices or files.
+z_t to the z_{t-1} of Eq. 6. This module does not depend on networks, devices or files.
 """
 
 import math
@@ -30,10 +30,10 @@ Estimator = Callable[[Tensor, int, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class ExposureSchedule:
-    """How long the shutter has been open, and how much noise has gathered, at each step."""
+    """Exposure and accumulated noise at each step."""
 
     alpha: tuple[float, ...]
-    """α_0 … α_T, never falling: exposures, in units of the sharp image's exposure."""
+    """α_0 … α_T, never decreasing: exposures, in units of the sharp image's exposure."""
     beta_bar: tuple[float, ...]
     """β̄_0 … β̄_T: standard deviations, in units of the state; β̄_0 is 0."""
 
@@ -41,7 +41,7 @@ class ExposureSchedule:
         if len(self.alpha) != len(self.beta_bar) or len(self.alpha) < 2:
             raise ValueError(f"{len(self.alpha)} exposures for {len(self.beta_bar)} noise scales")
         if self.alpha[0] <= 0 or list(self.alpha) != sorted(self.alpha):
-            raise ValueError(f"exposures start above 0 and do not fall, unlike {self.alpha}")
+            raise ValueError(f"exposures must start above 0 and never decrease: {self.alpha}")
         if self.beta_bar[0] != 0.0:
             raise ValueError(f"a sharp state has no noise, but beta_bar[0] is {self.beta_bar[0]}")
 
@@ -52,13 +52,13 @@ class ExposureSchedule:
 
 
 def schedule(name: str, steps: int = 5) -> ExposureSchedule:
-    """The exposure schedules of the paper: α from 1 to 2, β from 0 to 0.02, both linear.
+    """An exposure schedule of the paper: α from 1 to 2, β from 0 to 0.02, both linear.
 
     Args:
-        name: "paper" gathers noise as Eq. 6 says, β̄_t² = Σ_{i≤t} (α_i/α_t)² β_i²;
-            "released" as the authors' code does, β̄_t² = Σ_{i≤t} (α_{i-1}/α_t)² β_i,
+        name: "paper" accumulates noise as in Eq. 6, β̄_t² = Σ_{i≤t} (α_i/α_t)² β_i²;
+            "released" as in the authors' code, β̄_t² = Σ_{i≤t} (α_{i-1}/α_t)² β_i,
             which is seven times as much noise at the end.
-        steps: T; β_1 … β_T span the whole range whatever T is.
+        steps: T; β_1 … β_T span the whole range for any T.
 
     Raises:
         ValueError: the name is not one of the two, or `steps` is below 1.

@@ -1,11 +1,11 @@
-"""How blur forms: light added up while the shutter is open.
+"""Formation of blur: the sum of light while the shutter is open.
 
     scene ──camera path──┐
-    object ──own path────┴─ what the sensor sees at each instant ── added up ── I_0 … I_T
+    object ──own path────┴─ what the sensor sees at each instant ── sum ── I_0 … I_T
 
-All in linear light. The exposure is centred on the sharp image: I_0 is the instant in
-its middle, and I_t gathers the light of the middle t/T of it, so that I_T is the whole
-blurred image, and the light between I_{t-1} and I_t is the blur residual of step t.
+All images are in linear light. The exposure is centred on the sharp image: I_0 is the
+instant in its middle, and I_t gathers the light of its middle t/T. I_T is the whole blurred
+image, and the light between I_{t-1} and I_t is the blur residual of step t.
 """
 
 import math
@@ -21,20 +21,20 @@ from torch.nn.functional import grid_sample, interpolate
 from blurdm_cli.physics.trajectory import Trajectory, instants
 
 SAMPLE_SPACING = 1.25
-"""Pixels that the image moves, at most, between two instants that are added up."""
+"""Largest motion of the image between two instants that are summed, in pixels."""
 
 CHUNK = {"cpu": 8, "cuda": 512}
-"""Instants that are looked at together: few enough for a processor's cache, many for a GPU."""
+"""Instants that are computed together: few enough for a CPU's cache, many for a GPU."""
 
 
 @dataclass(frozen=True)
 class MovingObjects:
-    """A thing with soft edges before each scene, which moves on its own."""
+    """An object with soft edges in front of each scene, which moves on its own."""
 
     light: Float[Tensor, "n 3 h w"]
-    """What they look like, in linear light; as large as the scenes."""
+    """The objects in linear light, as large as the scenes."""
     mask: Float[Tensor, "n 1 h w"]
-    """How opaque they are at each pixel, in [0, 1]."""
+    """Opacity of the objects at each pixel, in [0, 1]."""
     paths: Sequence[Trajectory]
 
 
@@ -50,15 +50,15 @@ def expose(
     """Take pictures of scenes with a moving camera, and keep each partial exposure.
 
     Args:
-        scenes_linear: the sharp scenes, with a margin around what the pictures show; what
-            lies beyond the margin is taken from its edge.
-        paths: the camera's, one a scene.
+        scenes_linear: the sharp scenes, with a margin around what the pictures show; its
+            edge is repeated beyond it.
+        paths: paths of the camera, one per scene.
         size: height and width of the pictures, in pixels, taken from the scenes' middle.
         things: an object in front of each scene, if any.
-        steps: T, how many parts the exposures are cut into.
-        frames: how many instants are added up for each scene, as of a high-speed camera, whose
-            middle frame is the sharp one; None for as many as it takes to see no gap between
-            them. Where the exposures are cut into parts, as many as can be shared out.
+        steps: T, the number of parts of an exposure.
+        frames: number of instants to sum for each scene, like frames of a high-speed camera
+            whose middle frame is the sharp one; None for as many as leave no visible gaps. If
+            the exposures have several parts, a number that can be divided among them.
 
     Returns:
         I_0 … I_T in linear light; the first is sharp, the last is blurred.
@@ -73,7 +73,7 @@ def expose(
     moving = [scenes_linear]
     whose = [paths]
     if things:
-        # light is multiplied by opacity before it moves, so that soft edges stay true
+        # light is multiplied by opacity before it moves, so that soft edges stay correct
         moving.append(torch.cat([things.light * things.mask, things.mask], dim=1))
         whose.append(things.paths)
     radius = max(size) / 2
@@ -82,7 +82,7 @@ def expose(
         _count(length, steps, wanted)
         for length, wanted in zip(lengths, frames or [None] * len(lengths), strict=True)
     ]
-    # the longest exposures stand first, so that those not yet over are always a slice
+    # the longest exposures come first, so that those still open are always a slice
     order = sorted(range(len(counts)), key=lambda which: -counts[which])
     layers = [
         _Layer(images[order], [own[which] for which in order])
@@ -108,8 +108,8 @@ class Outline:
 
     lumps: Float[np.ndarray, "5 5"]
     place: Float[np.ndarray, "4"]
-    """How far down and to the right its middle lies, its radius (the picture reaches from -1
-    to 1), and how sharp its edges are."""
+    """Offset of its centre down and to the right, its radius (the picture spans -1 to 1), and
+    the sharpness of its edges."""
 
 
 def random_outline(rng: np.random.Generator) -> Outline:
@@ -119,7 +119,7 @@ def random_outline(rng: np.random.Generator) -> Outline:
 
 
 def masks(outlines: Sequence[Outline], like: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 1 h w"]:
-    """How opaque things of these outlines are at each pixel of as many images."""
+    """Opacity of objects with these outlines at each pixel of as many images."""
     height, width = like.shape[2:]
     lumps = torch.from_numpy(np.stack([outline.lumps for outline in outlines])[:, None]).to(like)
     field = interpolate(lumps, size=(height, width), mode="bicubic")
@@ -132,17 +132,17 @@ def masks(outlines: Sequence[Outline], like: Float[Tensor, "n c h w"]) -> Float[
 
 @dataclass(frozen=True, eq=False)
 class _Layer:
-    """Images that move before the sensor: the scenes, or the things in front of them."""
+    """Images that move before the sensor: the scenes, or the objects in front of them."""
 
     images: Float[Tensor, "n c h w"]
     paths: Sequence[Trajectory]
 
 
 def _count(length: float, steps: int, frames: int | None) -> int:
-    """How many instants to add up: as many as there are frames, where there is one part alone.
+    """Number of instants to sum: the number of frames, if it is given and there is one part.
 
-    Else a multiple of twice the steps, so that each part has as many before the middle as after
-    it; no more than there are frames, but that each part has some.
+    Otherwise a multiple of twice the steps, so that each part has as many before the middle as
+    after it: no more than there are frames, but at least one on each side of each part.
     """
     if frames is not None and steps == 1:
         return frames
@@ -157,9 +157,9 @@ def _add_up(
     """Gather the light of the middle t/T of each exposure, for each t.
 
     Args:
-        layers: scenes, and what is in front of them.
-        counts: instants of each exposure, the most first.
-        size: of the pictures.
+        layers: scenes, and the objects in front of them.
+        counts: instants of each exposure, the largest number first.
+        size: size of the pictures.
         steps: T.
     """
     first = layers[0].images
@@ -183,9 +183,9 @@ def _add_up(
 
 
 def _moves(layer: _Layer, counts: Sequence[int]) -> Float[Tensor, "n 2 instants 3"]:
-    """Where the middle of a picture looks at each instant, and the steps to its neighbours.
+    """Point that a picture's centre sees at each instant, and the steps to its neighbours.
 
-    In units of `grid_sample`; zeros where an exposure is over.
+    In units of `grid_sample`; zeros after the end of an exposure.
     """
     height, width = layer.images.shape[2:]
     moves = np.zeros((len(counts), 2, counts[0], 3), np.float32)
@@ -206,7 +206,7 @@ def _shares(counts: Sequence[int], steps: int) -> Float[Tensor, "n steps instant
 def _composite(
     seen: Sequence[Float[Tensor, "n _ *instants rows columns"]],
 ) -> Float[Tensor, "n 3 *instants rows columns"]:
-    """What the sensor sees of scenes, and of things in front of them if there are any."""
+    """Composite scenes, and objects in front of them if there are any, as the sensor does."""
     scenes, *things = seen
     for thing in things:
         scenes = thing[:, :3] + (1 - thing[:, 3:]) * scenes
@@ -216,7 +216,7 @@ def _composite(
 def _middle(
     images: Float[Tensor, "n c h w"], size: tuple[int, int]
 ) -> Float[Tensor, "n c {size[0]} {size[1]}"]:
-    """What pictures of this size show at the instant in the exposure's middle."""
+    """Crop pictures of this size at the instant in the exposure's middle."""
     top, left = ((extent - side) // 2 for extent, side in zip(images.shape[2:], size, strict=True))
     return images[:, :, top : top + size[0], left : left + size[1]]
 
@@ -226,7 +226,7 @@ def _look(
     moves: Float[Tensor, "n 2 instants 3"],
     size: tuple[int, int],
 ) -> Float[Tensor, "n c instants {size[0]} {size[1]}"]:
-    """What pictures of this size show of images at each instant, where nothing hides them."""
+    """Take pictures of this size of the images at each instant, with nothing in front."""
     down, right = (torch.arange(side, device=images.device) - (side - 1) / 2 for side in size)
     across, along, shift = moves[..., None, None].unbind(dim=3)
     grid = across * right + (along * down[:, None] + shift)  # n, 2, instants, rows, columns

@@ -1,11 +1,11 @@
-"""How a camera, or a thing in front of it, moves while the shutter is open.
+"""Motion of a camera, or of an object in front of it, while the shutter is open.
 
 A trajectory is a smooth random path through four numbers, in the order of `AXES`: two
 in-plane shifts in pixels, roll in radians, and the logarithm of the scale. Time runs
 from -1/2 to 1/2 over one exposure; at time 0, where the sharp image is taken, all four
-are 0, but for a path that was `centred`.
+are 0, unless the path is `centred`.
 
-A hand adds two things: a sweep, which is nearly a straight line over one exposure, and
+A hand adds two motions: a sweep, which is nearly a straight line over one exposure, and
 tremor, whose amplitude falls with its frequency.
 """
 
@@ -18,7 +18,7 @@ from jaxtyping import Float
 AXES = ("right", "down", "roll", "log_scale")
 
 INSTANTS = 256
-"""Of an exposure, that a path's density is counted from."""
+"""Instants of an exposure from which a path's density is computed."""
 
 HARMONICS = 4
 """Tremor has up to this many half-cycles over one exposure."""
@@ -26,7 +26,7 @@ HARMONICS = 4
 
 @dataclass(frozen=True)
 class Trajectory:
-    """A path of one rigid thing over one exposure."""
+    """Path of one rigid object over one exposure."""
 
     sweep: Float[np.ndarray, "4"]
     """Velocity at time 0, per exposure."""
@@ -35,25 +35,25 @@ class Trajectory:
     tremor: Float[np.ndarray, "2 harmonics 4"]
     """Amplitudes of the sines and of the cosines of 1, 2, … half-cycles an exposure."""
     offset: float | Float[np.ndarray, "4"] = 0.0
-    """Taken off at all times; 0 where the path passes through zero at time 0."""
+    """Subtracted at all times; 0 if the path passes through zero at time 0."""
 
     def at(self, times: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 4"]:
-        """Displacement along each of `AXES` at each time, against time 0."""
+        """Displacement along each of `AXES` at each time, relative to time 0."""
         amplitudes = np.concatenate([self.sweep[None], self.bend[None], *self.tremor])
         return _basis(times.tobytes(), self.tremor.shape[1]) @ amplitudes - self.offset
 
     def affine(self, times: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 2 3"]:
-        """Matrices that take a point of the image, from its centre in pixels, to what it sees."""
+        """Matrices that map a point, in pixels from the image's centre, to what it sees."""
         right, down, roll, log_scale = self.at(times).T
         cosine, sine = np.exp(log_scale) * np.array([np.cos(roll), np.sin(roll)])
         rows = [[cosine, -sine, right], [sine, cosine, down]]
         return np.moveaxis(np.array(rows), -1, 0)
 
     def length(self, radius: float) -> float:
-        """Blur length: the longest path, in pixels, of the centre and of four points around it.
+        """Blur length: the longest path of the centre and of four points around it, in pixels.
 
         Args:
-            radius: how far the four points lie to the right and left, and below and above.
+            radius: horizontal and vertical distance of the four points from the centre.
         """
         points = radius * np.array([[0, 0], [1, 1], [1, -1], [-1, 1], [-1, -1]], dtype=float)
         matrices = self.affine(np.linspace(-0.5, 0.5, 33))
@@ -62,10 +62,10 @@ class Trajectory:
         return float(steps.sum(axis=0).max())
 
     def density(self, reach: int) -> Float[np.ndarray, "side side"]:
-        """How long the picture's centre sees each displacement, as a share of the exposure.
+        """Time that the picture's centre spends at each displacement, as a share of the exposure.
 
         Args:
-            reach: the largest displacement in pixels; what lies beyond counts as there.
+            reach: the largest displacement in pixels; larger ones are clipped to it.
 
         Returns:
             Rows from `reach` pixels up to `reach` down, columns from left to right; the sum is 1.
@@ -94,21 +94,21 @@ class Trajectory:
     def centred(self) -> "Trajectory":
         """The same path, moved so that its mean over the exposure is zero.
 
-        The sharp image then stands where the blurred one's light does on average.
+        The sharp image then lies where the blurred image's light lies on average.
         """
         return replace(self, offset=self.at(instants(INSTANTS)).mean(axis=0) + self.offset)
 
 
 @lru_cache(64)
 def _basis(times: bytes, harmonics: int) -> Float[np.ndarray, "n terms"]:
-    """What a path's sweep, bend, and each sine and cosine of its tremor are at float64 times."""
+    """Values of a path's sweep, bend, and tremor's sines and cosines at float64 times."""
     t = np.frombuffer(times)[:, None]
     phase = np.pi * t * np.arange(1, harmonics + 1)
     return np.concatenate([t, t**2, np.sin(phase), np.cos(phase) - 1.0], axis=1)
 
 
 def instants(count: int) -> Float[np.ndarray, "{count}"]:
-    """The middles of as many equal parts of an exposure."""
+    """Centres of `count` equal parts of an exposure."""
     return (np.arange(count) + 0.5) / count - 0.5
 
 
@@ -119,8 +119,8 @@ def random_trajectory(rng: np.random.Generator, length: float, radius: float) ->
     about half of what they shift at `radius`.
 
     Args:
-        rng: where the randomness comes from.
-        length: the blur length in pixels (see `Trajectory.length`); 0 stands still.
+        rng: source of randomness.
+        length: the blur length in pixels (see `Trajectory.length`); 0 is no motion.
         radius: half the side of the image that the path is for, in pixels.
     """
     turning = 0.0 if rng.random() < 1 / 3 else 1.0
@@ -132,6 +132,6 @@ def random_trajectory(rng: np.random.Generator, length: float, radius: float) ->
         bend=0.5 * sweeping * size * rng.standard_normal(4),
         tremor=0.5 * (1 - sweeping) * falloff * size * rng.standard_normal((2, HARMONICS, 4)),
     )
-    for _ in range(2):  # roll is not quite linear: the second round takes out what is left
+    for _ in range(2):  # roll is not quite linear: the second round removes the rest
         path = path.scaled(length / max(path.length(radius), 1e-9))
     return path

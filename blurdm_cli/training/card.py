@@ -1,4 +1,4 @@
-"""The model card that a training run writes: what the run knows of its own model."""
+"""The model card that a training run writes about its own model."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ STAGE_COLUMNS = (
 
 
 def model_card(spec: ModelSpec) -> str:
-    """Markdown: the networks, the data and the three stages of a trained model."""
+    """Describe the networks, the data and the three stages of a trained model, in Markdown."""
     rows = [
         f"| {name} | " + " | ".join(str(row.get(column, "")) for column in STAGE_COLUMNS) + " |"
         for name, row in _stages(spec.training)
@@ -44,6 +44,6 @@ def model_card(spec: ModelSpec) -> str:
 
 
 def _stages(training: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """All stages in the order they were trained, those of the model it began from first."""
+    """All stages in training order, starting with those of the model that it began from."""
     before = _stages(training["from"]) if "from" in training else []
     return before + [(name, row) for name, row in training.items() if name.startswith("stage")]

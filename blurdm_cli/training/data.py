@@ -1,4 +1,4 @@
-"""What a run learns from and is evaluated on: folders of photos, read whole before it begins."""
+"""Training and validation data of a run: folders of photos, read completely before it starts."""
 
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,26 +19,26 @@ from blurdm_cli.training.photo_crops import CELL, PhotoCrops
 from blurdm_cli.training.synthesis import Synthesis
 
 VALIDATION_CROP = 256
-"""Side, in pixels, of the middle of a pair that is evaluated on."""
+"""Side, in pixels, of the centre crops of pairs that are evaluated on."""
 
 DRAWN_CROP = 128
-"""Side, in pixels, of the training crops that are evaluated on where there are no such pairs."""
+"""Side, in pixels, of the training crops that are evaluated on if there are no such pairs."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """What a run learns from and is evaluated on."""
+    """Training and validation data of a run."""
 
     source: Source
     validation: Batch
     described: list[str]
-    """A line for each folder to learn from, as the model's card shows them."""
+    """One line per training folder, as shown in the model card."""
     evaluated: str
-    """What the validation crops are of."""
+    """Description of the validation crops."""
     makes_blur: bool
-    """Whether there are sharp photos, of whose blur the partial exposures are known."""
+    """Whether there are sharp photos, whose synthetic blur has known partial exposures."""
     left_out: list[str]
-    """A line for each sharp photo that nothing is learnt from."""
+    """One line for each sharp photo that is not used."""
 
 
 def read_data(
@@ -52,21 +52,21 @@ def read_data(
     skip: Path | None = None,
     candidates: Sequence[Path] = (),
 ) -> Data:
-    """Read all training photos, and the crops to evaluate on.
+    """Read all training photos, and the validation crops.
 
     Args:
         paths: folders of sharp photos or of pairs, and RealBlur's lists.
         crops: sides of all crops that the run will ask for, in pixels.
-        device: where the photos are to lie.
+        device: where to keep the photos.
         frames: a folder of consecutive sharp frames.
-        frames_share: of all crops, those of the frames.
-        val: pairs to evaluate on; None for crops of the training photos, always the same.
-        skip: a folder that is not looked into: the run's own.
-        candidates: folders of prepared crops, which are learnt from instead of photos.
+        frames_share: the frames' share of all crops.
+        val: pairs to evaluate on; None for a fixed set of crops of the training photos.
+        skip: a folder to skip: the run's own.
+        candidates: folders of prepared crops to train on instead of photos.
 
     Raises:
-        InputError: there is nothing in a folder, something that cannot be read, or a pair
-            or a frame that is smaller than a crop.
+        InputError: a folder is empty, or holds something that cannot be read, or a pair or
+            a frame that is smaller than a crop.
         TrainingError: all sharp photos are too small, or have no detail.
     """
     if candidates:
@@ -112,7 +112,7 @@ def read_data(
 def _validation(
     source: Source, crop: int, device: torch.device, val: Path | None, *, candidates: bool = False
 ) -> tuple[Batch, str]:
-    """The crops to evaluate on, and what they are of."""
+    """The validation crops, and their description."""
     if val is None:
         return source.draw(Order(16, min(DRAWN_CROP, crop))), "crops of the training photos"
     middle = pairs.centre_crops(val, VALIDATION_CROP, candidates_of if candidates else None)
@@ -121,14 +121,14 @@ def _validation(
 
 
 def read_sharp(folder: Path, skip: Path | None) -> tuple[list[UInt8[Tensor, "3 _ _"]], list[str]]:
-    """The sharp photos in a folder and below it, and a line for each that cannot be used."""
+    """Read the sharp photos in a folder and below it, with a line for each unusable one."""
     paths = find_files(folder, Search(skip=skip))
     for path in paths:
         inside = path.relative_to(folder).parts[:-1]
         if not BLURRED.isdisjoint(inside):
             raise InputError(
-                f"{path} is not taken for a sharp photo: it lies in a folder of blurred ones",
-                hint="Name the folder of sharp photos, or that of pairs, such as GoPro's train/",
+                f"{path} is not used as a sharp photo: it is in a folder of blurred photos",
+                hint="Name a folder of sharp photos, or a folder of pairs, such as GoPro's train/",
             )
     with ThreadPoolExecutor() as pool:
         read = list(pool.map(_read_usable, paths))
@@ -139,7 +139,7 @@ def read_sharp(folder: Path, skip: Path | None) -> tuple[list[UInt8[Tensor, "3 _
 
 
 def _read_usable(path: Path) -> UInt8[Tensor, "3 _ _"] | str:
-    """Read a sharp photo, or say why nothing can be learnt from it."""
+    """Read a sharp photo, or explain why it cannot be used."""
     try:
         photo = read_rgb(path)
     except BlurdmError as error:
@@ -150,7 +150,7 @@ def _read_usable(path: Path) -> UInt8[Tensor, "3 _ _"] | str:
 
 
 def _check_sizes(sizes: dict[str, torch.Size], crop: int) -> None:
-    """Refuse a pair or a frame that a crop could not be cut from, before anything is learnt."""
+    """Refuse pairs and frames that are smaller than a crop, before training starts."""
     if not sizes:
         return
     name = min(sizes, key=lambda name: min(sizes[name][-2:]))
@@ -158,8 +158,8 @@ def _check_sizes(sizes: dict[str, torch.Size], crop: int) -> None:
     side = min(height, width)
     if side < crop:
         fits = side // 64 * 64  # a multiple that every backbone takes
-        smaller = f"Add --crop {fits}, or leave it out" if fits else "Leave it out"
+        smaller = f"Add --crop {fits}, or remove the photo" if fits else "Remove the photo"
         raise InputError(
-            f"{name} has {width} x {height} pixels: smaller than a crop of {crop} x {crop}",
+            f"{name} has {width} x {height} pixels, smaller than a crop of {crop} x {crop}",
             hint=smaller,
         )

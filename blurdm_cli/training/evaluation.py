@@ -1,4 +1,4 @@
-"""How well a model deblurs pairs, photo by photo, as a user's photo would be deblurred."""
+"""Evaluation of a model on pairs, each photo deblurred as a user's photo would be."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -15,27 +15,27 @@ from blurdm_cli.training.layouts import Pair
 from blurdm_cli.training.metrics import WINDOW, psnr, ssim, ssim_3d
 
 LARGEST_SHIFT = 24
-"""Pixels, along each axis, that `best_shift` looks up to: of a long exposure no blurred photo tells
-which instant the sharp one shows."""
+"""Largest shift along each axis that `best_shift` tries, in pixels. A photo blurred by a long
+exposure does not show which instant the sharp photo is of."""
 
 EDGE = LARGEST_SHIFT + 2
 INNER = slice(EDGE, -EDGE)
-"""Along each axis, what a shift leaves valid."""
+"""Pixels along each axis that stay valid after a shift."""
 
 RESAMPLES = 10_000
-"""Of the pairs, for the interval of a mean."""
+"""Number of bootstrap resamples of the pairs for the interval of a mean."""
 
 Align = Literal["none", "shift", "homography"]
 """How blurred and restored photos are moved onto the sharp one before each is scored:
 not at all; by `best_shift`; by `best_homography`, as RealBlur is scored."""
 
 Deblur = Callable[[np.ndarray], np.ndarray]
-"""Takes and gives 8-bit photos, height x width x 3."""
+"""Takes and returns 8-bit photos, height x width x 3."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """One pair's; PSNR in dB and SSIM, both against the sharp photo."""
+    """Scores of one pair: PSNR in dB and SSIM, both against the sharp photo."""
 
     name: str
     psnr_blurred: float
@@ -45,11 +45,11 @@ class Scores:
     ssim_3d_blurred: float
     ssim_3d_restored: float
     psnr_sharp: float
-    """Of the sharp photo, when it is deblurred too: how well it is left alone."""
+    """PSNR of the deblurred sharp photo: how little deblurring changes it."""
 
     @property
     def gain(self) -> float:
-        """PSNR that deblurring gained, in dB."""
+        """PSNR gain of deblurring, in dB."""
         return self.psnr_restored - self.psnr_blurred
 
 
@@ -73,7 +73,7 @@ def smallest(align: Align = "none") -> int:
 
 
 def deblurred(deblur: Deblur, photo: UInt8[Tensor, "3 h w"]) -> UInt8[Tensor, "3 h w"]:
-    """Deblur a photo that has its channels first."""
+    """Deblur a channels-first photo."""
     pixels = np.ascontiguousarray(photo.permute(1, 2, 0).numpy())
     return torch.from_numpy(deblur(pixels)).permute(2, 0, 1)
 
@@ -86,22 +86,22 @@ def mean(scores: Sequence[Scores]) -> Scores:
 
 
 def interval(scores: Sequence[Scores]) -> tuple[float, float]:
-    """Where the mean gain of other pairs of this kind lies, 95 times in 100, in dB.
+    """The 95 % interval of the mean gain, in dB.
 
-    The same pairs give the same.
+    The same pairs give the same interval.
     """
     return bootstrap(np.array([score.gain for score in scores]))
 
 
 def bootstrap(values: Float64[np.ndarray, "n"]) -> tuple[float, float]:
-    """The 95 % interval of a mean, by drawing the values anew (Efron 1979, percentiles)."""
+    """The 95 % interval of a mean, by bootstrap (Efron 1979, percentiles)."""
     drawn = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
     low, high = np.percentile(values[drawn].mean(axis=1), (2.5, 97.5))
     return float(low), float(high)
 
 
 def worst_median_best(scores: Sequence[Scores]) -> list[Scores]:
-    """The pairs with the least, the middle and the largest gain; fewer where there are fewer."""
+    """The pairs with the smallest, median and largest gain; fewer if there are fewer pairs."""
     ranked = sorted(scores, key=lambda score: score.gain)
     return [ranked[place] for place in sorted({0, len(ranked) // 2, len(ranked) - 1})]
 
@@ -128,10 +128,10 @@ def best_homography(
 
     Source: the evaluation of Rim et al., "Real-World Blur Dataset", ECCV 2020: OpenCV's
     enhanced correlation coefficient on gray values, at most 100 iterations, filter of 5.
-    Where it finds nothing, the image stays where it is.
+    If it finds no homography, the image is not moved.
 
     Returns:
-        The image warped, and which of its pixels came from inside the image.
+        The warped image, and a mask of the pixels that came from inside the image.
     """
     image, target = (i[0].permute(1, 2, 0).numpy() for i in (found, wanted))
     gray, gray_target = (cv2.cvtColor(i, cv2.COLOR_RGB2GRAY) for i in (image, target))
@@ -159,11 +159,11 @@ def best_shift(
 ) -> tuple[Float[Tensor, "1 3 h w"], tuple[float, float]]:
     """Move an image by the shift that brings it closest to another one.
 
-    All whole pixels up to `LARGEST_SHIFT` by their squared differences in gray, then halves,
-    quarters and eighths around the best; bicubic.
+    Tries all whole pixels up to `LARGEST_SHIFT` by squared differences in gray, then halves,
+    quarters and eighths around the best. Interpolation is bicubic.
 
     Returns:
-        The image moved, and (down, right) in pixels.
+        The moved image, and (down, right) in pixels.
     """
     images = (found[0].mean(dim=0).numpy(), wanted[0].mean(dim=0).numpy()[INNER, INNER].copy())
     reach = np.s_[EDGE - LARGEST_SHIFT : EDGE + LARGEST_SHIFT + 1]

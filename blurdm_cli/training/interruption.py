@@ -1,4 +1,4 @@
-"""Ctrl-C and its like, held back while what they would tear apart is done."""
+"""Ctrl-C and similar signals, deferred while a block of code finishes."""
 
 import signal
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ from threading import current_thread, main_thread
 
 @contextmanager
 def interruptions() -> Iterator[list[int]]:
-    """Hold back the first signal that would raise KeyboardInterrupt, and raise it at the end.
+    """Defer the first signal that would raise KeyboardInterrupt to the end of the block.
 
-    A second one ends the block at once. In another thread than the main one there are none.
+    A second signal ends the block at once. Outside the main thread nothing is deferred.
 
     Yields:
-        The signals that came; a block that sees one should come to its end.
+        The signals received so far. A block that sees one should finish.
     """
     asked: list[int] = []
     handler = signal.default_int_handler

@@ -1,10 +1,10 @@
-"""Where the photos of a set of pairs lie.
+"""Folder layouts of sets of pairs.
 
 path                                       layout
   input/*       target/*                   flat; blur/ and sharp/, blurred/ and sharp/ too
-  VIDEO/blur/*  VIDEO/sharp/*              GoPro; blur_gamma/ where it is asked for
+  VIDEO/blur/*  VIDEO/sharp/*              GoPro; blur_gamma/ on request
   test/KIND/*   GT/*                       HIDE
-  LIST.txt                                 RealBlur: a line a pair, "sharp blurred", from the list
+  LIST.txt                                 RealBlur: lines of "sharp blurred", relative to the list
 """
 
 from collections.abc import Iterator
@@ -22,13 +22,13 @@ from blurdm_cli.files.reading import no_input
 from blurdm_cli.photo.photo import read_photo
 
 FLAT_LAYOUTS = (("input", "target"), ("blur", "sharp"), ("blurred", "sharp"))
-"""Names of the folder of blurred photos and of the folder of sharp ones."""
+"""Names of the folder of blurred photos and of the folder of sharp photos."""
 
 BLURRED = {blurred for blurred, _ in FLAT_LAYOUTS} | {"blur_gamma"}
 """Names of folders of blurred photos, in any layout but HIDE's."""
 
 Pair = tuple[UInt8[Tensor, "3 _ _"], UInt8[Tensor, "3 _ _"]]
-"""A blurred photo and the sharp one, of one size; other pairs may have another."""
+"""A blurred and a sharp photo of the same size; the size may differ between pairs."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class PairFiles:
         """
         blurred, sharp = read_rgb(self.blurred), read_rgb(self.sharp)
         if blurred.shape != sharp.shape:
-            raise InputError(f"The two of the pair {self.name} differ in size")
+            raise InputError(f"The photos of the pair {self.name} differ in size")
         return blurred, sharp
 
 
@@ -56,7 +56,7 @@ def find_pairs(path: Path, *, gamma: bool = False) -> list[PairFiles]:
 
     Args:
         path: the folder, or RealBlur's list.
-        gamma: of GoPro, take `blur_gamma` instead of `blur`.
+        gamma: for GoPro, take `blur_gamma` instead of `blur`.
 
     Raises:
         InputError: there are none, or one has no partner.
@@ -66,13 +66,13 @@ def find_pairs(path: Path, *, gamma: bool = False) -> list[PairFiles]:
         known = ", ".join("/".join(names) for names in FLAT_LAYOUTS)
         raise InputError(
             f"{path} holds no pairs",
-            hint=f"It needs the folders {known}; or it is GoPro, HIDE or a RealBlur list",
+            hint=f"Expected the folders {known}, or GoPro, HIDE or a RealBlur list",
         )
     return found
 
 
 def holds_pairs(path: Path) -> bool:
-    """Whether there are pairs of any of the layouts.
+    """Whether a path holds pairs in any of the layouts.
 
     Raises:
         InputError: there is no such path, or a half of the pairs is missing.
@@ -89,7 +89,7 @@ def flat_layout(folder: Path) -> tuple[str, str] | None:
 
 
 def photos_of(folder: Path) -> dict[str, Path]:
-    """The photos that lie in a folder, by file name, in the order of their names.
+    """The photos in a folder, by file name, in the order of their names.
 
     Raises:
         InputError: there is none, or no such folder.
@@ -112,7 +112,7 @@ def read_rgb(path: Path) -> UInt8[Tensor, "3 h w"]:
 
 
 def _pairs(path: Path, blurred: str) -> Iterator[PairFiles]:
-    """The pairs of whatever layout there is; `blurred` is the name of GoPro's blurred folders."""
+    """Find the pairs in any layout; `blurred` is the name of GoPro's blurred folders."""
     if path.is_file():
         return _listed(path)
     if not path.is_dir():
@@ -132,12 +132,12 @@ def _refuse_half(folder: Path) -> None:
             if half != "sharp" and (folder / half).is_dir():
                 raise InputError(
                     f"{folder} has {half}/ but no {other}/",
-                    hint=f"Pairs need both; of sharp photos alone, name {folder / half} itself",
+                    hint=f"Pairs need both; to use sharp photos alone, name {folder / half}",
                 )
 
 
 def _matched(blurred: Path, sharp: Path, prefix: str = "") -> Iterator[PairFiles]:
-    """The photos of two folders, by equal names; each must have its partner."""
+    """Match the photos of two folders by name; each must have its partner."""
     ours, theirs = photos_of(blurred), photos_of(sharp)
     if alone := sorted(ours.keys() ^ theirs.keys()):
         raise InputError(f"{alone[0]} in {blurred.parent} has no partner")
@@ -160,11 +160,11 @@ def _hide(root: Path) -> Iterator[PairFiles]:
 
 
 def _listed(path: Path) -> Iterator[PairFiles]:
-    """Read RealBlur's list: two paths a line, and a third word in some versions."""
+    """Read RealBlur's list: two paths per line, and a third word in some versions."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no list of pairs: {error}") from error
+        raise InputError(f"{path} is not a list of pairs: {error}") from error
     for number, line in enumerate(lines, start=1):
         words = line.split()
         if not words:
@@ -175,7 +175,7 @@ def _listed(path: Path) -> Iterator[PairFiles]:
         for photo in (sharp, blurred):
             if not photo.is_file():
                 raise InputError(
-                    f"Line {number} of {path} names {photo}, which is not there",
-                    hint="The list lies in the folder that its paths start from",
+                    f"Line {number} of {path} names {photo}, which does not exist",
+                    hint="Paths in the list must be relative to the folder of the list",
                 )
         yield PairFiles(f"{blurred.parent.parent.name}/{blurred.name}", blurred, sharp)

@@ -1,10 +1,11 @@
 """The training loop that all three stages share.
 
-A step gives a GPU its work and does not wait for it: losses are looked at every `LOG_EVERY` steps,
-and crops are drawn ahead in a thread and a stream of their own. A processor has no time to spare.
+A step queues its work on the GPU and does not wait for it: losses are read every `LOG_EVERY` steps,
+and crops are prefetched in a separate thread and stream. On a CPU, which has no spare time, crops
+are not prefetched.
 
-A run is resumed where it was kept: between two steps, at each evaluation, every `KEEP_EVERY`
-seconds and where it is interrupted. After an error, the last state that was kept stands.
+A run resumes from its last checkpoint. Checkpoints are written between two steps: at each
+evaluation, every `KEEP_EVERY` seconds, and on interruption. After an error, the last one remains.
 """
 
 import math
@@ -32,36 +33,36 @@ from blurdm_cli.training.run import RunFolder
 from blurdm_cli.training.state import State, seed_of
 
 LOG_EVERY = 50
-"""Steps between two rows of losses.csv, at most."""
+"""Largest number of steps between two rows of losses.csv."""
 
 KEEP_EVERY = 300.0
-"""Seconds between two checkpoints, at most, and a step more."""
+"""Largest time between two checkpoints, in seconds, plus one step."""
 
 WATCHED = 32
-"""Batches beside the validation's that a unit must sleep on to be woken."""
+"""Batches, besides the validation crops, that a unit must be dormant on to be woken."""
 
 WAKING_SHARE = 0.8
-"""Of a run, in which units that fell asleep are woken at evaluations: later, too little is left to
-learn in."""
+"""Share of a run during which evaluations wake dormant units: later, too little time is left for
+them to learn."""
 
 DRAWN_AT_ONCE = {"cuda": 8}
-"""Steps whose crops are drawn together: a GPU is slow to start, whatever there is to do."""
+"""Steps whose crops are drawn together, since starting work on a GPU has a fixed cost."""
 
 DRAWN_AHEAD = 16
-"""Batches that wait to be learnt from."""
+"""Number of batches to prefetch."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Where and how to compute; what is learnt differs by rounding, most of all in bf16."""
+    """Where and how to compute. Results differ only by rounding, most of all in bf16."""
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     bf16: bool = False
-    """Compute in bfloat16 what autocast takes as safe."""
+    """Compute in bfloat16 where autocast considers it safe."""
     compiled: bool = False
-    """Let PyTorch compile the loss: half a minute to begin with, faster steps then."""
+    """Compile the loss with PyTorch: half a minute at the start, then faster steps."""
     deadline: float = math.inf
-    """When `time.monotonic()` reaches this, write a checkpoint and stop, to be resumed."""
+    """When `time.monotonic()` reaches this, write a checkpoint and stop, to be resumed later."""
     resume: bool = False
 
 
@@ -74,18 +75,18 @@ def fit(
     run: RunFolder,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
-    """Train until the recipe or the deadline ends it; then the weights are their EMA's.
+    """Train until the end of the recipe or the deadline, then set the weights to their EMA.
 
     A step whose loss or gradients are not finite is skipped and counted.
 
     Returns:
-        How it went, with the last evaluation; its fraction is below 1 where the
+        The progress at the end, with the last evaluation; its fraction is below 1 if the
         deadline came first.
 
     Raises:
-        TrainingError: the run cannot start here, or goes on giving nothing finite.
+        TrainingError: the run cannot start here, or its losses stay non-finite.
         StepTooLarge: the device's memory is too small for a step.
-        KeyboardInterrupt: the run was interrupted; it is kept to be resumed.
+        KeyboardInterrupt: the run was interrupted; its state is saved to be resumed.
     """
     with _enough_memory(recipe, machine.device):
         move(objective, machine.device)
@@ -116,13 +117,13 @@ def _steps(
     run: RunFolder,
     report: Callable[[Progress], None],
 ) -> Progress | None:
-    """Take the steps that are missing, and keep the state between two of them.
+    """Take the remaining steps, and save the state between steps.
 
     Returns:
-        How the last evaluation on the way went, if there was one.
+        The progress at the last evaluation, if there was one.
 
     Raises:
-        KeyboardInterrupt: somebody asked for it; the state is kept first.
+        KeyboardInterrupt: the user interrupted the run; the state is saved first.
     """
     loss_of = torch.compile(objective.loss) if machine.compiled else objective.loss
     meter, last = Meter(state, recipe), None
@@ -158,7 +159,7 @@ def _steps(
 
 @contextmanager
 def _enough_memory(recipe: Recipe, device: torch.device) -> Iterator[None]:
-    """Say in the user's words that a device's memory is too small for a recipe."""
+    """Raise StepTooLarge if a device's memory is too small for a recipe."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -168,9 +169,9 @@ def _enough_memory(recipe: Recipe, device: torch.device) -> Iterator[None]:
 
 
 def _watched(source: Source, validation: Batch, recipe: Recipe) -> Callable[[], Iterable[Batch]]:
-    """Crops to look for sleeping units on; the source's are drawn when they are first asked for.
+    """Crops to look for dormant units on; those of the source are drawn on first use.
 
-    On the validation's alone a unit may sleep, and work on others.
+    The validation crops are not enough: a unit may be dormant on them and active on others.
     """
     seed, firsts = seed_of(recipe, "watched"), range(0, WATCHED * recipe.batch, recipe.batch)
 
@@ -188,7 +189,7 @@ def _wake(
     recipe: Recipe,
     machine: Machine,
 ) -> None:
-    """Give new weights to the units that sleep on all crops watched, now and in the EMA."""
+    """Give new weights to units that are dormant on all watched crops, now and in the EMA."""
     sleepers = Sleepers(objective)
     if not sleepers.trained:
         return
@@ -201,7 +202,7 @@ def _wake(
 
     with sleepers.watch():
         look()
-        if state.step:  # the EMA begins where the weights do
+        if state.step:  # at step 0 the EMA equals the weights
             with _averaged(state.parameters, state.ema):
                 look()
     averages = dict(zip(state.parameters, state.ema, strict=True))
@@ -211,13 +212,13 @@ def _wake(
 def _batches(
     source: Source, state: State, recipe: Recipe, device: torch.device
 ) -> AbstractContextManager[Iterable[Batch]]:
-    """The batches that follow."""
+    """The next batches; prefetched on a GPU."""
     draws = _draws(source, state, recipe, device)
     return Prefetcher(draws, DRAWN_AHEAD) if device.type == "cuda" else closing(draws)
 
 
 def _draws(source: Source, state: State, recipe: Recipe, device: torch.device) -> Generator[Batch]:
-    """The batches that follow, on the device and ready to be used there."""
+    """The next batches, on the device and ready to be used there."""
     stream = torch.cuda.Stream(device) if device.type == "cuda" else None
     training = torch.cuda.current_stream(device) if stream else None
     together = DRAWN_AT_ONCE.get(device.type, 1)
@@ -227,7 +228,7 @@ def _draws(source: Source, state: State, recipe: Recipe, device: torch.device) -
             drawn = source.draw(state.order(recipe, first, together))
         if stream and training:
             stream.synchronize()
-            for tensor in drawn.tensors():  # it is not free before training is done with it
+            for tensor in drawn.tensors():  # keep it allocated until training is done with it
                 tensor.record_stream(training)
         yield from drawn.split(recipe.batch)[max(begin - first, 0) :]
 
@@ -239,9 +240,9 @@ def _step(
     recipe: Recipe,
     machine: Machine,
 ) -> Float[Tensor, ""]:
-    """Take one optimiser step, unless something is not finite, and return the loss.
+    """Take one optimiser step, unless loss or gradients are not finite, and return the loss.
 
-    Without waiting for the device: whether the step is taken is decided there.
+    Does not wait for the device, which decides whether the step is taken.
     """
     for group in state.optimizer.param_groups:
         group["lr"] = state.learning_rate(recipe) * group["share"]
@@ -250,7 +251,7 @@ def _step(
     loss.backward()
     norm = nn.utils.clip_grad_norm_(state.parameters, recipe.gradient_clip)
     value = loss.detach() + 0 * norm
-    # as torch.amp.GradScaler tells a fused optimiser to leave a step out
+    # as torch.amp.GradScaler makes a fused optimiser skip a step
     state.optimizer.found_inf = (~value.isfinite()).float()  # type: ignore[attr-defined]
     state.optimizer.step()
     state.optimizer.zero_grad()
@@ -262,7 +263,7 @@ def _step(
 
 @contextmanager
 def _averaged(parameters: list[Tensor], ema: list[Tensor]) -> Iterator[None]:
-    """Run a block with the parameters' EMA in their place."""
+    """Run a block with the parameters replaced by their EMA."""
     kept = [p.detach().clone() for p in parameters]
     with torch.no_grad():
         torch._foreach_copy_(parameters, ema)
@@ -273,7 +274,7 @@ def _averaged(parameters: list[Tensor], ema: list[Tensor]) -> Iterator[None]:
 
 
 def _restore(objective: Objective, crops: Batch, machine: Machine) -> Float[Tensor, "n 3 h w"]:
-    """Restore crops as an evaluation does; training's random state is kept."""
+    """Restore crops as an evaluation does, without changing the random state of training."""
     device = machine.device
     with (
         torch.random.fork_rng([] if device.type == "cpu" else [device], device_type=device.type),
@@ -292,7 +293,7 @@ def _evaluate(
     run: RunFolder,
     report: Callable[[Progress], None],
 ) -> Progress:
-    """Measure the EMA's weights on the validation crops."""
+    """Evaluate the EMA of the weights on the validation crops."""
     sleepers = Sleepers(objective)
     with _averaged(state.parameters, state.ema), sleepers.watch():
         found = _restore(objective, validation, machine)

@@ -1,4 +1,4 @@
-"""What training minimises."""
+"""Training losses."""
 
 from collections.abc import Callable, Sequence
 
@@ -34,7 +34,7 @@ def frequency_distance(
 def edge_distance(
     found: Float[Tensor, "n c h w"], wanted: Float[Tensor, "n c h w"]
 ) -> Float[Tensor, ""]:
-    """`charbonnier` of what two images lose when they go through half their size and back.
+    """`charbonnier` of the detail that images lose when they are halved and enlarged again.
 
     Source: the edge loss of MPRNet (Zamir et al., CVPR 2021), which Stripformer trains with.
     """
@@ -54,7 +54,7 @@ def negative_psnr(
     Args:
         found: restored images.
         wanted: sharp images.
-        floor: mean squared error from which on less counts hardly.
+        floor: mean squared error below which a further decrease hardly counts.
     """
     squared = ((found - wanted) ** 2).mean(dim=(1, 2, 3))
     return 10 * (squared + floor).log10().mean()
@@ -73,9 +73,9 @@ def image_loss(
     """The backbone's loss, summed over the sizes that it restores.
 
     Args:
-        found: the restored images, and smaller ones where the backbone gives them.
-        sharp: what they ought to be; scaled down bilinearly for the smaller ones.
-        recipe: which loss in pixels, and the weights of those of frequencies and edges.
+        found: the restored images, and smaller ones if the backbone outputs them.
+        sharp: the targets; scaled down bilinearly for the smaller ones.
+        recipe: the pixel loss, and the weights of the frequency and edge losses.
     """
     loss = sharp.new_zeros(())
     for image in found:
@@ -95,8 +95,8 @@ def image_loss(
 
 
 def _blurred(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-    """Images under a 5x5 binomial window, with their borders repeated."""
-    # made on the device: a list that is copied there makes each step wait for it
+    """Blur images with a 5x5 binomial window, with repeated borders."""
+    # created on the device: copying a list there would make each step wait for it
     line = torch.cat([images.new_full((1,), share) for share in (0.05, 0.25, 0.4, 0.25, 0.05)])
     window = torch.outer(line, line).expand(images.shape[1], 1, 5, 5)
     padded = pad(images, (2, 2, 2, 2), mode="replicate")

@@ -16,7 +16,7 @@ PATIENCE = 100
 
 
 class Meter:
-    """Time and losses of the steps since they were last looked at."""
+    """Time and losses of the steps since the last look."""
 
     def __init__(self, state: State, recipe: Recipe) -> None:
         self.loss = 0.0
@@ -29,21 +29,21 @@ class Meter:
         self.start()
 
     def start(self) -> None:
-        """Begin to count time, or go on after something that is no training."""
+        """Start the clock, or restart it after work that is not training."""
         self._mark = self._since = time.monotonic()
         self._waiting = 0.0
 
     def waited(self) -> None:
-        """The time since the last step was spent in waiting for crops."""
+        """Count the time since the last step as waiting for crops."""
         self._waiting += self._tick()
 
     def add(self, loss: Float[Tensor, ""]) -> None:
-        """A step was taken, or will have been when the device comes to it."""
+        """Add a step, which the device may not have executed yet."""
         self._losses.append(loss)
         self._tick()
 
     def look(self) -> dict[str, float]:
-        """Wait for the device, and give what losses.csv keeps of the steps.
+        """Wait for the device, and return the fields of losses.csv for the steps.
 
         Raises:
             TrainingError: `PATIENCE` steps in a row gave nothing finite.

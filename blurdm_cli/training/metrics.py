@@ -1,8 +1,8 @@
-"""How close a restored image is to the sharp one.
+"""Metrics of how close a restored image is to the sharp one.
 
-All figures are of sRGB-encoded values in [0, 1], over all three channels, without cutting
-a border; clip and round what is judged before, if a file is judged. Where `inside` is
-given (what an alignment left valid), only those pixels count.
+All metrics take sRGB-encoded values in [0, 1], over all three channels, without cropping a
+border. To judge a file, clip and round its values first. If `inside` is given (the pixels
+that an alignment left valid), only those pixels count.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def psnr(
 ) -> Float[Tensor, "n"]:
     """Peak signal-to-noise ratio of each image, in dB. Equal images give 100 dB.
 
-    In float64 on the processor, one image at a time: not every device has it.
+    Computed in float64 on the CPU, one image at a time: not every device has float64.
     """
     errors = []
     for which in range(len(found)):
@@ -56,9 +56,9 @@ def ssim_3d(
 ) -> Float[Tensor, "n"]:
     """Structural similarity with a window that runs over the channels as well.
 
-    What deblurring papers report, BlurDM's among them: the window of `ssim` has 11 pixels
-    in a third direction, the channels', and the image is continued by its edge in all
-    three. Higher than `ssim` for colour images. Source: BasicSR's metric of that name.
+    Deblurring papers, including BlurDM's, report this metric. The window of `ssim` also has
+    11 pixels along a third axis, the channels, and the image is padded with its edge along
+    all three. Higher than `ssim` for colour images. Source: BasicSR's metric of that name.
     """
     edge = WINDOW // 2
     line = _window()
@@ -88,7 +88,7 @@ def _blur(image: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 rows columns"]:
 
 
 def _similarity(x: Tensor, y: Tensor, blur: Callable[[Tensor], Tensor]) -> Tensor:
-    """SSIM at each pixel, with the windows that `blur` takes."""
+    """SSIM at each pixel, with the window that `blur` applies."""
     mean_x, mean_y = blur(x), blur(y)
     variance_x, variance_y = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2
     covariance = blur(x * y) - mean_x * mean_y

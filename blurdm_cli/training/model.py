@@ -1,4 +1,4 @@
-"""The networks of a training run: those of the model, and what stands beside them to teach."""
+"""The networks of a training run: those of the model, and those used only in training."""
 
 import copy
 import math
@@ -17,7 +17,7 @@ from blurdm_cli.spec import ModelSpec
 from blurdm_cli.training.pairs import REACH
 
 DISPLACEMENTS = (2 * REACH + 1) ** 2
-"""That a motion's density tells apart."""
+"""Number of displacements in a motion's density."""
 
 
 class Networks(nn.Module):
@@ -43,10 +43,10 @@ class Networks(nn.Module):
         sharp: Float[Tensor, "n 3 h w"],
         motion: Float[Tensor, "n side side"] | None,
     ) -> Float[Tensor, "n c"]:
-        """Z_S, the prior that only the answer gives; not for a model without a prior.
+        """Z_S, the prior computed from the sharp image; the model must have a prior.
 
-        The sharp image's latent, and where it is known how the blur came about, that of the
-        motion beside it: an encoder takes long to find a path by comparing two images.
+        It is the sharp image's latent plus, where it is known, that of the motion: an encoder
+        takes long to learn to find a path by comparing two images.
         """
         if self.sharp_encoder is None or self.motion_encoder is None:
             raise ValueError("a model without a prior has no sharp encoder")
@@ -55,11 +55,11 @@ class Networks(nn.Module):
         if motion is None:
             return latent
         known = motion.sum(dim=(1, 2)) > 0
-        told = self.motion_encoder(motion.sqrt().flatten(1)).float()  # of length 1, all alike
+        told = self.motion_encoder(motion.sqrt().flatten(1)).float()  # all inputs have norm 1
         return latent + told * known[:, None]
 
     def noise(self, blurred: Float[Tensor, "n planes h w"]) -> Float[Tensor, "n c"]:
-        """Fresh noise for the diffusion of as many images."""
+        """Fresh noise for the diffusion, one vector per image."""
         return torch.randn(len(blurred), self.noise_channels, device=blurred.device)
 
     def deblur(self, blurred: Float[Tensor, "n planes h w"]) -> Float[Tensor, "n 3 h w"]:
@@ -70,9 +70,9 @@ class Networks(nn.Module):
     def motion_loss(
         self, prior: Float[Tensor, "n c"] | None, motion: Float[Tensor, "n side side"] | None
     ) -> Float[Tensor, ""] | float:
-        """Cross-entropy, in nats, between the motion that a prior tells of and the true one.
+        """Cross-entropy, in nats, between the motion predicted from a prior and the true one.
 
-        Crops whose motion is not known (zeros) add nothing; nor does a model without a prior.
+        Crops with unknown motion (zeros) add nothing; nor does a model without a prior.
         """
         if self.motion_head is None or prior is None or motion is None:
             return 0.0
@@ -80,22 +80,22 @@ class Networks(nn.Module):
         return -(told * motion.flatten(1)).sum(dim=1).mean()
 
     def freeze(self, *names: str) -> None:
-        """Train all parameters but those of the modules named; what the model lacks is passed."""
+        """Freeze the named modules and train all others; names that do not exist are ignored."""
         self.requires_grad_(True)
         for name, parameter in self.named_parameters():
             if any(name.startswith(f"{frozen}.") for frozen in names):
                 parameter.requires_grad_(False)
 
     def weights(self) -> dict[str, np.ndarray]:
-        """The model's parameters by name in fp16, as the zoo stores them; no sharp encoder."""
+        """The model's parameters by name in fp16, as in the zoo, without the sharp encoder."""
         state = self.network.state_dict()
         return {name: value.detach().cpu().half().numpy() for name, value in state.items()}
 
 
 class Sleepers:
-    """Finds the units of residual blocks that are 0 whatever the networks look at.
+    """Find the dormant units of residual blocks: those that are 0 on every input.
 
-    Such a dead ReLU has no gradient, and never learns again. To give it new weights is the ReDo
+    Such a dead ReLU has no gradient and never learns again. Giving it new weights is the ReDo
     of Sokar et al., "The Dormant Neuron Phenomenon in Deep Reinforcement Learning", ICML 2023.
     """
 
@@ -106,12 +106,12 @@ class Sleepers:
 
     @property
     def trained(self) -> list[ResidualBlock]:
-        """The blocks that learn here; a frozen one keeps its sleepers."""
+        """The blocks that are trained; frozen ones keep their dormant units."""
         return [block for block in self.blocks if block.first.weight.requires_grad]
 
     @contextmanager
     def watch(self) -> Iterator[None]:
-        """Look at what the networks do in a block of code."""
+        """Record which units are active while a block of code runs."""
         self._awake.clear()
         hooks = [block.first.register_forward_hook(self._see) for block in self.blocks]
         try:
@@ -121,21 +121,21 @@ class Sleepers:
                 hook.remove()
 
     def share(self) -> float:
-        """Of all units, those that slept while they were watched."""
+        """Share of all units that were dormant while watched."""
         asleep = [~awake for awake in self._awake.values()]
         return torch.cat(asleep).float().mean().item() if asleep else 0.0
 
     @torch.no_grad()
     def wake(self, seed: int, averages: Mapping[Tensor, Tensor]) -> None:
-        """Give them new weights, without a change to what the networks make of what was watched.
+        """Give dormant units new weights, without changing the output for the watched inputs.
 
-        Their inputs are weighed anew, and what they pass on is weighed with 0: from there
+        Their input weights are drawn anew, and their output weights are set to 0: from there
         they can learn.
 
         Args:
-            seed: of the new weights.
-            averages: of the parameters that have one; woken with them, as they must have been
-                watched, too.
+            seed: seed for the new weights.
+            averages: EMA of the parameters that have one. It is changed in the same way, and
+                must have been watched too.
         """
         generator = torch.Generator().manual_seed(seed)
         for block in self.trained:
@@ -163,7 +163,7 @@ class Sleepers:
 
 
 def _motion_encoder(spec: ModelSpec) -> nn.Sequential:
-    """From the square roots of a motion's density to a latent."""
+    """Network from the square roots of a motion's density to a latent."""
     channels = spec.prior.channels
     return nn.Sequential(
         nn.Linear(DISPLACEMENTS, channels),
@@ -175,7 +175,7 @@ def _motion_encoder(spec: ModelSpec) -> nn.Sequential:
 
 @contextmanager
 def evaluating(networks: nn.Module) -> Iterator[None]:
-    """Run a block without what only training does, such as dropout."""
+    """Run a block in evaluation mode, for example without dropout."""
     before = networks.training
     networks.eval()
     try:

@@ -1,4 +1,4 @@
-"""Pages of text to learn from: columns, rules and words of random letters, in many sizes."""
+"""Synthetic pages of text: columns, rules and words of random letters, in many sizes."""
 
 import string
 import sys
@@ -44,7 +44,7 @@ def random_page(rng: np.random.Generator, height: int, width: int) -> UInt8[np.n
 
 
 def _line(rng: np.random.Generator, font: ImageFont.FreeTypeFont, length: float) -> str:
-    """Words that fill a line of so many pixels."""
+    """Random words that fill a line of `length` pixels."""
     text, letters = "", list(LETTERS)
     while font.getlength(text) < length:
         text += "".join(rng.choice(letters, int(rng.integers(2, 10)))) + " "
@@ -53,7 +53,7 @@ def _line(rng: np.random.Generator, font: ImageFont.FreeTypeFont, length: float)
 
 @cache
 def _fonts() -> tuple[str, ...]:
-    """Files of fonts on this machine; an empty name is the one that Pillow brings."""
+    """Font files on this machine; an empty name is the font that comes with Pillow."""
     folders = FONT_FOLDERS.get(sys.platform, ())
     found = sorted(str(file) for folder in folders for file in Path(folder).rglob("*.ttf"))
     usable = [name for name in found if _writes_latin(name)]

@@ -1,4 +1,4 @@
-"""Training pairs that exist: blurred and sharp photos, and consecutive high-speed frames."""
+"""Existing training pairs: blurred and sharp photos, and consecutive high-speed frames."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,22 +24,22 @@ class Batch:
     blurred: Float[Tensor, "n 3 h w"]
     sharp: Float[Tensor, "n 3 h w"]
     partial: Float[Tensor, "steps_and_one n 3 h w"] | None = None
-    """I_0 … I_T without noise, where the blur was made by us and they were asked for."""
+    """I_0 … I_T without noise, if the blur is synthetic and they were requested."""
     motion: Float[Tensor, "n side side"] | None = None
-    """How long each crop saw each displacement (`Trajectory.density`), up to `REACH` pixels;
-    zeros where nobody knows. None: of none is it known."""
+    """Time that each crop spent at each displacement (`Trajectory.density`), up to `REACH`
+    pixels; zeros if unknown. None if it is unknown for all crops."""
     candidates: Float[Tensor, "n planes h w"] | None = None
-    """See `motion.candidates`; None where none were made."""
+    """See `motion.candidates`; None if there are none."""
 
     @property
     def seen(self) -> Float[Tensor, "n planes h w"]:
-        """What the networks see: the blurred images, and their candidates behind, if any."""
+        """Input of the networks: the blurred images, followed by their candidates, if any."""
         if self.candidates is None:
             return self.blurred
         return torch.cat([self.blurred, self.candidates], dim=1)
 
     def pick(self, which: slice | Int64[np.ndarray, "m"]) -> "Batch":
-        """Some of the crops, with all that belongs to them."""
+        """Select some of the crops, with all their data."""
         return Batch(
             self.blurred[which],
             self.sharp[which],
@@ -58,49 +58,49 @@ class Batch:
         return replace(self, **moved)
 
     def split(self, size: int) -> "list[Batch]":
-        """The same crops, so many at a time."""
+        """Split into batches of at most `size` crops."""
         return [self.pick(slice(first, first + size)) for first in range(0, len(self.sharp), size)]
 
     def tensors(self) -> list[Tensor]:
-        """All that there is."""
+        """All tensors that are not None."""
         found = (self.blurred, self.sharp, self.partial, self.motion, self.candidates)
         return [tensor for tensor in found if tensor is not None]
 
 
 REACH = 20
-"""Pixels that the displacements of `Batch.motion` go to, on each side."""
+"""Largest displacement in `Batch.motion` to each side, in pixels."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """The crops that a training step asks for.
+    """The crops that a training step requests.
 
-    A source keeps no random state: what it draws follows from the order, and a run that
-    is resumed asks for the same crops again.
+    A source keeps no random state: what it draws depends only on the order, so a resumed
+    run gets the same crops.
     """
 
     count: int
     side: int
-    """Of a crop, in pixels."""
+    """Side of a crop, in pixels."""
     seed: int = 0
     first: int = 0
-    """How many crops the run asked for before."""
+    """Number of crops that the run requested before."""
     partial_steps: int = 0
-    """T, where the partial exposures I_0 … I_T are wanted too."""
+    """T, if the partial exposures I_0 … I_T are requested too."""
     reach: float = 1.0
-    """Share of the longest blur length that blurs which are made may have."""
+    """Largest length of synthetic blur, as a share of the longest blur length."""
 
     def rng(self) -> np.random.Generator:
-        """The randomness of this order alone."""
+        """A random generator for this order only."""
         return np.random.default_rng([self.seed, self.first])
 
 
 @runtime_checkable
 class Source(Protocol):
-    """Somewhere training crops come from."""
+    """A source of training crops."""
 
     def draw(self, order: Order) -> Batch:
-        """Draw the crops that are asked for."""
+        """Draw the requested crops."""
         ...
 
 
@@ -125,7 +125,7 @@ class FrameCrops:
 
     Half of the averages are taken in linear light, as a sensor does, and half of the
     encoded values, as much of GoPro's data was made. An average of one frame is that frame: it
-    teaches to leave a sharp one alone.
+    teaches the network to leave sharp photos unchanged.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class FrameCrops:
 
 
 class Mixture:
-    """Crops of several sources, each in its share, drawn by chance and shuffled."""
+    """Crops of several sources, drawn at random by their shares and shuffled."""
 
     def __init__(self, sources: Sequence[tuple[float, Source]]) -> None:
         self.sources = [source for _, source in sources]
@@ -161,7 +161,7 @@ class Mixture:
         self.shares = shares / shares.sum()
 
     def draw(self, order: Order) -> Batch:
-        if order.partial_steps:  # only crops that have partial exposures stand in such a batch
+        if order.partial_steps:  # such a batch has only crops with partial exposures
             return self.sources[0].draw(order)
         rng = order.rng()
         counts = rng.multinomial(order.count, self.shares)
@@ -179,7 +179,7 @@ class Mixture:
 
 
 def _known_motion(batches: Sequence[Batch]) -> Float[Tensor, "n side side"] | None:
-    """The motion of all crops, with zeros for those of which it is not known."""
+    """The motion of all crops, with zeros for those whose motion is unknown."""
     known = [batch.motion for batch in batches if batch.motion is not None]
     if not known:
         return None
@@ -190,10 +190,10 @@ def _known_motion(batches: Sequence[Batch]) -> Float[Tensor, "n side side"] | No
 
 
 def read_pairs(path: Path) -> dict[str, Pair]:
-    """Read pairs of any layout of `find_pairs`, by name.
+    """Read pairs in any layout of `find_pairs`, by name.
 
     Raises:
-        InputError: `find_pairs` does, or a photo cannot be read.
+        InputError: raised by `find_pairs`, or a photo cannot be read.
     """
     files = find_pairs(path)
     with ThreadPoolExecutor() as pool:
@@ -206,15 +206,15 @@ def centre_crops(
     side: int,
     candidates_of: Callable[[UInt8[Tensor, "3 h w"]], Float[Tensor, "planes h w"]] | None = None,
 ) -> Batch:
-    """The middle of each pair of a folder, to evaluate on.
+    """Read the centre crop of each pair in a folder, for validation.
 
     Args:
         folder: holds pairs.
-        side: of the middle, in pixels.
-        candidates_of: makes the candidates of a whole blurred photo, where they are wanted.
+        side: side of the crops, in pixels.
+        candidates_of: computes the candidates of a whole blurred photo, if they are needed.
 
     Raises:
-        InputError: `read_pairs` does, or a photo is smaller than the middle.
+        InputError: raised by `read_pairs`, or a photo is smaller than the crop.
     """
     crops, candidates = [], []
     for name, pair in read_pairs(folder).items():
@@ -222,7 +222,7 @@ def centre_crops(
         if min(height, width) < side:
             raise InputError(
                 f"{name} in {folder} is smaller than {side} x {side} pixels",
-                hint="Leave it out; or leave out --val, and crops of --data are evaluated on",
+                hint="Remove it, or leave out --val to evaluate on crops of --data",
             )
         top, left = (height - side) // 2, (width - side) // 2
         square = np.s_[..., top : top + side, left : left + side]
@@ -258,13 +258,13 @@ def random_crop(
     """Cut the same random square out of images."""
     height, width = images.shape[2:]
     if min(height, width) < side:
-        raise TrainingError(f"A photo of {width} x {height} pixels is smaller than a crop: {side}")
+        raise TrainingError(f"A {width} x {height} photo is smaller than a crop of {side} pixels")
     top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
     return images[:, :, top : top + side, left : left + side]
 
 
 def random_turn(rng: np.random.Generator) -> Callable[[Tensor], Tensor]:
-    """Draw a turn by a multiple of 90 degrees, mirrored half of the time, for images."""
+    """Draw a rotation of images by a multiple of 90 degrees, mirrored half of the time."""
     quarters, mirrored = int(rng.integers(4)), rng.random() < 0.5
 
     def turn(images: Tensor) -> Tensor:

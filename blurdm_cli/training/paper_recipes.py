@@ -1,9 +1,9 @@
-"""What the authors of each backbone trained with: `blurdm train --recipe paper`.
+"""Training recipes of each backbone's authors, for `blurdm train --recipe paper`.
 
 Steps are epochs over the 2,103 pairs of GoPro's training set, or iterations where the authors
 count those. BlurDM's own numbers (He et al., NeurIPS 2025) are known for MIMO-UNet+: stages 1
 and 3 of 3000 epochs, stage 2 of 500. For the others stage 2 is as long, and stages 1 and 3
-follow the backbone's authors. docs/backbones.md says what is not as they did it.
+follow the backbone's authors. docs/backbones.md lists the differences.
 """
 
 from math import pi
@@ -19,11 +19,11 @@ LEFT_ALONE: dict[str, Any] = {
     "motion_weight": 0.0,
     "full_rate_inputs": 0,
 }
-"""No curriculum of blurs, no average of weights, no clipping that would ever be felt, no
-motion to tell of, and one rate for all layers."""
+"""No curriculum of blurs, no average of weights, no clipping with any effect, no motion loss,
+and one learning rate for all layers."""
 
 PARTS_OF_MODULUS = 2 / pi
-"""Mean size of a coefficient's real and imaginary parts, as a share of its modulus's."""
+"""Mean magnitude of a coefficient's real and imaginary parts, as a share of its modulus."""
 
 
 def _epochs(count: int, batch: int) -> int:
@@ -31,7 +31,7 @@ def _epochs(count: int, batch: int) -> int:
 
 
 def _stages(image: dict[str, Any], last: dict[str, Any] | None = None) -> dict[str, dict[str, Any]]:
-    """Stages 1 and 3 of one recipe, or of two, and stage 2 between them."""
+    """Recipes of all stages: 1 and 3 from `image`, 3 with the changes of `last`, and 2 between."""
     image = LEFT_ALONE | image
     shared = ("batch", "crop", "learning_rate", "weight_decay", *LEFT_ALONE)
     return {
@@ -42,7 +42,7 @@ def _stages(image: dict[str, Any], last: dict[str, Any] | None = None) -> dict[s
 
 
 PUBLISHED: dict[str, dict[str, dict[str, Any]]] = {
-    # BlurDM's code: Charbonnier at three sizes + 0.1 of its like on Fourier coefficients
+    # BlurDM's code: Charbonnier at three sizes + 0.1 of the same on Fourier coefficients
     "mimo_unet": _stages(
         {
             "steps": _epochs(3000, 20),

@@ -1,6 +1,6 @@
-"""Crops of sharp photos where there is detail, blurred anew each time; see `synthesis`.
+"""Crops of sharp photos in areas with detail, blurred anew each time; see `synthesis`.
 
-An exposure costs most of the time that a crop takes, so that each is photographed several times.
+An exposure takes most of the time of a crop, so each exposure is used several times.
 """
 
 from collections.abc import Sequence
@@ -29,10 +29,10 @@ CELL = 32
 """Side, in pixels, of the squares whose sharpness is measured."""
 
 ROUND = 256
-"""Exposures that are kept to be photographed again."""
+"""Number of exposures that are kept for reuse."""
 
 REUSE = 4
-"""Times that each exposure is photographed, turned and developed anew each time."""
+"""Number of uses of each exposure, rotated and developed anew each time."""
 
 
 class PhotoCrops:
@@ -44,10 +44,10 @@ class PhotoCrops:
         recipe: Synthesis,
         device: torch.device | str = "cpu",
     ) -> None:
-        """Keep the photos on the device.
+        """Copy the photos to the device.
 
         Raises:
-            TrainingError: no photo has anything sharp in it.
+            TrainingError: no photo has any detail.
         """
         self.photos = [photo.to(device) for photo in photos]
         self.recipe = recipe
@@ -64,7 +64,7 @@ class PhotoCrops:
         self._one_at_a_time = Lock()
 
     def too_small(self, crop: int) -> int:
-        """How many photos are too small for crops of so many pixels, and are left out for them.
+        """Number of photos that are too small for crops of this size and are not used for them.
 
         Raises:
             TrainingError: all are.
@@ -79,9 +79,9 @@ class PhotoCrops:
         return self._photograph(exposures, order)
 
     def _exposed(self, order: Order) -> list[Exposure]:
-        """What an order's crops are photographed from.
+        """The exposures for an order's crops.
 
-        A round of `ROUND` exposures is gone through `REUSE` times before the next.
+        A round of `ROUND` exposures is used `REUSE` times before the next round.
         """
         kind = (order.side, max(order.partial_steps, 1), order.reach)
         numbers = range(order.first, order.first + order.count)
@@ -98,7 +98,7 @@ class PhotoCrops:
         return [self._exposures[place] for place in places]
 
     def scene(self, rng: np.random.Generator, side: int) -> Float[Tensor, "3 {side} {side}"]:
-        """Cut a square with detail out of a photo that is as large, sRGB-encoded."""
+        """Cut a square with detail out of a photo that is at least as large; sRGB-encoded."""
         cumulated = self._cells(side)
         cell = int(np.searchsorted(cumulated, rng.random() * cumulated[-1]))
         index = int(np.searchsorted(self._first, cell, side="right")) - 1
@@ -119,19 +119,19 @@ class PhotoCrops:
         return scene
 
     def _cells(self, side: int) -> Float[np.ndarray, "cells"]:
-        """Weights of all cells, added up; those of photos that are smaller than a side are 0.
+        """Cumulative weights of all cells; those of photos smaller than `side` are 0.
 
-        An enlarged photo has nothing sharp to teach.
+        Small photos are not enlarged: an enlarged photo has no sharp detail to learn from.
 
         Raises:
-            TrainingError: all photos are smaller.
+            TrainingError: all photos are too small.
         """
         if side not in self._cumulated:
             extents = [min(photo.shape[1:]) for photo in self.photos]
             if max(extents) < side:
                 raise TrainingError(
                     f"All photos are too small for crops of {side - 2 * MARGIN} pixels, which "
-                    f"need {side} with what moves in from around them",
+                    f"need {side} with the margin around them",
                     hint=_smaller(max(extents) - 2 * MARGIN),
                 )
             weights = zip(self._weights, extents, strict=True)
@@ -142,7 +142,7 @@ class PhotoCrops:
     def _expose(
         self, rngs: Sequence[np.random.Generator], side: int, steps: int, reach: float
     ) -> list[Exposure]:
-        """Blur a scene for each; a piece of another one is the object that moves before it."""
+        """Blur a scene for each generator; the moving object in front is a piece of another."""
         extent = side + 2 * MARGIN
 
         def shot(rng: np.random.Generator) -> Shot:
@@ -151,7 +151,7 @@ class PhotoCrops:
         return blur([shot(rng) for rng in rngs], steps)
 
     def _photograph(self, exposures: Sequence[Exposure], order: Order) -> Batch:
-        """Turn the exposures, and develop them."""
+        """Rotate the exposures and develop them."""
         rng = order.rng()
         turns = [random_turn(rng) for _ in exposures]
         turned = [turn(exposure.light) for turn, exposure in zip(turns, exposures, strict=True)]
@@ -162,7 +162,7 @@ class PhotoCrops:
 
 
 def _smaller(largest: int) -> str:
-    """What to do where photos are too small, and crops of this side are the largest there are."""
+    """Hint for photos that are too small; `largest` is the side of the largest possible crop."""
     if largest < CELL:
         return "Train on larger photos"
     return f"Train on larger photos, or on smaller crops: --crop {largest // CELL * CELL}"

@@ -1,4 +1,4 @@
-"""What a stage and the loop tell each other: the recipe, the objective, and how it goes."""
+"""Interface between a stage and the training loop: recipe, objective and progress."""
 
 import math
 from abc import ABC, abstractmethod
@@ -14,37 +14,37 @@ from blurdm_cli.training.pairs import Batch
 
 @dataclass(frozen=True)
 class Recipe:
-    """What every stage asks of the loop."""
+    """Settings of the training loop for a stage."""
 
     steps: int = 300_000
     """Optimiser steps."""
     duration: float = 0.0
-    """Seconds of training, where that is the limit and not `steps`; the learning rate
-    then follows the clock. 0 for none."""
+    """Seconds of training, if time is the limit instead of `steps`; the learning rate
+    then follows the clock. 0 for no time limit."""
     batch: int = 8
     crop: int = 128
     """Side of a training crop in pixels."""
     learning_rate: float = 1e-3
-    """The backbone's highest; it rises over the first 2 % of the steps, then falls as a cosine."""
+    """Peak rate of the backbone. It rises over the first 2 % of steps, then falls as a cosine."""
     prior_rate: float = 0.1
     """Learning rate of the encoders, estimators and fusion, as a share of the backbone's.
 
     A fusion sums as many products as the latent has channels, and multiplies all features
-    of a level by the sum: at the backbone's rate it blows up.
+    of a level by the sum: at the backbone's rate it diverges.
     """
     full_rate_inputs: int = 288
     """Weights of units with more inputs than this learn slower, in inverse proportion: a step moves
-    all inputs of a unit together, and wide layers without a norm lose their ReLUs to it. 0: none
-    does. Source: μP's rule for Adam (Yang et al., "Tensor Programs V", 2022)."""
+    all inputs of a unit together, which kills the ReLUs of wide layers without a norm. 0 turns
+    this off. Source: μP's rule for Adam (Yang et al., "Tensor Programs V", 2022)."""
     motion_weight: float = 0.05
-    """Of what the prior must tell about the motion (`Networks.motion_loss`), where it is known."""
+    """Weight of the motion loss (`Networks.motion_loss`), where the motion is known."""
     weight_decay: float = 1e-4
     ema_decay: float = 0.999
     gradient_clip: float = 0.5
     """Largest norm of all gradients together."""
     growth: float = 0.0
-    """Share of the training over which blurs grow to their full length: short ones teach
-    a network that knows nothing much faster. Only for blurs that are made."""
+    """Share of the training over which blurs grow to their full length: an untrained network
+    learns much faster from short ones. Only for synthetic blur."""
     seed: int = 0
     evaluate_every: int = 2000
     """Steps between two evaluations, each with a checkpoint."""
@@ -52,16 +52,16 @@ class Recipe:
 
 @dataclass(frozen=True)
 class ImageRecipe(Recipe):
-    """What the stages ask that look at the restored image."""
+    """Settings of the stages whose loss is on the restored image."""
 
     pixel_loss: Literal["charbonnier", "l1", "psnr"] = "charbonnier"
     frequency_weight: float = 25.0
-    """Of the Fourier part of the image loss."""
+    """Weight of the Fourier part of the image loss."""
     edge_weight: float = 0.0
-    """Of the edges' part of the image loss."""
+    """Weight of the edge part of the image loss."""
     psnr_weight: float = 0.0
-    """Of the crops' mean PSNR in dB, which is taken off the loss: of nearly sharp crops it asks for
-    as many dB as of blurred ones."""
+    """Weight of the crops' mean PSNR in dB, which is subtracted from the loss: it demands as many
+    dB of nearly sharp crops as of blurred ones."""
 
 
 FUSION_RECIPE: Mapping[str, Any] = {
@@ -70,27 +70,27 @@ FUSION_RECIPE: Mapping[str, Any] = {
     "frequency_weight": 1.0,
     "psnr_weight": 0.0025,
 }
-"""What image stages do otherwise where the backbone weighs candidates; measured, see docs."""
+"""Changes to the image stages if the backbone weighs candidates; measured, see docs."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How a run is doing."""
+    """Progress of a run."""
 
     step: int
     fraction: float
-    """Of the whole run that is done, in [0, 1]."""
+    """Share of the run that is done, in [0, 1]."""
     seconds: float
-    """Spent on training so far, resumed runs included."""
+    """Seconds of training so far, including those before a resume."""
     loss: float
     skipped: int
     psnr: tuple[float, float] | None = None
-    """Of the blurred and of the restored validation crops in dB, at an evaluation."""
+    """PSNR of the blurred and of the restored validation crops in dB, at an evaluation."""
     rate: float = math.nan
-    """Crops per second of late."""
+    """Recent crops per second."""
 
     def outcome(self) -> dict[str, float]:
-        """What the model's spec keeps of a finished stage."""
+        """Outcome of a finished stage, as recorded in the model's spec."""
         found: dict[str, float] = {"steps_done": self.step, "seconds": round(self.seconds)}
         if self.psnr:
             found["psnr_blurred"], found["psnr_restored"] = (round(p, 3) for p in self.psnr)
@@ -98,10 +98,10 @@ class Progress:
 
 
 class Objective(nn.Module, ABC):
-    """What a stage trains: networks, some of them frozen, and a loss."""
+    """Objective of a stage: networks, some of them frozen, and a loss."""
 
     partial_steps: int = 0
-    """T, where the loss needs the partial exposures."""
+    """T, if the loss needs the partial exposures."""
 
     @abstractmethod
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
@@ -109,4 +109,4 @@ class Objective(nn.Module, ABC):
 
     @abstractmethod
     def restore(self, batch: Batch) -> Float[Tensor, "n 3 h w"]:
-        """Restore the blurred crops, as well as this stage can."""
+        """Restore the blurred crops as well as this stage can."""

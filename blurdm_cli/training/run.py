@@ -1,6 +1,6 @@
-"""The folder of a training run: all that is needed to go on, and to see how it went.
+"""The folder of a training run: everything needed to resume it and to see how it went.
 
-recipe.json       what was asked for
+recipe.json       the requested recipe
 checkpoint.pt     state to resume from: weights, EMA, optimiser, random state
 losses.csv        a row every few steps; evaluations fill its last columns
 pictures/         blurred, restored and sharp crops at each evaluation
@@ -36,7 +36,7 @@ COLUMNS = (
 
 
 class RunFolder:
-    """One stage of one training run on the disk."""
+    """Folder of one stage of a training run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -46,22 +46,22 @@ class RunFolder:
         return self.folder / "checkpoint.pt"
 
     def start(self, recipe: Mapping[str, Any], *, resume: bool) -> None:
-        """Make the folder and write the recipe down.
+        """Create the folder and write the recipe.
 
         Raises:
-            TrainingError: the folder holds a run already and `resume` was not asked for,
-                or its recipe is another one.
-            OutputError: the folder cannot be made.
+            TrainingError: the folder already holds a run and `resume` is not set, or its
+                recipe is different.
+            OutputError: the folder cannot be created.
         """
         if self.checkpoint.exists():
             if not resume:
                 raise TrainingError(
-                    f"{self.folder} holds a run already",
-                    hint="Add --resume to go on with it, or choose another --output",
+                    f"{self.folder} already holds a run",
+                    hint="Add --resume to continue it, or choose another --output",
                 )
             if changed := changes(recipe, self.recipe()):
                 raise TrainingError(
-                    f"The run in {self.folder} has another recipe: {', '.join(changed)}",
+                    f"The run in {self.folder} has a different recipe: {', '.join(changed)}",
                     hint="Resume with the options that it was started with",
                 )
         try:
@@ -71,7 +71,7 @@ class RunFolder:
         self._recipe.write_text(json.dumps(recipe, indent=2) + "\n")
 
     def recipe(self) -> dict[str, Any]:
-        """What was asked for when the run was last started."""
+        """The recipe that the run was last started with."""
         return json.loads(self._recipe.read_text())
 
     @property
@@ -79,13 +79,13 @@ class RunFolder:
         return self.folder / "recipe.json"
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Replace the checkpoint; the old one stands until the new one is whole."""
+        """Replace the checkpoint; the old one stays until the new one is complete."""
         partial = self.checkpoint.with_suffix(".pt.part")
         torch.save(state, partial)
         os.replace(partial, self.checkpoint)
 
     def load(self, device: torch.device) -> dict[str, Any] | None:
-        """Read the checkpoint, or None where there is none, and forget later rows."""
+        """Read the checkpoint and delete later rows of losses.csv; None without a checkpoint."""
         if not self.checkpoint.exists():
             return None
         state = torch.load(self.checkpoint, map_location=device, weights_only=True)
@@ -93,7 +93,7 @@ class RunFolder:
         return state
 
     def log(self, row: Mapping[str, float]) -> None:
-        """Add a row to losses.csv; what it lacks of `COLUMNS` stays empty."""
+        """Add a row to losses.csv; missing `COLUMNS` stay empty."""
         path = self.folder / "losses.csv"
         new = not path.exists()
         with path.open("a", newline="") as file:
@@ -103,7 +103,7 @@ class RunFolder:
             writer.writerow({key: f"{value:.6g}" for key, value in row.items()})
 
     def picture(self, step: int, rows: Float[Tensor, "rows columns 3 h w"]) -> None:
-        """Write a grid of pictures, one PNG an evaluation."""
+        """Write a grid of pictures, one PNG per evaluation."""
         folder = self.folder / "pictures"
         folder.mkdir(exist_ok=True)
         grid = rows.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)
@@ -119,9 +119,9 @@ class RunFolder:
 
 
 def changes(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
-    """What differs in a recipe from one that was read, as `part.key`.
+    """List what differs between a recipe and an earlier one that was read, as `part.key`.
 
-    What a newer version added to recipes does not count.
+    Fields that a newer version added to recipes do not count.
     """
     return list(_changes(json.loads(json.dumps(now)), before))
 

@@ -1,11 +1,11 @@
-"""Stage 1: learn to deblur with a perfect prior, which a sharp encoder takes from the answer.
+"""Stage 1: learn to deblur with a perfect prior, computed from the sharp image.
 
 trained   sharp encoder, motion encoder and head, prior fusion, backbone
 frozen    prior network
 prior     Z_S = sharp encoder(blurred, sharp) + motion encoder(motion), where it is known
-loss      the image's, and the motion that the prior tells of
+loss      image loss, and motion loss of the prior
 
-Without a prior, this is the training of a plain backbone.
+Without a prior, this trains a plain backbone.
 """
 
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ from blurdm_cli.training.recipe import ImageRecipe, Objective
 
 @dataclass(frozen=True)
 class Stage1(ImageRecipe):
-    """The recipe, kept with the run; `blurdm train` has flags for what is most often changed."""
+    """The recipe, saved with the run. `blurdm train` has flags for the most common settings."""
 
     growth: float = 0.6
 
 
 class OraclePrior(Objective):
-    """The backbone, told the answer's latent."""
+    """The backbone, given the latent of the sharp image."""
 
     def __init__(self, networks: Networks, recipe: Stage1) -> None:
         super().__init__()

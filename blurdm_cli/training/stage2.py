@@ -1,11 +1,11 @@
-"""Stage 2: find, from the blurred image alone, the prior that stage 1 took from the sharp one.
+"""Stage 2: estimate, from the blurred image alone, the prior that stage 1 took from the sharp one.
 
 trained   condition encoder, blur residual, noise residual
 frozen    sharp encoder, motion encoder and head, prior fusion, backbone
-loss      |Z_0 - Z_S|, and the motion that Z_0 tells of; with step supervision also, at each
+loss      |Z_0 - Z_S|, and motion loss of Z_0; with step supervision also, at each
           step t, |e_t - e_θ| and |ε - ε_θ|
 
-Step supervision needs the true partial exposures, which blur made by us has: the sharp
+Step supervision needs the true partial exposures, which synthetic blur has: the sharp
 encoder turns I_t into the latent z_t, and e_t = α_t z_t - α_{t-1} z_{t-1} (Eqs. 34 and 35).
 """
 
@@ -25,22 +25,22 @@ from blurdm_cli.training.recipe import Objective, Recipe
 
 @dataclass(frozen=True)
 class Stage2(Recipe):
-    """The recipe, kept with the run; `blurdm train` has flags for what is most often changed."""
+    """The recipe, saved with the run. `blurdm train` has flags for the most common settings."""
 
     learning_rate: float = 5e-4
     prior_rate: float = 1.0
     step_weight: float = 0.0
-    """Of step supervision; 0 leaves it out."""
+    """Weight of step supervision; 0 turns it off."""
 
 
 class FoundPrior(Objective):
-    """The prior network, taught by the sharp encoder."""
+    """The prior network, supervised by the sharp encoder."""
 
     def __init__(self, networks: Networks, recipe: Stage2) -> None:
-        """Freeze all but the prior network.
+        """Freeze everything except the prior network.
 
         Raises:
-            TrainingError: the model has no prior, or no single steps to supervise.
+            TrainingError: the model has no prior, or no steps for step supervision.
         """
         super().__init__()
         if networks.network.prior is None:
@@ -50,7 +50,7 @@ class FoundPrior(Objective):
         networks.freeze("sharp_encoder", "motion_encoder", "motion_head", "network.backbone")
         if recipe.step_weight:
             if self.prior.kind != "blurdm":
-                raise TrainingError("Step supervision is for the prior 'blurdm' alone")
+                raise TrainingError("Step supervision works only with the prior 'blurdm'")
             self.partial_steps = self.prior.schedule.steps
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:

@@ -1,9 +1,9 @@
 """Stage 3: train the prior network and the backbone together, on the image alone.
 
 trained   prior network, motion head, prior fusion, backbone
-frozen    nothing; the encoders of sharp image and motion are not used
+frozen    nothing; sharp encoder and motion encoder are not used
 prior     Z_0, as at inference
-loss      the image's, and the motion that the prior tells of
+loss      image loss, and motion loss of the prior
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from blurdm_cli.training.recipe import ImageRecipe, Objective
 
 @dataclass(frozen=True)
 class Stage3(ImageRecipe):
-    """The recipe, kept with the run; `blurdm train` has flags for what is most often changed."""
+    """The recipe, saved with the run. `blurdm train` has flags for the most common settings."""
 
     batch: int = 4
     crop: int = 192

@@ -1,8 +1,8 @@
-"""The three stages in order, each from the weights of the one before.
+"""The three stages in order, each starting from the weights of the one before.
 
 RUN/stage1/ stage2/ stage3/     a run folder each (`run.RunFolder`)
-RUN/stageN/networks.safetensors what the stage learnt, once it is done
-RUN/model/                      the model folder: the newest that can deblur on its own
+RUN/stageN/networks.safetensors the networks after the stage, once it is done
+RUN/model/                      the model folder: the newest model that can deblur on its own
 """
 
 import json
@@ -32,7 +32,7 @@ from blurdm_cli.training.stage2 import FoundPrior, Stage2
 from blurdm_cli.training.stage3 import Stage3, WholeModel
 
 Report = Callable[[str, Progress], None]
-"""Told the stage's name and how it is doing."""
+"""Called with the stage's name and its progress."""
 
 RECIPES: dict[str, type[Recipe]] = {"stage1": Stage1, "stage2": Stage2, "stage3": Stage3}
 
@@ -43,14 +43,14 @@ OBJECTIVES: dict[str, Callable[[Networks, Any], Objective]] = {
 }
 
 RESULT = "networks.safetensors"
-"""In a stage's folder: all networks in training, in fp32, once the stage is done."""
+"""File in a stage's folder with all networks in training, in fp32, once the stage is done."""
 
 SHARES = {"stage1": 0.35, "stage2": 0.2, "stage3": 0.45}
-"""Of the time or the steps of all three."""
+"""Share of each stage in the total time or steps."""
 
 
 def stages_of(spec: ModelSpec) -> tuple[str, ...]:
-    """The stages that a model needs; without a prior there is none to be found in stage 2."""
+    """The stages that a model needs; a model without a prior has no stage 2."""
     return ("stage1", "stage3") if spec.prior.kind == "none" else tuple(RECIPES)
 
 
@@ -68,23 +68,23 @@ def train(
     """Train the stages that have a recipe, in order.
 
     Args:
-        recipes: by stage.
+        recipes: recipes by stage.
         spec: the model to train; its `training` is filled in.
         source: training crops.
         validation: crops to evaluate on.
         output: the run's folder.
         machine: where to compute; its time limit is for all stages together.
-        start: a model whose weights the first of the stages begins with.
-        report: told now and then how it goes.
+        start: a model whose weights the first stage starts from.
+        report: called now and then with the progress.
 
     Returns:
-        Whether all stages came to their end.
+        Whether all stages were completed.
 
     Raises:
-        TrainingError: a stage before the first one has not been trained, or as another
-            model, or a run is in the way.
-        OutputError: the run's folder cannot be made.
-        ModelError: what was learnt is not finite in the model's precision.
+        TrainingError: the stage before the first one has not been trained, or as another
+            model, or the folder already holds a run.
+        OutputError: the run's folder cannot be created.
+        ModelError: the trained weights are not finite in the model's precision.
     """
     first = next(iter(recipes))
     torch.manual_seed(recipes[first].seed)
@@ -113,13 +113,13 @@ def train(
 def _begin(
     networks: Networks, spec: ModelSpec, output: Path, first: str, start: zoo.Model | None
 ) -> dict[str, Any]:
-    """Load what the first stage starts from, and say how that was trained."""
+    """Load the weights that the first stage starts from; return how they were trained."""
     if start is not None:
         if first == "stage2":
             raise TrainingError(
-                "stage2 is taught by the sharp encoder of stage1, which no model folder holds",
+                "stage2 needs the sharp encoder of stage1, which model folders do not include",
                 hint="Run `blurdm train all --from MODEL`;"
-                " or, where OUTPUT holds a stage1 that is done, leave out --from",
+                " or, if OUTPUT holds a finished stage1, leave out --from",
             )
         _start_from(networks, spec, start)
         return {}
@@ -132,7 +132,7 @@ def _begin(
     if not result.exists():
         from_model = ", or name a model to start from: --from MODEL"
         raise TrainingError(
-            f"{first} starts from {before}, which is not done: {result} is missing",
+            f"{first} starts from {before}, which is not finished: {result} is missing",
             hint="Run `blurdm train all`" + from_model * (first == "stage3"),
         )
     _check_same_model(spec, output / before)
@@ -140,21 +140,21 @@ def _begin(
 
 
 def _check_same_model(spec: ModelSpec, before: Path) -> None:
-    """Refuse to go on from a stage that trained other networks."""
+    """Refuse to continue from a stage that trained different networks."""
     now, trained = spec.to_json(), RunFolder(before).recipe()["model"]
     parts = ("backbone", "prior", "input_range", "candidates")
     changed = changes({key: now[key] for key in parts}, {key: trained[key] for key in parts})
     if changed:
         raise TrainingError(
-            f"{before} was trained with other networks: {', '.join(changed)} differ",
-            hint="Repeat the options of the model that it was trained with, such as --size",
+            f"{before} was trained with different networks: {', '.join(changed)} differ",
+            hint="Use the model options that it was trained with, such as --size",
         )
 
 
 def _start_from(networks: Networks, spec: ModelSpec, start: zoo.Model) -> None:
-    """Load a model's weights; of one with another prior, all but the prior and its fusion.
+    """Load a model's weights; if its prior is different, without the prior and its fusion.
 
-    What a backbone sees or gives more than before starts at zero.
+    Weights of additional inputs and outputs of the backbone start at zero.
     """
     state = build(start.spec, start.weights()).state_dict()
     if start.spec.prior != spec.prior:
@@ -173,7 +173,7 @@ def _save(networks: Networks, history: dict[str, Any], result: Path) -> None:
 
 
 def _load(networks: Networks, result: Path) -> dict[str, Any]:
-    """Load what a stage has learnt, and say how it and those before it were trained."""
+    """Load the networks of a stage; return how it and those before it were trained."""
     networks.load_state_dict(load_file(result))
     with safe_open(result, "pt") as file:
         return json.loads(file.metadata()["history"])

@@ -1,4 +1,4 @@
-"""The state of a training run: all that changes from step to step, and that a checkpoint keeps."""
+"""State of a training run: everything that changes from step to step, as in a checkpoint."""
 
 import math
 import zlib
@@ -14,7 +14,7 @@ from blurdm_cli.training.recipe import Objective, Progress, Recipe
 
 @dataclass
 class State:
-    """All that a checkpoint keeps."""
+    """Everything that a checkpoint holds."""
 
     objective: Objective
     parameters: list[Tensor]
@@ -41,7 +41,7 @@ class State:
         )
 
     def fraction(self, recipe: Recipe, step: int | None = None) -> float:
-        """Of the whole run that is done, now or (unless the clock decides) before a step."""
+        """Share of the run that is done, now or before `step`; with a time limit, always now."""
         if recipe.duration:
             return min(self.seconds / recipe.duration, 1.0)
         return min((self.step if step is None else step) / recipe.steps, 1.0)
@@ -54,7 +54,7 @@ class State:
         )
 
     def order(self, recipe: Recipe, step: int, steps: int = 1) -> Order:
-        """The crops of a step, and of some that follow it."""
+        """Order of the crops for `steps` steps, beginning with `step`."""
         grown = min(self.fraction(recipe, step) / recipe.growth, 1.0) if recipe.growth else 1.0
         return Order(
             count=recipe.batch * steps,
@@ -111,16 +111,16 @@ class State:
 
 
 def seed_of(recipe: Recipe, purpose: str = "training") -> int:
-    """Of the crops of a stage: another stage, or another purpose, has others of the same seed."""
+    """Seed for the crops of a stage; other stages and purposes get others from the same seed."""
     return zlib.crc32(f"{type(recipe).__name__} {purpose} {recipe.seed}".encode())
 
 
 OF_PRIOR = {"sharp_encoder", "motion_encoder", "motion_head", "prior", "fusion"}
-"""Modules that learn at the prior's rate."""
+"""Modules that learn at the rate of the prior."""
 
 
 def _groups(objective: Objective, recipe: Recipe) -> list[dict[str, Any]]:
-    """Parameters by their share of the learning rate: the prior's, and that of wide layers."""
+    """Group parameters by their share of the learning rate: for the prior, and for wide layers."""
     groups: dict[float, list[nn.Parameter]] = {}
     for name, parameter in objective.named_parameters():
         if parameter.requires_grad:
@@ -133,9 +133,9 @@ def _groups(objective: Objective, recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def _inputs(layer: nn.Module, parameter: nn.Parameter) -> float:
-    """Of how many weighted values an output of a layer is the sum; 1 for a bias and the like."""
+    """Number of weighted values summed in an output of a layer; 1 for a bias and the like."""
     if parameter.dim() < 2:
         return 1
-    if isinstance(layer, nn.ConvTranspose2d):  # each output hears of one place in a stride
+    if isinstance(layer, nn.ConvTranspose2d):  # each output depends on one place per stride
         return parameter[:, 0].numel() / math.prod(layer.stride)
     return parameter[0].numel()

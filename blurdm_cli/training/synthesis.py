@@ -1,10 +1,10 @@
-"""Training pairs that are made: sharp photos, blurred as a camera would have blurred them.
+"""Synthetic training pairs: sharp photos, blurred as a camera would have blurred them.
 
     sharp photo ── linear light ── highlights
-      ── exposure along a random path, with a moving object now and then
-      ── brightness, white balance ── noise ── sRGB ── JPEG now and then ── blurred
+      ── exposure along a random path, sometimes with a moving object
+      ── brightness, white balance ── noise ── sRGB ── sometimes JPEG ── blurred
 
-The last line can be gone through again with one exposure, and differs each time.
+The last line can be repeated with the same exposure; the result differs each time.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,12 +31,12 @@ from blurdm_cli.training.layouts import Pair
 from blurdm_cli.training.pairs import REACH, Batch
 
 MARGIN = 32
-"""Pixels around a crop that the blur can move in from each side."""
+"""Pixels around a crop, on each side, from which blur can move in."""
 
 
 @dataclass(frozen=True)
 class Synthesis:
-    """What the blurred photos are like. Shares are of all crops, in [0, 1]."""
+    """Parameters of the blurred photos. Shares are of all crops, in [0, 1]."""
 
     max_length: float = 40.0
     """Longest blur in pixels; all lengths up to it are equally likely."""
@@ -55,8 +55,8 @@ class Synthesis:
     shrink_share: float = 0.5
     """Crops taken from a photo made smaller, by up to half."""
     frames_share: float = 0.2
-    """Crops that are averages of encoded values and not of light, at few instants: how public
-    data is made from the frames of a high-speed camera."""
+    """Crops that are averages of encoded values and not of light, at few instants: public data
+    sets are made like this from the frames of a high-speed camera."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,31 +66,31 @@ class Exposure:
     light: Float[Tensor, "steps_and_one 3 h w"]
     """I_0 … I_T, linear."""
     motion: Float[Tensor, "side side"]
-    """See `Batch.motion`; of scene and object, each in its share of the picture."""
+    """See `Batch.motion`; scene and object are weighed by their shares of the picture."""
 
 
 @dataclass(frozen=True, eq=False)
 class Moving:
-    """A scene, or a thing before it, and how it moves."""
+    """A scene, or an object in front of it, and its motion."""
 
     image: Float[Tensor, "3 h w"]
     """sRGB-encoded."""
     path: Trajectory
     lamps: tuple[float, float] = (0.5, 1.0)
-    """From which light on it shines more than its photo tells, and up to how many times."""
+    """Threshold and largest gain of its highlights; see `lift_highlights`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """What happens while the shutter is open."""
+    """Scene, moving object and frames of one exposure."""
 
     scene: Moving
     thing: Moving | None
-    """What moves before the scene, if anything does."""
+    """The object that moves in front of the scene, if any."""
     outline: Outline
-    """The thing's."""
+    """Outline of the object."""
     frames: int | None
-    """Of how many encoded frames it is the average; None for light that is added up."""
+    """Number of encoded frames to average; None to sum light."""
 
 
 def random_shot(
@@ -99,13 +99,13 @@ def random_shot(
     image: Callable[[], Float[Tensor, "3 h w"]],
     reach: float = 1.0,
 ) -> Shot:
-    """Draw what happens while the shutter is open.
+    """Draw scene, moving object and frames of one exposure.
 
     Args:
-        rng: where the randomness comes from.
-        recipe: what the photos are like.
-        image: called for the scene, and again for a thing that moves before it.
-        reach: share of the longest blur that there may be.
+        rng: source of randomness.
+        recipe: parameters of the blurred photos.
+        image: called for the scene, and again for an object that moves in front of it.
+        reach: largest blur length, as a share of the longest.
     """
     frames = int(rng.integers(7, 14)) if rng.random() < recipe.frames_share else None
 
@@ -128,11 +128,11 @@ def synthesise(
     recipe: Synthesis,
     rng: np.random.Generator,
 ) -> Pair:
-    """Blur a whole photo; a piece of another one may move before it.
+    """Blur a whole photo; a piece of another one may move in front of it.
 
     Returns:
-        The blurred and the sharp photo, without the `MARGIN` on each side that blur
-        moves in from, and one row or column less where that is odd.
+        The blurred and the sharp photo, without the `MARGIN` on each side from which blur
+        moves in, and with one row or column less where the number is odd.
 
     Raises:
         TrainingError: the photo is no larger than its margins.
@@ -166,7 +166,7 @@ def _radius(image: Float[Tensor, "3 h w"]) -> float:
 
 
 def blur(shots: Sequence[Shot], steps: int = 1) -> list[Exposure]:
-    """Blur scenes, all but their margins; those with a thing before them together."""
+    """Blur scenes and cut off their margins; first those without an object, then the others."""
     made: dict[int, Exposure] = {}
     for with_thing in (False, True):
         alike = [n for n, shot in enumerate(shots) if (shot.thing is not None) is with_thing]
@@ -176,7 +176,7 @@ def blur(shots: Sequence[Shot], steps: int = 1) -> list[Exposure]:
 
 
 def _blur_alike(shots: Sequence[Shot], steps: int) -> list[Exposure]:
-    """Blur scenes, each with something before it or each without."""
+    """Blur scenes that either all have an object in front or all have none."""
     device = shots[0].scene.image.device
     encoded = torch.tensor([shot.frames is not None for shot in shots], device=device)
     encoded = encoded[:, None, None, None]
@@ -202,7 +202,7 @@ def _blur_alike(shots: Sequence[Shot], steps: int) -> list[Exposure]:
 
 
 def _light(moving: Sequence[Moving], encoded: Bool[Tensor, "n 1 1 1"]) -> Float[Tensor, "n 3 h w"]:
-    """Turn images into light, now and then with bright lamps, but for those to stay encoded."""
+    """Convert images to light, with lifted highlights; those in `encoded` are not converted."""
     images = torch.stack([each.image for each in moving])
     lamps = torch.tensor([each.lamps for each in moving]).to(images)[..., None, None, None]
     light = lift_highlights(srgb_to_linear(images), lamps[:, 0], lamps[:, 1])
@@ -210,7 +210,7 @@ def _light(moving: Sequence[Moving], encoded: Bool[Tensor, "n 1 1 1"]) -> Float[
 
 
 def _density(moving: Sequence[Moving]) -> Float[Tensor, "n side side"]:
-    """How long each shows each displacement; see `Batch.motion`."""
+    """Density of the displacements of each path; see `Batch.motion`."""
     return torch.from_numpy(np.stack([each.path.density(REACH) for each in moving]))
 
 

@@ -70,7 +70,7 @@ def test_a_runtime_that_sees_tiles_alone_is_refused(model: zoo.Model) -> None:
 
 
 def test_no_graph_is_made_of_such_a_model(model: zoo.Model) -> None:
-    with pytest.raises(UsageError, match="one prior a photo") as caught:
+    with pytest.raises(UsageError, match="one prior per photo") as caught:
         make_graph(model, Options())
     assert "--prior-scope tile" in str(caught.value.hint)
 

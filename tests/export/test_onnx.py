@@ -271,7 +271,7 @@ def test_a_graph_of_other_weights_is_not_verified(
     other = zoo.write(tmp_path / "other", replace(tiny.spec, name="other"), weights, "a card")
     path = tmp_path / "graph.onnx"
     onnx.save(graph, path)
-    with pytest.raises(VerificationError, match="not the model") as caught:
+    with pytest.raises(VerificationError, match="does not match the model") as caught:
         verify(other, path, photo)
     assert caught.value.exit_code == 9
 
@@ -299,7 +299,7 @@ def test_how_far_a_graph_may_be_off(
         (Options(opset=17), "opset 17"),
         (Options(opset=99), "opset 99"),
         (Options(size=(60, 64)), "multiples of 8"),
-        (Options("int8"), "photos to calibrate"),
+        (Options("int8"), "photos for calibration"),
     ],
 )
 def test_options_that_make_no_graph_are_refused(

@@ -101,7 +101,7 @@ def test_photos_too_small_for_the_largest_crop_are_told_of_before_anything_is_le
 def test_blurred_photos_are_not_taken_for_sharp_ones(tmp_path: Path) -> None:
     for kind in ("blur", "sharp"):
         write(tmp_path / "train" / "video" / kind / "1.png")
-    with pytest.raises(InputError, match="folder of blurred ones"):
+    with pytest.raises(InputError, match="folder of blurred photos"):
         read(tmp_path)
     write(tmp_path / "half" / "input" / "1.png")
     with pytest.raises(InputError, match="has input/ but no target/"):

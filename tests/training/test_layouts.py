@@ -49,7 +49,7 @@ def test_a_realblur_list_names_the_sharp_photo_first(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "what"),
-    [("one.png\n", "two photos"), ("a.png b.png\n", "not there"), ("\n", "holds no pairs")],
+    [("one.png\n", "two photos"), ("a.png b.png\n", "does not exist"), ("\n", "holds no pairs")],
 )
 def test_a_list_that_cannot_be_followed_says_why(tmp_path: Path, text: str, what: str) -> None:
     listed = tmp_path / "list.txt"

@@ -188,7 +188,7 @@ def test_a_step_that_does_not_fit_in_memory_says_what_to_make_smaller(
     def fail() -> None:
         raise error
 
-    with pytest.raises(StepTooLarge, match="2 crops of 16 pixels a step") as caught:
+    with pytest.raises(StepTooLarge, match="A step of 2 crops of 16 pixels") as caught:
         train(tmp_path, tell=fail)
     assert caught.value.exit_code == 8
     assert "--batch 1" in str(caught.value.hint)
@@ -286,9 +286,9 @@ def test_blurs_grow_over_the_share_of_the_run_that_is_asked_for(tmp_path: Path) 
 
 def test_a_run_is_not_overwritten_nor_resumed_with_another_recipe(tmp_path: Path) -> None:
     train(tmp_path)
-    with pytest.raises(TrainingError, match="holds a run already"):
+    with pytest.raises(TrainingError, match="already holds a run"):
         train(tmp_path)
-    with pytest.raises(TrainingError, match="another recipe: steps"):
+    with pytest.raises(TrainingError, match="different recipe: steps"):
         train(tmp_path, recipe=replace(RECIPE, steps=9), resume=True)
 
 

@@ -260,7 +260,7 @@ def test_without_a_prior_there_is_no_second_stage(
 
 def test_steps_are_supervised_for_blurdm_alone(spec: ModelSpec) -> None:
     other = replace(spec, prior=replace(spec.prior, kind="mlp"))
-    with pytest.raises(TrainingError, match="'blurdm' alone"):
+    with pytest.raises(TrainingError, match="only with the prior 'blurdm'"):
         FoundPrior(Networks(other), Stage2(step_weight=1.0))
 
 
@@ -337,7 +337,7 @@ def test_a_stage_does_not_go_on_from_other_networks(
     first, second = ({name: recipes(1)[name]} for name in ("stage1", "stage2"))
     stages.train(first, spec, Same(batch), validation, tmp_path, Machine())
     other = replace(spec, prior=replace(spec.prior, channels=32))
-    with pytest.raises(TrainingError, match=r"other networks: prior\.channels"):
+    with pytest.raises(TrainingError, match=r"different networks: prior\.channels"):
         stages.train(second, other, Same(batch), validation, tmp_path, Machine())
     renamed = replace(spec, name="other", training={"data": ["more"]})
     assert stages.train(second, renamed, Same(batch), validation, tmp_path, Machine())
