@@ -26,7 +26,7 @@ _WHERE = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import the engine only when it is asked for: the command line's help must be quick."""
+    """Import the engine on first use, so that the command line's help stays fast."""
     if name in _WHERE:
         from importlib import import_module
 

@@ -1,29 +1,29 @@
-"""The values that options may have. Each list is written here alone."""
+"""Allowed values of options. Each list is defined only here."""
 
 from enum import StrEnum
 from typing import Literal
 
 OnExists = Literal["skip", "overwrite", "rename", "error"]
-"""What to do if the output exists."""
+"""Policy for existing outputs."""
 
 Format = Literal["keep", "jpg", "png", "webp", "tiff", "avif"]
 """Output format of photos."""
 
 Keep = Literal["keep", "strip", "strip-gps"]
-"""Which metadata is kept."""
+"""Metadata to keep."""
 
 Guard = Literal["on", "off", "strict"]
-"""What to do if a result looks wrong: repair it and say so, keep it, or fail."""
+"""Handling of a result that looks wrong: repair it and warn, keep it, or fail."""
 
 MotionMode = Literal["auto", "off"]
-"""Whether the motion of photos is estimated."""
+"""Whether to estimate the motion of photos."""
 
 Quality = Literal["auto"] | int
 """Quality of lossy formats, 1 to 100."""
 
 
 class Audio(StrEnum):
-    """What becomes of the sound."""
+    """Handling of the sound."""
 
     copy = "copy"
     none = "none"

@@ -1,4 +1,4 @@
-"""The `blurdm` command: one module per subcommand, put together here."""
+"""The `blurdm` command, assembled from one module per subcommand."""
 
 import os
 import shlex
@@ -64,10 +64,10 @@ def blurdm(
 
 
 def _check_command(words: list[str]) -> None:
-    """Say which command was meant, if a file stands where a command belongs.
+    """Suggest `blurdm deblur` if the first word is a file instead of a command.
 
     Raises:
-        UsageError: it does.
+        UsageError: it is a file.
     """
     first = words[0] if words else "-h"
     commands = set(typer.main.get_group(app).commands)
@@ -80,13 +80,13 @@ def _check_command(words: list[str]) -> None:
 def main() -> None:
     """Run the command line; a `BlurdmError` becomes one line, a hint and an exit code.
 
-    A polite end (SIGTERM) is treated as an interruption (SIGINT). Training comes to its end in its
-    own time: it keeps its state first.
+    SIGTERM is treated as an interruption (SIGINT). Training has no deadline to exit: it saves its
+    state first.
     """
     tune_allocator()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be any bytes
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold any bytes
     words = sys.argv[1:]
     try:
         _check_command(words)

@@ -1,4 +1,4 @@
-"""blurdm bench: how fast each runtime is here, and what it takes."""
+"""blurdm bench: measure the speed and memory of each runtime on this machine."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ CANDIDATES = (
     ("openvino", "bf16"),
     ("auto", "auto"),
 )
-"""Runtime and precision of each row; what this machine has not is left out."""
+"""Runtime and precision of each row; unavailable ones are skipped."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What one runtime in one precision takes, in a process of its own."""
+    """Measurements of one runtime in one precision, in its own process."""
 
     asked: str
-    """The runtime that was asked for: "auto" for the one that `deblur` takes."""
+    """The requested runtime; "auto" is the one that `deblur` uses."""
     runtime: str
     device: str
     precision: str
     start_seconds: float
-    """From the start of the process to the first restored tile."""
+    """Time from the start of the process to the first restored tile."""
     ms_per_megapixel: float
-    """Of the photo, tiles and blending included; the median of the runs."""
+    """Median over the runs, including tiling and blending."""
     megapixels_per_second: float
     peak_mb: float
 
@@ -68,9 +68,9 @@ def bench(
     from blurdm_cli import zoo
     from blurdm_cli.photo.photo import read_photo
 
-    zoo.fingerprint(model or zoo.DEFAULT)  # a wrong name is an error, not an empty table
+    zoo.fingerprint(model or zoo.DEFAULT)  # fail on a wrong name instead of printing an empty table
     if photo:
-        read_photo(photo)  # as is a photo that cannot be read
+        read_photo(photo)  # fail on an unreadable photo too
     rows = []
     with hold_progress("bench") as advance:
         for number, (runtime, precision) in enumerate(CANDIDATES):
@@ -99,7 +99,7 @@ def bench(
 
 
 def _in_own_process(settings: list[object]) -> Row | str:
-    """Measure in a fresh process; a sentence says why there is nothing to measure."""
+    """Measure in a fresh process; return the reason as text if nothing can be measured."""
     script = "import sys; from blurdm_cli.commands.bench import measure; measure(sys.argv[1])"
     words = [sys.executable, "-c", script, json.dumps([*settings, time.time()])]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
@@ -110,7 +110,7 @@ def _in_own_process(settings: list[object]) -> Row | str:
 
 
 def measure(settings: str) -> None:
-    """Print a row, or why there is none, as JSON: the work of the measuring process."""
+    """Measure in this process; print a row, or the reason why there is none, as JSON."""
     import statistics
 
     import numpy as np
@@ -122,7 +122,7 @@ def measure(settings: str) -> None:
     model, runtime, precision, device, photo, megapixels, runs, begin = json.loads(settings)
     try:
         where = {"runtime": runtime, "device": device, "precision": precision}
-        deblurrer = Deblurrer.open(model, **where, motion="off")  # runtimes are compared
+        deblurrer = Deblurrer.open(model, **where, motion="off")  # compares only runtimes
         side = deblurrer.tiles.side
         deblurrer(np.full((side, side, 3), 128, np.uint8))
         start = time.time() - begin
@@ -143,7 +143,7 @@ def measure(settings: str) -> None:
 
 
 def _make_photo(megapixels: float) -> np.ndarray:
-    """A photo of soft random detail, 4:3."""
+    """Generate a 4:3 photo with soft random detail."""
     import cv2
     import numpy as np
 
@@ -153,7 +153,7 @@ def _make_photo(megapixels: float) -> np.ndarray:
 
 
 def _peak_mb() -> float:
-    """The most memory that this process has held."""
+    """Peak memory of this process, in MB."""
     if sys.platform == "win32":
         return float("nan")
     import resource

@@ -1,4 +1,4 @@
-"""blurdm compare: before and after, as a picture with labels and as a page with a slider."""
+"""blurdm compare: compare two photos in a labelled picture or a page with a slider."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def compare(
         bool, typer.Option("--overwrite", help="Replace outputs that exist.")
     ] = False,
 ) -> None:
-    """Compare two photos of one size: side by side, where most changed, with a slider.
+    """Compare two photos of the same size: side by side, with close-ups, and with a slider.
 
-    The page is one file that works offline. On stdout: the paths of what was written.
+    The HTML page is a single file and works offline. The paths of the written files go to stdout.
     """
     from blurdm_cli.files.atomic import atomic_output
     from blurdm_cli.photo import comparison as cp
@@ -71,7 +71,7 @@ def compare(
 
 
 def _check(outputs: Sequence[Path], inputs: Sequence[Path], overwrite: bool) -> None:
-    """Refuse outputs that are there already or of no known format, before any work is done."""
+    """Refuse outputs that exist or have an unknown format, before any work is done."""
     from blurdm_cli.files.formats import format_of
 
     for path in outputs:

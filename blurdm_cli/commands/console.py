@@ -1,4 +1,4 @@
-"""What the user sees: talk and progress on stderr, data on stdout."""
+"""Terminal output: messages and progress on stderr, data on stdout."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from blurdm_cli.errors import BlurdmError
 
 
 class _Talk(Console):
-    """What is said on stderr. Nobody needs to listen: the work goes on."""
+    """Messages on stderr. If stderr is closed, the command continues."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -27,18 +27,18 @@ class _Talk(Console):
 
 
 UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
-"""Unicode's categories of control characters and of separators of lines; and of halves of letters,
-which stand for bytes that are no UTF-8."""
+"""Unicode categories of control characters, line separators and surrogates; the latter stand for
+bytes that are not UTF-8."""
 
 TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that turn the direction of writing."""
+"""Characters that change the direction of text."""
 
 console = _Talk(stderr=True, highlight=False)
 _data = Console(highlight=False, markup=False, emoji=False)
 
 
 def _shown(text: str) -> str:
-    """A text for rich: nothing in it is markup."""
+    """Escape a text for rich: nothing in it is markup."""
     return escape(visible(text))
 
 
@@ -53,7 +53,7 @@ def hold_progress(what: str) -> Iterator[Callable[[float, str], None]]:
         TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
     )
     shown = console.is_terminal and not console.quiet
-    # What is printed on stdout meanwhile goes above the bar; into a file it goes as it is.
+    # Output to a terminal goes above the bar; output to a file is not redirected.
     both = sys.stdout is not None and sys.stdout.isatty()
     with Progress(
         *columns, console=console, disable=not shown, transient=True, redirect_stdout=both
@@ -63,20 +63,20 @@ def hold_progress(what: str) -> Iterator[Callable[[float, str], None]]:
 
 
 def print_data(data: RenderableType) -> None:
-    """Print what was asked for on stdout."""
+    """Print data on stdout."""
     with _wanted_data():
         _data.print(data, soft_wrap=isinstance(data, str))
 
 
 def print_json(data: Any) -> None:
-    """Print what was asked for on stdout, as JSON."""
+    """Print data on stdout, as JSON."""
     print_line(json.dumps(data, indent=2, ensure_ascii=False))
 
 
 def print_line(line: str) -> None:
-    """Print data on stdout at once, and end the line.
+    """Print a line of data on stdout, and flush it.
 
-    Letters that stdout's encoding does not have are written as JSON escapes them.
+    Characters that stdout's encoding lacks are written as JSON escapes.
     """
     encoding = sys.stdout.encoding if sys.stdout else "utf-8"
     with _wanted_data():
@@ -88,9 +88,9 @@ def print_line(line: str) -> None:
 
 
 def visible(text: str) -> str:
-    """A text with what would steer a terminal, or break its lines, as escapes.
+    """Escape characters that control a terminal or break lines.
 
-    Names of files may hold it, and so could look like lines of ours.
+    File names may hold them, and could then imitate our own output.
     """
     return "".join(
         each.encode("unicode_escape").decode()
@@ -109,10 +109,10 @@ def write_data(path: Path) -> None:
 
 @contextmanager
 def _wanted_data() -> Iterator[None]:
-    """End the command, as an interruption does, where nobody reads its data any more.
+    """End the command, as an interruption does, if the reader of its data is gone.
 
     Raises:
-        OutputError: it cannot be written for another reason.
+        OutputError: the data cannot be written for another reason.
     """
     try:
         yield
@@ -127,28 +127,28 @@ def _wanted_data() -> Iterator[None]:
 
 
 def _leave(stream: TextIO) -> None:
-    """Have all that is still to be written to a closed stream written to nowhere."""
+    """Redirect a closed stream to the null device."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def be_quiet() -> None:
-    """Leave out all talk but errors."""
+    """Print no messages except errors."""
     console.quiet = True
 
 
 def say(message: str) -> None:
-    """Print one line of talk."""
+    """Print one message."""
     console.print(_shown(message), soft_wrap=True)
 
 
 def warn(message: str) -> None:
-    """Print one line about what was lost, or looks wrong."""
+    """Print one warning about what was lost or looks wrong."""
     console.print(f"[yellow]warning[/]: {_shown(message)}", soft_wrap=True)
 
 
 def report(error: BlurdmError, *, about: str = "") -> int:
-    """Print an error and its hint, and return the exit code that it asks for."""
+    """Print an error and its hint, and return its exit code."""
     prefix = f"{about}: " if about else ""
     quiet, console.quiet = console.quiet, False
     console.print(f"[red]error[/]: {_shown(prefix + str(error))}", soft_wrap=True)

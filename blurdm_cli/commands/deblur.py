@@ -1,4 +1,4 @@
-"""blurdm deblur: photos and videos in, sharper ones out."""
+"""blurdm deblur: remove motion blur from photos and videos."""
 
 from __future__ import annotations
 
@@ -66,9 +66,7 @@ def deblur(
     ] = None,
     overwrite: Annotated[
         bool,
-        typer.Option(
-            "--overwrite", help="The same as --on-exists overwrite.", rich_help_panel=OUTPUT
-        ),
+        typer.Option("--overwrite", help="Same as --on-exists overwrite.", rich_help_panel=OUTPUT),
     ] = False,
     in_place: Annotated[
         bool,
@@ -303,18 +301,18 @@ def deblur(
 
 
 def _auto_or_number(option: str, value: str, least: int, most: int) -> int | None:
-    """The number that an option says, or None for "auto"."""
+    """Parse an option that is a number or "auto"; None for "auto"."""
     if value == "auto":
         return None
     if value.isdecimal() and least <= int(value) <= most:
         return int(value)
     raise UsageError(
-        f"--{option} cannot be {value!r}", hint=f"It is auto, or a number from {least} to {most}"
+        f"--{option} cannot be {value!r}", hint=f"Use auto, or a number from {least} to {most}"
     )
 
 
 def _policy(on_exists: OnExists | None, overwrite: bool) -> OnExists | None:
-    """What to do if an output exists; None if nothing was said."""
+    """Policy for existing outputs; None if neither option is given."""
     if overwrite and on_exists not in (None, "overwrite"):
         raise UsageError(
             f"--overwrite contradicts --on-exists {on_exists}", hint="Leave out one of them"
@@ -323,7 +321,7 @@ def _policy(on_exists: OnExists | None, overwrite: bool) -> OnExists | None:
 
 
 def _threshold(only_blurry: bool, threshold: float | None) -> float | None:
-    """The blur score up to which photos are skipped; None: none is."""
+    """The blur score up to which photos are skipped; None to skip none."""
     from blurdm_cli.photo.blur_score import BLURRED
 
     if only_blurry:

@@ -1,4 +1,4 @@
-"""blurdm doctor: what is installed, what works here, and how to mend the rest."""
+"""blurdm doctor: check what is installed and works, and how to fix the rest."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from blurdm_cli.errors import BlurdmError
 PACKAGES = ("av", "numpy", "pillow", "tifffile", "safetensors")
 
 OPTIONAL = {"torch": "torch", "openvino": "openvino", "onnx": "export"}
-"""Packages that can be done without, and the extra that brings each."""
+"""Optional packages, and the extra that installs each."""
 
 OPENCV = (
     "opencv-python-headless",
     *("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"),
 )
-"""Distributions of one package, the wanted one first."""
+"""Distributions of one package, the preferred one first."""
 
 ONNXRUNTIME = ("onnxruntime-gpu", "onnxruntime", "onnxruntime-directml", "onnxruntime-openvino")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """Result of one check."""
 
     what: str
     found: str
     fix: str | None = None
-    """What to do about it, where it does not work."""
+    """How to fix it, if it does not work."""
     exit_code: int = 0
 
 
@@ -80,15 +80,15 @@ def _examine() -> Iterator[Finding]:
 
 
 def _try(what: str, look: Callable[[], str]) -> Finding:
-    """What a look gives, or what is wrong."""
+    """Run one check, and turn its errors into findings."""
     try:
         return Finding(what, look())
     except metadata.PackageNotFoundError:
         return Finding(what, "is not installed", f"pip install {what}", exit_code=7)
     except BlurdmError as error:
-        return Finding(what, str(error), error.hint or "install blurdm again", error.exit_code)
+        return Finding(what, str(error), error.hint or "reinstall blurdm", error.exit_code)
     except ImportError as error:
-        return Finding(what, f"cannot be imported: {error}", "install it again", exit_code=7)
+        return Finding(what, f"cannot be imported: {error}", "reinstall it", exit_code=7)
 
 
 def _optional(package: str, extra: str) -> Finding:
@@ -99,7 +99,7 @@ def _optional(package: str, extra: str) -> Finding:
 
 
 def _one_of(what: str, names: tuple[str, ...]) -> Finding:
-    """Two distributions of one package overwrite each other's files, and pip does not notice."""
+    """Check that only one distribution is installed: several overwrite each other's files."""
     there = {(d.name or "").lower(): d.version for d in metadata.distributions()}
     found = [name for name in names if name in there]
     if not found:
@@ -112,12 +112,12 @@ def _one_of(what: str, names: tuple[str, ...]) -> Finding:
 
 
 def _video_encoders() -> str:
-    """Those that FFmpeg has here; whether a card is there shows when one is asked for."""
+    """Video encoders of this FFmpeg. GPU encoders are listed even without a GPU."""
     from blurdm_cli.video.codecs import FAMILIES, hardware_encoders, is_built_in
 
     families = [name for name, family in FAMILIES.items() if is_built_in(family.encoder)]
     cards = ", ".join(hardware_encoders()) or "none"
-    return f"{', '.join(families)}; for cards: {cards}"
+    return f"{', '.join(families)}; on GPUs: {cards}"
 
 
 def _codecs() -> str:
@@ -133,7 +133,7 @@ def _cuda() -> str:
     from blurdm_cli.engine.devices import has_gpu_driver
 
     if not has_gpu_driver():
-        return "no driver was found; photos are deblurred on the cpu"
+        return "no driver found; photos are deblurred on the CPU"
     import onnxruntime
 
     words = [f"a driver; ONNX Runtime has {', '.join(onnxruntime.get_available_providers())}"]
@@ -149,23 +149,23 @@ def _cuda() -> str:
 
 
 def _models() -> Iterator[Finding]:
-    """Each model, whole or not; without the default one nothing works."""
+    """Check every model; the default one is required."""
     from blurdm_cli.zoo import DEFAULT, every, find
 
     def look(folder: Path) -> str:
         model = find(str(folder))
         if model.has_graph:
-            model.graph()  # looks at the weights too
+            model.graph()  # checks the weights too
         else:
             model.weights()
         parts = "weights and graph" if model.has_graph else "weights"
-        return f"version {model.spec.version}, {parts}, hashes right; {model.folder}"
+        return f"version {model.spec.version}, {parts}, hashes match; {model.folder}"
 
     folders = every()
     for folder in folders:
         yield _try(f"model {folder.name}", partial(look, folder))
     if DEFAULT not in [folder.name for folder in folders]:
-        yield Finding("models", f"{DEFAULT}, the default, is missing", "install blurdm again", 6)
+        yield Finding("models", f"{DEFAULT}, the default, is missing", "reinstall blurdm", 6)
 
 
 def _run(runtime: str) -> str:
@@ -182,7 +182,7 @@ def _run(runtime: str) -> str:
     opened.restore(tile, np.zeros((1, spec.prior_channels), np.float32))
     milliseconds = 1000 * (time.perf_counter() - begin)
     name = f"{opened.name} on " if runtime == "auto" else ""
-    ready = f"opened and run in {milliseconds:.0f} ms"
+    ready = f"opened and ran in {milliseconds:.0f} ms"
     return f"{name}{opened.device}, {opened.precision}; {ready}"
 
 

@@ -1,4 +1,4 @@
-"""The end of a program that was asked to end: within a second, whatever its threads are at."""
+"""Deadline for exiting: a signal ends the process within a second, whatever its threads do."""
 
 import os
 import signal
@@ -9,18 +9,18 @@ from contextlib import contextmanager
 from threading import Thread
 
 GRACE = 0.8
-"""Seconds for everything to come to its own end: what is half written is taken away."""
+"""Seconds for a clean exit, which removes partly written files."""
 
 INTERRUPTED = 130
-"""The exit code, as shells give it."""
+"""The exit code of an interruption, as in shells."""
 
 
 @contextmanager
 def ending_in_time() -> Iterator[None]:
-    """From the first SIGINT or SIGTERM in the block on, give this process `GRACE` seconds.
+    """End this process `GRACE` seconds after the first SIGINT or SIGTERM in the block.
 
-    A reader of a damaged file, or of one on a disk that does not answer, may never return; Python
-    waits for it before it ends. What was done by then is whole, and a later run goes on.
+    A thread that reads a damaged file or an unresponsive disk may never return, and Python waits
+    for it at exit. Finished files are complete, and a later run continues.
     """
     told, waking = socket.socketpair()
     waking.setblocking(False)

@@ -1,4 +1,4 @@
-"""blurdm eval: how well a model deblurs pairs of blurred and sharp photos."""
+"""blurdm eval: score a model on pairs of blurred and sharp photos."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Alignment(StrEnum):
-    """As `training.evaluation.Align`."""
+    """The values of `training.evaluation.Align`."""
 
     none = "none"
     shift = "shift"
@@ -76,8 +76,8 @@ def evaluate(
 ) -> None:
     """Measure PSNR and SSIM of a model on pairs of blurred and sharp photos.
 
-    The last column is the PSNR between the sharp photo and what becomes of it when it is
-    deblurred too: a model must leave alone what is sharp.
+    The last column is the PSNR of each sharp photo after deblurring it too: a model should leave
+    sharp photos unchanged.
     """
     from blurdm_cli.engine.deblur import Deblurrer
     from blurdm_cli.training import evaluation
@@ -123,7 +123,7 @@ def evaluate(
 
 
 def _check_pairs(files: list[PairFiles], smallest: int) -> None:
-    """Read all pairs once, so that one that cannot be scored is found before any work is done."""
+    """Read all pairs once, to find pairs that cannot be scored before any work is done."""
     from concurrent.futures import ThreadPoolExecutor
 
     def size(file: PairFiles) -> tuple[int, ...]:
@@ -133,8 +133,8 @@ def _check_pairs(files: list[PairFiles], smallest: int) -> None:
         for file, (height, width) in zip(files, pool.map(size, files), strict=True):
             if min(height, width) < smallest:
                 raise InputError(
-                    f"The pair {file.name} of {width} x {height} pixels is too small to be scored",
-                    hint=f"Leave it out: {smallest} x {smallest} are needed",
+                    f"The pair {file.name} of {width} x {height} pixels is too small to score",
+                    hint=f"Leave it out: at least {smallest} x {smallest} are needed",
                 )
 
 
@@ -153,7 +153,7 @@ def _write_csv(path: Path, scores: list[Scores]) -> None:
 
 
 def _write_grid(path: Path, files: list[PairFiles], deblur: Deblur) -> None:
-    """Write the middles of some pairs: a row a pair, in the order of the files."""
+    """Write the centres of some pairs: one row per pair, in the order of the files."""
     import cv2
     import torch
 

@@ -1,4 +1,4 @@
-"""blurdm export: models for other runtimes."""
+"""blurdm export: export models for other runtimes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CALIBRATION_TILES = 64
 
 
 class GraphPrecision(StrEnum):
-    """What a graph computes in."""
+    """Numeric precision of a graph."""
 
     fp32 = "fp32"
     fp16 = "fp16"
@@ -73,14 +73,14 @@ def onnx(
         ),
     ] = False,
 ) -> None:
-    """Export a model as an ONNX graph, and verify that both give the same pictures.
+    """Export a model as an ONNX graph, and verify that both give the same results.
 
-    Inputs: blurred (n, 3, height, width), sRGB in [0, 1], and noise (n, prior channels), for a
-    model with a prior; output: restored.
+    Inputs: blurred (n, 3, height, width), sRGB in [0, 1], and noise (n, prior channels) if the
+    model has a prior. Output: restored.
     """
     if into_model and (output or int8 or size or precision != GraphPrecision.fp32):
         raise UsageError(
-            "--into-model writes one kind of graph", hint="Leave out the other options"
+            "--into-model only writes one kind of graph", hint="Leave out the other options"
         )
     if int8 and precision != GraphPrecision.fp32:
         raise UsageError("A graph is int8 or fp16, not both", hint="Leave out --precision")
@@ -104,7 +104,7 @@ def onnx(
 def _publish(
     found: Model, options: Options, target: Path, photo: np.ndarray, *, into_model: bool
 ) -> None:
-    """Make the graph, verify it, and only then let it take its place."""
+    """Make the graph, verify it, and move it to its path only if it passes."""
     import onnx as onnx_package
 
     from blurdm_cli import zoo
@@ -141,7 +141,7 @@ def _size(size: str | None) -> tuple[int, int] | None:
         return None
     height, _, width = size.partition("x")
     if not (height.isdecimal() and width.isdecimal()):
-        raise UsageError(f"--size cannot be {size!r}", hint="Height x width, such as 256x256")
+        raise UsageError(f"--size cannot be {size!r}", hint="Use height x width, such as 256x256")
     return int(height), int(width)
 
 
@@ -151,7 +151,7 @@ def _photo(photo: Path | None) -> np.ndarray:
 
     path = photo or zoo.example_photo()
     if path is None:
-        raise InputError("There is no example photo here", hint="Name one: --photo FILE")
+        raise InputError("There is no example photo here", hint="Choose one with --photo FILE")
     return _read(path)
 
 
@@ -160,7 +160,7 @@ def _photos(folder: Path) -> Iterator[np.ndarray]:
 
     found = find_files(folder)
     if not found:
-        raise InputError(f"There is no photo in {folder}", hint="--int8 FOLDER, with photos in it")
+        raise InputError(f"There is no photo in {folder}", hint="Choose another folder for --int8")
     step = max(len(found) // CALIBRATION_TILES, 1)
     return (_read(path) for path in found[::step][:CALIBRATION_TILES])
 

@@ -1,4 +1,4 @@
-"""The options of blurdm train that say which model is trained."""
+"""Options of blurdm train that define the model."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Encoder(StrEnum):
 
 @dataclass(frozen=True)
 class AskedPrior:
-    """What the options say of the prior; None where they say nothing."""
+    """Options for the prior; None if an option is not given."""
 
     kind: Prior | None
     channels: int | None
@@ -41,7 +41,7 @@ class AskedPrior:
     schedule: str | None
 
     def of(self, prior: PriorSpec) -> PriorSpec:
-        """A prior, with what was asked for in its place."""
+        """Apply the options to a prior."""
         return replace(
             prior,
             kind=self.kind.value if self.kind else prior.kind,
@@ -52,7 +52,7 @@ class AskedPrior:
 
 
 def new_spec(backbone: str, size: str | None, encoder: Encoder, asked: AskedPrior) -> ModelSpec:
-    """A new model; `encoder` is the usual one of its prior."""
+    """Specify a new model; `encoder` is the default encoder of its prior."""
     from blurdm_cli.networks.build import family
     from blurdm_cli.spec import BackboneSpec
 
@@ -64,10 +64,10 @@ def new_spec(backbone: str, size: str | None, encoder: Encoder, asked: AskedPrio
 def spec_from(
     start: ModelSpec, backbone: str | None, size: str | None, asked: AskedPrior
 ) -> ModelSpec:
-    """The model to start from, with another prior where one was asked for.
+    """Specify the model to start from, with another prior if the options ask for one.
 
     Raises:
-        UsageError: its backbone is not the one that was asked for.
+        UsageError: its backbone is not the requested one.
     """
     from blurdm_cli.networks.build import family
 
@@ -76,14 +76,14 @@ def spec_from(
     if backbone not in (None, own.kind) or not sizes.items() <= own.sizes.items():
         raise UsageError(
             f"The model {start.name!r} has another backbone: {own.kind} {own.sizes}",
-            hint="Leave out --backbone and --size, or train anew without --from",
+            hint="Leave out --backbone and --size, or train from scratch without --from",
         )
     gains = start.prior.kind == "none" and asked.kind not in (None, Prior.none)
     prior = asked.of(_usual_prior(Encoder.spectral) if gains else start.prior)
     if prior == start.prior or prior.kind == start.prior.kind == "none":
         return start
-    new = "none" if prior.kind == "none" else "a new one, which is learnt from nothing"
-    say(f"not the prior of {start.name} but {new}")
+    new = "it has none" if prior.kind == "none" else "it trains a new one from scratch"
+    say(f"the new model does not use the prior of {start.name}: {new}")
     spec = replace(start, prior=replace(prior, fusion="one_plus_scale"))
     if "none" in (prior.kind, start.prior.kind):
         fresh = family(own.kind).spec("", own, prior)

@@ -1,4 +1,4 @@
-"""blurdm models: what is in the zoo, and what comes into it."""
+"""blurdm models: list, show and import models."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ app = typer.Typer(no_args_is_help=True, help="List, show and import models.")
 
 
 class Scope(StrEnum):
-    """What a prior is found of."""
+    """Region that one prior covers."""
 
     tile = "tile"
     region = "region"
@@ -87,7 +87,7 @@ def import_model(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new model.")],
     prior: Annotated[
-        Path | None, typer.Option(help="BlurDM checkpoint of a backbone that was trained with it.")
+        Path | None, typer.Option(help="BlurDM checkpoint, if the backbone was trained with one.")
     ] = None,
     prior_scope: Annotated[
         Scope | None,
@@ -103,14 +103,14 @@ def import_model(
     ] = None,
     licence: Annotated[str, typer.Option(help="Licence of the weights.")] = "unknown",
 ) -> None:
-    """Turn a checkpoint of a backbone's authors into a model folder.
+    """Convert a checkpoint from a backbone's authors into a model folder.
 
-    Nothing in the checkpoint is run: it holds tensors alone, or is refused.
+    No code in the checkpoint is run: a checkpoint that holds anything but tensors is refused.
     """
     from blurdm_cli import importing, zoo
 
     if output.exists():
-        raise UsageError(f"{output} is there already", hint="Choose another --output")
+        raise UsageError(f"{output} exists already", hint="Choose another --output")
     spec, weights = importing.import_model(
         files,
         backbone,

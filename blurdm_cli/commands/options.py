@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ Exclude = Annotated[
 def search_for(
     recursive: bool, include: list[str] | None, exclude: list[str] | None, *, videos: bool
 ) -> Search:
-    """Which files of folders are taken; a folder that may not be read is told of."""
+    """Build the search for files in folders; warn about folders that cannot be read."""
     from blurdm_cli.files.formats import PHOTO_SUFFIXES, VIDEO_SUFFIXES
     from blurdm_cli.files.inputs import Search
 
@@ -57,26 +57,26 @@ def search_for(
         tuple(include or ()),
         tuple(exclude or ()),
         PHOTO_SUFFIXES | VIDEO_SUFFIXES if videos else PHOTO_SUFFIXES,
-        left_out=lambda error: warn(f"{error.filename} is left out: {error.strerror}"),
+        left_out=lambda error: warn(f"{error.filename} is skipped: {error.strerror}"),
     )
 
 
 def check_output(path: Path, inputs: Collection[Path], overwrite: bool, *, instead: str) -> None:
-    """Refuse an output that is there already, before any work is done.
+    """Refuse an output that exists, before any work is done.
 
     Args:
         path: the output.
-        inputs: what is read; none of it is ever replaced.
-        overwrite: whether other files are.
-        instead: what to choose another one of, in words.
+        inputs: the input files; they are never replaced.
+        overwrite: whether to replace other files.
+        instead: what the hint suggests to change, such as "--output".
 
     Raises:
-        OutputError: it is there, and is not to be replaced.
+        OutputError: it exists and must not be replaced.
     """
     if not path.exists():
         return
     if any(other.exists() and path.samefile(other) for other in inputs):
         raise OutputError(f"{path} is one of the photos", hint=f"Choose another {instead}")
     if not overwrite:
-        hint = f"Say --overwrite, or choose another {instead}"
+        hint = f"Use --overwrite, or choose another {instead}"
         raise OutputError(f"{path} exists already", hint=hint)

@@ -1,4 +1,4 @@
-"""stdin and stdout as files."""
+"""Support for stdin and stdout as input and output."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from blurdm_cli.pipeline.outcome import Outcome
 
 PIPE = "-"
-"""What stdin and stdout are called."""
+"""Name of stdin and stdout on the command line."""
 
 
 @contextmanager
 def piped(
     run: RunOptions, *, compare: bool, json_lines: bool
 ) -> Iterator[tuple[RunOptions, Callable[[Outcome], Outcome]]]:
-    """Files in place of stdin and stdout, and outcomes with "-" in place of those files."""
+    """Replace stdin and stdout with temporary files, and show those files as "-" in outcomes."""
     reads = PIPE in run.inputs
     writes = run.output == PIPE or (reads and run.output is None)
     if not reads and not writes:
@@ -67,20 +67,22 @@ def _check_pipes(run: RunOptions, writes: bool, compare: bool, json_lines: bool)
     if len(run.inputs) > 1 or os.path.isdir(run.inputs[0]):
         raise UsageError("stdin and stdout hold one photo", hint="Name one input")
     if run.in_place:
-        raise UsageError("stdin and stdout have no place", hint="Leave out --in-place")
+        raise UsageError("--in-place needs files, not stdin or stdout", hint="Leave out --in-place")
     if writes and sys.stdout is None:
         raise OutputError("stdout is closed", hint="Name a file with --output")
     if writes and compare:
         raise UsageError(
-            "stdout has no room for the picture that --compare writes",
+            "stdout cannot hold both the photo and the picture of --compare",
             hint="Name a file with --output",
         )
     if writes and json_lines:
-        raise UsageError("--json and a photo both want stdout", hint="Name a file with --output")
+        raise UsageError(
+            "--json and the photo cannot both go to stdout", hint="Name a file with --output"
+        )
 
 
 def _spooled(folder: Path) -> Path:
-    """All that comes from stdin, in a file."""
+    """Write stdin to a file."""
     from blurdm_cli.files.formats import SUFFIX_OF
     from blurdm_cli.files.signatures import kind_of_file
 

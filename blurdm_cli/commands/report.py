@@ -21,7 +21,7 @@ SCHEMA = 1
 
 
 class ConsoleReporter:
-    """Talks on stderr, and prints JSON lines on stdout if they are wanted."""
+    """Reports on stderr, and optionally as JSON lines on stdout."""
 
     def __init__(
         self, *, json_lines: bool = False, shown: Callable[[Outcome], Outcome] = lambda each: each
@@ -29,8 +29,8 @@ class ConsoleReporter:
         """Set up.
 
         Args:
-            json_lines: whether JSON is printed, a line for each file.
-            shown: how an outcome is shown: with "-" for a file that stands for a pipe.
+            json_lines: whether to print JSON, one line per file.
+            shown: adapts an outcome for display, such as "-" for the file of a pipe.
         """
         self._json_lines, self._shown = json_lines, shown
 
@@ -54,7 +54,7 @@ class ConsoleReporter:
 
 
 def announce(outcome: Outcome) -> None:
-    """Tell the user what became of a file, in a line and one for each thing that was lost."""
+    """Print the outcome of a file, and one warning per note."""
     for note in outcome.notes:
         warn(f"{Path(outcome.input).name}: {note}")
     if outcome.status == "failed":
@@ -67,19 +67,19 @@ def announce(outcome: Outcome) -> None:
             more += f"  motion {outcome.motion['length']:.0f} px"
         took = f"{width} x {height}  {outcome.seconds:.1f} s{more}"
         say(f"{outcome.input} -> {outcome.output}  {took}")
-    elif outcome.reason != "done-before":  # of those there may be thousands
+    elif outcome.reason != "done-before":  # there may be thousands
         say(f"{outcome.status}: {outcome.message}")
 
 
 def as_json(outcome: Outcome, facts: Mapping[str, Any]) -> str:
-    """The outcome as one line of JSON, with what it was computed with."""
-    told = asdict(replace(outcome, error=None))
-    del told["error"]
-    return json.dumps({"schema": SCHEMA, **told, **facts}, ensure_ascii=False)
+    """Format an outcome and the facts of the run as one line of JSON."""
+    fields = asdict(replace(outcome, error=None))
+    del fields["error"]
+    return json.dumps({"schema": SCHEMA, **fields, **facts}, ensure_ascii=False)
 
 
 def summarise(outcomes: Sequence[Outcome], seconds: float) -> None:
-    """Tell how a run over several files went."""
+    """Print a summary of a run over several files."""
     unchanged = sum(outcome.hardly_changed for outcome in outcomes)
     if unchanged:
         photos = "photo" if unchanged == 1 else "photos"
@@ -90,6 +90,6 @@ def summarise(outcomes: Sequence[Outcome], seconds: float) -> None:
         for outcome in outcomes:
             counts[outcome.status] += 1
         parts = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-        parts += f" ({before} done before; --no-resume does them again)" if before else ""
+        parts += f" ({before} done before; --no-resume repeats them)" if before else ""
         files = "file" if len(outcomes) == 1 else "files"
         say(f"{len(outcomes)} {files}: {parts}  {seconds:.1f} s")

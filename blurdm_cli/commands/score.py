@@ -1,4 +1,4 @@
-"""blurdm score: how blurred photos are, told without a model."""
+"""blurdm score: score how blurred photos are, without a model."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""blurdm synth: pairs of blurred and sharp photos, from sharp ones or from high-speed frames."""
+"""blurdm synth: make pairs of blurred and sharp photos from photos or high-speed frames."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ def synth(
 
     if average and average % 2 == 0:
         raise UsageError(
-            f"--average {average} has no frame in its middle", hint="Take an odd number"
+            f"--average {average} frames have no middle frame", hint="Use an odd number"
         )
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise OutputError(f"{output} exists and is not empty", hint="Name a new folder")
+        raise OutputError(f"{output} exists and is not empty", hint="Choose a new folder")
     photos = sorted(path for path, _ in gather(inputs))
     if not photos:
         raise InputError(f"There is no photo in {', '.join(map(str, inputs))}")
@@ -95,7 +95,7 @@ def synth(
         pairs = _blurred(photos, count, largest, recipe, seed)
         settings = {"seed": seed, "count": count, "largest": largest, "synthesis": asdict(recipe)}
     if not number:
-        raise InputError(f"{len(photos)} frames are too few to average {average} of them")
+        raise InputError(f"{len(photos)} frames are too few for --average {average}")
     with hold_progress(output.name) as advance:
         for done, (name, (blurred, sharp)) in enumerate(pairs, start=1):
             _write(output / "input" / name, blurred)
@@ -109,7 +109,7 @@ def synth(
 def _blurred(
     photos: list[Path], count: int, largest: int, recipe: Any, seed: int
 ) -> Iterator[tuple[str, Pair]]:
-    """Blur each photo `count` times; a piece of the next photo may move before it."""
+    """Blur each photo `count` times; a piece of the next photo may move in front of it."""
     import numpy as np
 
     from blurdm_cli.training.synthesis import synthesise
@@ -124,7 +124,7 @@ def _blurred(
 
 
 def _averaged(photos: list[Path], length: int, linear: bool) -> Iterator[tuple[str, Pair]]:
-    """Average each `length` frames; the one in their middle is sharp."""
+    """Average every `length` frames; the middle frame is the sharp one."""
     import torch
 
     from blurdm_cli.physics.camera import linear_to_srgb, srgb_to_linear

@@ -1,4 +1,4 @@
-"""blurdm train: make a model."""
+"""blurdm train: train a model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Stage(StrEnum):
-    """What to train."""
+    """Stage to train."""
 
     stage1 = "stage1"
     stage2 = "stage2"
@@ -30,7 +30,7 @@ class Stage(StrEnum):
 
 
 class RecipeOf(StrEnum):
-    """Whose recipe."""
+    """Origin of the recipe."""
 
     own = "own"
     paper = "paper"
@@ -195,15 +195,15 @@ def train(
         return
     if candidates and (data or frames):
         raise UsageError(
-            "--candidates is instead of --data and --frames",
-            hint="`blurdm train candidates` makes crops of those",
+            "--candidates cannot be combined with --data or --frames",
+            hint="`blurdm train candidates` makes crops from those",
         )
     if not candidates and not data:
-        raise UsageError("There is nothing to learn from", hint="Name photos: --data FOLDER")
+        raise UsageError("There is no training data", hint="Add photos: --data FOLDER")
     if steps and duration:
         raise UsageError("--steps and --duration are both given", hint="Leave out one of them")
     if frames_share is not None and not frames:
-        raise UsageError("--frames-share is of --frames, which is not given", hint="Add --frames")
+        raise UsageError("--frames-share needs --frames", hint="Add --frames")
     share = 0.05 if frames_share is None else frames_share
     found = zoo.find(start) if start else None
     asked = AskedPrior(prior, prior_channels, encoder, schedule)
@@ -215,8 +215,8 @@ def train(
     spec = replace(spec, candidates=spec.candidates or bool(candidates))
     if spec.candidates and not candidates:
         raise UsageError(
-            f"{start} learns from crops with candidates",
-            hint="`blurdm train candidates` makes them; then --candidates FOLDER",
+            f"{start} trains on crops with candidates",
+            hint="Make them with `blurdm train candidates`, then use --candidates FOLDER",
         )
     machine = _machine(device, compiled, limit, resume)
     options = {
@@ -246,7 +246,7 @@ def train(
         warn(f"left out: {line}")
     if step_weight and not read.makes_blur:
         raise UsageError(
-            "--step-weight needs sharp photos: pairs do not tell how their blur came about",
+            "--step-weight needs sharp photos: pairs do not show how their blur formed",
             hint="Leave it out, or add a folder of sharp photos: --data PHOTOS",
         )
     say(f"data: {'; '.join(read.described)}; evaluated on {read.evaluated}")
@@ -267,7 +267,8 @@ def train(
         done = stages.train(
             recipes, spec, read.source, read.validation, output, machine, start=found, report=show
         )
-    say(f"done: {output}" if done else f"stopped at the time limit; go on with --resume: {output}")
+    stopped = "stopped at the time limit; continue with --resume"
+    say(f"done: {output}" if done else f"{stopped}: {output}")
 
 
 def _prepare(
@@ -280,7 +281,7 @@ def _prepare(
     jobs: int,
     deadline: float,
 ) -> None:
-    """Prepare crops with candidates, as many as are missing."""
+    """Prepare the missing crops with candidates."""
     import torch
 
     from blurdm_cli.machine import available_cores
@@ -290,7 +291,7 @@ def _prepare(
     from blurdm_cli.training.pairs import read_frames
 
     if not data:
-        raise UsageError("There are no photos to blur", hint="Name sharp photos: --data FOLDER")
+        raise UsageError("There are no photos to blur", hint="Add sharp photos: --data FOLDER")
     photos = []
     for folder in data:
         sharp, left_out = read_sharp(folder, output)
@@ -310,7 +311,8 @@ def _prepare(
             deadline=deadline,
             report=lambda made: advance(min(made / count, 1), f"{made} of {count} crops"),
         )
-    say(f"done: {output}" if done else f"stopped at the time limit; go on with the same: {output}")
+    stopped = "stopped at the time limit; continue with the same command"
+    say(f"done: {output}" if done else f"{stopped}: {output}")
 
 
 def _published(spec: ModelSpec) -> dict[str, dict[str, Any]]:
@@ -318,7 +320,7 @@ def _published(spec: ModelSpec) -> dict[str, dict[str, Any]]:
 
     if spec.backbone.kind not in PUBLISHED:
         raise UsageError(
-            f"The backbone {spec.backbone.kind!r} is of no paper",
+            f"The backbone {spec.backbone.kind!r} has no published recipe",
             hint=f"--recipe paper is for --backbone {', '.join(PUBLISHED)}",
         )
     return PUBLISHED[spec.backbone.kind]
@@ -333,7 +335,7 @@ def _machine(device: str, compiled: bool, deadline: float, resume: bool) -> Mach
 
     where = choose_device(device)
     torch.set_num_threads(available_cores())
-    torch.backends.cudnn.benchmark = True  # all crops are of one size
+    torch.backends.cudnn.benchmark = True  # all crops have the same size
     return Machine(where, has_fast_bf16(where), compiled, deadline, resume)
 
 
@@ -346,7 +348,7 @@ def _recipes(
     steps: int,
     duration: float,
 ) -> dict[str, Recipe]:
-    """The recipe of each stage to train; steps and duration are shared out among them."""
+    """Recipes of the stages to train; steps and duration are divided among them."""
     from blurdm_cli.training.recipe import FUSION_RECIPE, ImageRecipe
     from blurdm_cli.training.stages import RECIPES, SHARES, stages_of
 
@@ -359,7 +361,7 @@ def _recipes(
     names = all_stages if stage is Stage.all else (stage.value,)
     if step_weight and ("stage2" not in names or spec.prior.kind != "blurdm"):
         raise UsageError(
-            "--step-weight is for stage2 of the prior blurdm alone", hint="Leave it out"
+            "--step-weight is only for stage2 of the prior blurdm", hint="Leave it out"
         )
     whole = sum(SHARES[name] for name in names)
     recipes = {}

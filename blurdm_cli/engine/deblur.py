@@ -28,15 +28,15 @@ from blurdm_cli.zoo import DEFAULT
 
 @dataclass(frozen=True, eq=False)
 class Restored:
-    """A restored photo, and what there is to say of it."""
+    """A restored photo, with notes."""
 
     pixels: Pixels
     guarded: bool = False
-    """Whether the answer looked wrong, and was not taken as it came."""
+    """Whether the result looked wrong and was repaired or recomputed."""
     notes: tuple[str, ...] = ()
-    """What looked wrong and was done again or mended, a line each."""
+    """Notes on parts that looked wrong and were recomputed or repaired, one line each."""
     motion: Motion | None = None
-    """The photo's motion; None if it was not looked for."""
+    """The photo's motion; None if it was not estimated."""
 
 
 Own = TypeVar("Own", bound="Deblurrer")
@@ -45,8 +45,8 @@ Own = TypeVar("Own", bound="Deblurrer")
 class Deblurrer:
     """Deblurs photos of any size with one model on one device.
 
-    Photos are restored tile by tile. Where memory runs short, batches and then tiles
-    become smaller, and stay so for the photos that follow. Threads may share a Deblurrer.
+    Photos are restored tile by tile. If memory runs out, batches and then tiles become
+    smaller, also for later photos. Threads may share a Deblurrer.
     """
 
     def __init__(
@@ -68,23 +68,23 @@ class Deblurrer:
 
         Args:
             runtime: runs the model.
-            spec: what the model says of itself.
-            tile: side of the square that is a tile's largest area, in pixels; cut to a multiple of
-                what the model takes. None: what suits the model, or the graph's only size.
-            halo: pixels at a tile's inner edges that are not trusted, at most a third of
-                the tile. None: what suits the model, but at most a quarter of the tile.
-            batch: how many tiles the runtime gets at a time.
-            seed: of the noise that the diffusion starts from, the same for every tile.
-            strength: 0 gives the photo back, 1 the restored one, between is a mix.
-            guard: what to do where an answer cannot be right.
-            tta: average over the tile's eight turns and mirrorings: eight times the work.
-            motion: whether the motion of photos is looked for, where the model can use it.
-            in_fp32: opens the same model in fp32, for tiles that another precision spoilt;
-                None where the runtime computes in fp32 itself.
+            spec: the model's specification.
+            tile: largest tile, as the side of a square in pixels; rounded down to the model's
+                `multiple_of`. None: the model's default, or the graph's fixed size.
+            halo: width in pixels of the margin at a tile's inner edges that is discarded, at
+                most a third of the tile. None: the model's default, at most a quarter of the tile.
+            batch: tiles per batch.
+            seed: seed for the noise that the diffusion starts from, the same for every tile.
+            strength: mix of the photo (0) and the restored photo (1).
+            guard: what to do if a result looks wrong.
+            tta: average over the eight rotations and flips of each tile: eight times the work.
+            motion: whether to estimate the motion of photos, if the model can use it.
+            in_fp32: opens the same model in fp32, for tiles that failed in another precision;
+                None if the runtime already computes in fp32.
 
         Raises:
-            UsageError: an option is out of its range.
-            RuntimeMissing: the model takes one prior a photo, and the runtime has none.
+            UsageError: an option is out of range.
+            RuntimeMissing: the model needs one prior per photo, which the runtime lacks.
         """
         check_scope(runtime, spec)
         size = runtime.fixed_size
@@ -113,7 +113,7 @@ class Deblurrer:
             tta=tta,
             in_fp32=in_fp32,
         )
-        """How photos are cut, and what restores the tiles."""
+        """Cuts photos into tiles and restores the tiles."""
 
     @classmethod
     def open(
@@ -132,12 +132,12 @@ class Deblurrer:
             runtime: "auto", or one of `engine.opening.RUNTIMES`.
             device: "auto", "cpu", "cuda", "cuda:1".
             precision: "auto", or one of `engine.opening.PRECISIONS`.
-            **options: what the constructor takes by name.
+            **options: keyword arguments of the constructor.
 
         Raises:
             ModelError: the model cannot be found or read.
-            RuntimeMissing: the runtime, device or precision is not on this machine.
-            UsageError: an option is out of its range.
+            RuntimeMissing: this machine lacks the runtime, device or precision.
+            UsageError: an option is out of range.
         """
         opened, spec = open_runtime(model, runtime, device, precision)
 
@@ -148,11 +148,11 @@ class Deblurrer:
         return cls(opened, spec, in_fp32=spare, **options)
 
     def __call__(self, pixels: Pixels, progress: Progress = lambda done, of: None) -> Pixels:
-        """Deblur one photo: `restore` without its notes."""
+        """Deblur one photo, as `restore` does, and return only its pixels."""
         return self.restore(pixels, progress).pixels
 
     def find_motion(self, pixels: Pixels) -> Motion | None:
-        """Look for a photo's motion; None if the model does not use it, or it is off."""
+        """Estimate a photo's motion; None if the model does not use it, or it is off."""
         if not self.spec.candidates or self.motion == "off":
             return None
         return find_motion(pixels, available_cores())
@@ -166,18 +166,18 @@ class Deblurrer:
         """Deblur one photo.
 
         Args:
-            pixels: the photo; it is not changed.
-            progress: is told after each tile; never at strength 0.
-            motion: of this photo, where it is known; else it is looked for.
+            pixels: the photo; not modified.
+            progress: called after each tile; never at strength 0.
+            motion: the photo's motion, if known; otherwise it is estimated.
 
         Returns:
             The restored photo, of the same size and type, and notes.
 
         Raises:
-            ValueError: the pixels are not what `Pixels` says.
+            ValueError: the pixels do not match `Pixels`.
             OutOfMemory: not even a tile of 128 pixels fits on the device.
-            ComputeError: the runtime failed, or its answer is not a number, or it cannot be
-                right and the guard is strict.
+            ComputeError: the runtime failed, its output is not a number, or its output looks
+                wrong and the guard is strict.
         """
         if motion is None and self.strength:
             white_of(pixels)
@@ -189,19 +189,19 @@ class Deblurrer:
         return replace(restored, motion=motion)
 
     def restore_each(self, photos: Iterable[np.ndarray | None]) -> Iterator[Restored | None]:
-        """Deblur photos one after another, such as the frames of a video.
+        """Deblur a sequence of photos, such as the frames of a video.
 
-        Their motion is not looked for.
+        Their motion is not estimated.
 
-        While one is put together, the tiles of the next are computed; tiles of one size share
-        batches, whichever photo they are of.
+        The tiles of the next photo are computed while one photo is assembled. Tiles of the same
+        size share batches, even if they come from different photos.
 
         Args:
-            photos: `Pixels` of any size and type; they are not changed. They are taken in another
-                thread, some tiles ahead. None is left alone, and comes back as None.
+            photos: `Pixels` of any size and type; not modified. They are read in another thread,
+                some tiles ahead. For None, None is yielded.
 
         Yields:
-            The restored photos in their order, with what was noted of their own tiles.
+            The restored photos in order, each with the notes on its own tiles.
 
         Raises:
             ValueError, OutOfMemory, ComputeError: as `restore`.
@@ -216,7 +216,7 @@ class Deblurrer:
                 yield self._assemble(job, counted(job, own, progress))
 
     def _job(self, photo: Pixels | None, motion: Motion | None = None) -> Job:
-        """What there is to do for a photo."""
+        """The job that restores a photo."""
         if photo is None:
             return Job(None)
         white = white_of(photo)
@@ -229,7 +229,7 @@ class Deblurrer:
         return Job(photo, white, self.tiles.plan(*photo.shape[:2]), prior, candidates)
 
     def _assemble(self, job: Job, tiles: Iterator[Tile]) -> Restored | None:
-        """Join a photo's restored tiles, and look at what came out."""
+        """Blend a photo's restored tiles, and check the result."""
         pixels, white = job.photo, job.white
         if pixels is None:
             return None
@@ -245,5 +245,5 @@ class Deblurrer:
             reach = job.candidates.motion.reach if job.candidates else 1
             restored, mended = gd.mended(pixels, restored, white, reach)
             for note in mended:
-                job.doubt(note, strict=self.guard == "strict")
+                job.flag(note, strict=self.guard == "strict")
         return Restored(restored, bool(job.notes), tuple(job.notes))

@@ -1,4 +1,4 @@
-"""Which devices this machine has, without their libraries."""
+"""Detection of devices, without importing their libraries."""
 
 import ctypes
 import os
@@ -6,7 +6,7 @@ import sys
 
 
 def has_gpu_driver() -> bool:
-    """Whether a graphics card's driver is here, as far as can be told without its libraries."""
+    """Whether a GPU driver seems to be installed; checked without the GPU's libraries."""
     if sys.platform == "darwin":
         return os.uname().machine == "arm64"
     try:

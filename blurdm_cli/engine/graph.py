@@ -1,10 +1,10 @@
-"""What an exported graph says of itself: the metadata that `blurdm export onnx` writes.
+"""Metadata of exported graphs, as `blurdm export onnx` writes it.
 
-    blurdm     what config.json says, but for the training and the hashes
-    precision  what the graph computes in: fp32, fp16, int8
+    blurdm     the contents of config.json, without training history and hashes
+    precision  the graph's numeric precision: fp32, fp16, int8
 
 The other keys (model, version, multiple_of, tile, halo, input_range, licence, weights) are
-for people and for programs that know nothing of blurdm.
+for people, and for programs other than blurdm.
 """
 
 import json
@@ -19,14 +19,14 @@ SPEC = "blurdm"
 PRECISION = "precision"
 
 INPUTS = ("blurred", "noise")
-"""Names of the inputs: tiles (n, 3, h, w), or with their candidates (n, 13, h, w), and noise
-(n, c); without a prior, the tiles alone."""
+"""Names of the inputs: tiles (n, 3, h, w), or (n, 13, h, w) with candidates, and noise (n, c).
+A model without a prior only has the tiles."""
 
 OUTPUT = "restored"
 
 
 def describe(spec: ModelSpec, precision: str) -> dict[str, str]:
-    """The metadata of a model's graph."""
+    """Return the metadata of a model's graph."""
     short = replace(spec, training={}, files={})
     facts = {
         "model": spec.name,
@@ -43,17 +43,17 @@ def describe(spec: ModelSpec, precision: str) -> dict[str, str]:
 
 
 def understand(metadata: Mapping[str, str], graph: Path) -> tuple[ModelSpec, str]:
-    """Read the spec and the precision back.
+    """Read the spec and the precision from a graph's metadata.
 
     Raises:
-        ModelError: blurdm did not write this graph, or another version of it did.
+        ModelError: blurdm did not write this graph, or a different version of blurdm did.
     """
     if SPEC not in metadata or PRECISION not in metadata:
         raise ModelError(
             f"{graph} was not exported by blurdm",
-            hint="blurdm export onnx MODEL -o FILE.onnx makes a graph that it can run",
+            hint="Export one: blurdm export onnx MODEL -o FILE.onnx",
         )
     try:
         return ModelSpec.from_json(parse_json(metadata[SPEC])), metadata[PRECISION]
     except ValueError as error:
-        raise ModelError(f"{graph} has metadata that cannot be read: {error}") from error
+        raise ModelError(f"The metadata of {graph} cannot be read: {error}") from error

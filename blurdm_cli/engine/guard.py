@@ -1,7 +1,7 @@
-"""What a restored photo must not be: nothing, one colour, or of other light than the blurred one.
+"""Checks of restored photos: not a number, one flat colour, or a drift in brightness.
 
-Blur moves light by some pixels and makes none of it: seen from afar, the restored photo is the
-blurred one. benchmarks/guard.py measures how far good answers are from these limits.
+Blur moves light by some pixels and creates none: at a coarse scale, the restored photo equals the
+blurred one. benchmarks/guard.py measures how far good results are from these limits.
 """
 
 from collections.abc import Callable
@@ -15,44 +15,48 @@ from blurdm_cli.motion.light import to_linear
 from blurdm_cli.motion.windows import in_unit_range
 
 BLOCK = 64
-"""Pixels a side of the squares whose mean light is compared."""
+"""Side in pixels of the squares whose mean brightness is compared."""
 
 LARGEST_DRIFT = 0.1
-"""Of white: a square's mean light that changed by more is no deblurring."""
+"""Largest plausible change of a square's mean brightness, as a share of white."""
 
 LARGEST_SCATTER = 0.22
-"""Of white: a square whose values changed by more, beside their mean, is like the photo no more.
-Patterns that fill a tile, as no photo of the training did, can bring that about."""
+"""Largest plausible standard deviation of the change within a square, as a share of white.
+Patterns that fill a tile can exceed it; no training photo contained such patterns."""
 
 FLAT, DETAILED = 1e-4, 1e-2
-"""Standard deviations, of white: below the first there is no picture, above the second one is."""
+"""Standard deviations as shares of white: below the first a tile is flat, above the second it has
+detail."""
 
 
 def is_garbage(
     blurred: Float32[np.ndarray, "3 h w"], restored: Float32[np.ndarray, "3 h w"]
 ) -> bool:
-    """Whether a restored tile is not a number somewhere, or one colour where there was detail."""
-    if not np.isfinite(restored.sum()):  # one value that is no number makes the sum none
+    """Whether a restored tile holds NaN or infinity, or is flat where the photo has detail."""
+    if not np.isfinite(restored.sum()):  # one NaN or infinity makes the sum one too
         return True
     return _spread(restored) < FLAT and _spread(blurred) > DETAILED
 
 
 def _spread(tile: Float32[np.ndarray, "3 h w"]) -> float:
-    """The largest standard deviation of a colour, of every eighth pixel along both sides."""
+    """The largest standard deviation of a colour channel, over every eighth row and column."""
     return float(tile[:, ::8, ::8].std(axis=(1, 2)).max())
 
 
 def mended(
     blurred: Pixels, restored: Pixels, white: float, reach: int = 1
 ) -> tuple[Pixels, list[str]]:
-    """A restored photo without what cannot be right, and a line for each thing that was mended.
+    """Repair regions of a restored photo that look wrong.
 
     Args:
         blurred: the photo.
-        restored: what came out.
-        white: of both.
-        reach: pixels that the motion which was undone moved light by; within as many, a page's grey
-            may rightly become black and white.
+        restored: the restored photo.
+        white: value of white in both.
+        reach: length in pixels of the motion that was undone; within that distance the grey of a
+            blurred page may correctly become black and white.
+
+    Returns:
+        The repaired photo, and one line for each kind of repair.
     """
     notes = []
     block = max(BLOCK, 3 * reach)
@@ -61,24 +65,24 @@ def mended(
         scattered = _scatter_beyond(blurred, restored, white, block, reach)
     if scattered.max() > LARGEST_SCATTER:
         restored = _without_scatter(blurred, restored, scattered, white)
-        notes.append("regions came out nothing like the photo; they are left as they were")
+        notes.append("some regions came out nothing like the photo; the original is kept there")
         drifted, _ = drift(blurred, restored, white, block)
     light = drifted
     if reach > 1 and np.abs(drifted).max() > LARGEST_DRIFT:
         light = _drift_of_light(blurred, restored, block)
     if min(np.abs(drifted).max(), np.abs(light).max()) > LARGEST_DRIFT:
         restored = _without_drift(restored, drifted, white)
-        notes.append("the light changed over whole regions; it is put back")
+        notes.append("the brightness of whole regions changed; it is corrected")
     return restored, notes
 
 
 def drift(
     blurred: Pixels, restored: Pixels, white: float, block: int = BLOCK
 ) -> tuple[Float32[np.ndarray, "rows columns 3"], Float32[np.ndarray, "rows columns"]]:
-    """How much the light of each square changed on average, and how unevenly, of white.
+    """Mean and spread of the brightness change in each square, as shares of white.
 
-    The second is the standard deviation of the colours' mean change within the square. Every
-    eleventh row is looked at: patterns rarely repeat by elevens.
+    The spread is the standard deviation, within the square, of the change averaged over the
+    channels. Only every eleventh row is used: patterns rarely have a period of eleven.
     """
     before, after = (photo[::11].transpose(2, 0, 1) for photo in (blurred, restored))
     changed = np.subtract(after, before, out=np.empty(before.shape, np.float32), dtype=np.float32)
@@ -96,10 +100,10 @@ def drift(
 def _drift_of_light(
     blurred: Pixels, restored: Pixels, block: int
 ) -> Float32[np.ndarray, "rows columns 3"]:
-    """How much the light of each square changed on average, in linear values, of white.
+    """Mean change of each square in linear light, as a share of white.
 
-    Blur that is made in light keeps its mean, and not that of the encoded values. All rows are
-    looked at: lines of text are too uneven for some of them.
+    Blur that forms in linear light preserves the mean of linear light, not of encoded values. All
+    rows are used: a sample of rows is too uneven on lines of text.
     """
     size = _squares(blurred, block)
     before, after = (
@@ -112,7 +116,7 @@ def _drift_of_light(
 def _scatter_beyond(
     blurred: Pixels, restored: Pixels, white: float, block: int, reach: int
 ) -> Float32[np.ndarray, "rows columns"]:
-    """How unevenly the light of each square changed, beside what moved by up to `reach` pixels."""
+    """Spread of the change in each square, ignoring light that moved by up to `reach` pixels."""
     changed: Float32[np.ndarray, "h w"] = np.zeros(blurred.shape[:2], np.float32)
     for channel in range(3):
         changed += restored[..., channel]
@@ -126,7 +130,7 @@ def _scatter_beyond(
 
 
 def _squares(photo: Pixels, block: int) -> tuple[int, int]:
-    """Columns and rows of squares of about this side."""
+    """Number of columns and rows of squares with about this side."""
     height, width = photo.shape[:2]
     return max(1, round(width / block)), max(1, round(height / block))
 
@@ -134,7 +138,7 @@ def _squares(photo: Pixels, block: int) -> tuple[int, int]:
 def _without_drift(
     restored: Pixels, drifted: Float32[np.ndarray, "rows columns 3"], white: float
 ) -> Pixels:
-    """Take the change of light off again; what is finer than the squares stays restored."""
+    """Subtract the brightness drift; detail finer than the squares stays restored."""
     smooth = _over_photo(drifted, restored) * np.float32(white)
     return _adding(restored, lambda rows: -smooth[rows], white)
 
@@ -145,7 +149,7 @@ def _without_scatter(
     scattered: Float32[np.ndarray, "rows columns"],
     white: float,
 ) -> Pixels:
-    """Put the photo back in squares that changed too unevenly and those around them, softly."""
+    """Blend the blurred photo back in where squares scatter too much, and in their neighbours."""
     around = np.ones((3, 3), np.uint8)
     wild = cv2.dilate((scattered > LARGEST_SCATTER).astype(np.float32), around)
     back = _over_photo(wild, restored)[..., None]
@@ -159,12 +163,12 @@ def _without_scatter(
 def _over_photo(
     squares: Float32[np.ndarray, "rows columns *channels"], photo: Pixels
 ) -> Float32[np.ndarray, "height width *channels"]:
-    """Values of squares, interpolated for each pixel of a photo."""
+    """Interpolate values of squares to the pixels of a photo."""
     return cv2.resize(squares, photo.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def _adding(restored: Pixels, added: Callable[[slice], np.ndarray], white: float) -> Pixels:
-    """A photo with something added to its values, rounded and clipped, some rows at a time."""
+    """Add values to a photo, rounded and clipped, a band of rows at a time."""
     result = np.empty_like(restored)
     half = np.float32(0 if restored.dtype == np.float32 else 0.5)
     for top in range(0, len(restored), BLOCK):

@@ -1,16 +1,16 @@
-"""What may be asked of the engine."""
+"""Limits of the engine's options."""
 
 from blurdm_cli.errors import UsageError
 
 SMALLEST_TILE = 64
-"""Side in pixels that a user may ask for."""
+"""Smallest side of a tile, in pixels, that a user may choose."""
 
 
 def whole_tile(tile: int, multiple_of: int) -> int:
-    """What is asked of a tile, cut to a multiple of what the model takes.
+    """Round a tile's side down to a multiple that the model takes.
 
     Raises:
-        UsageError: it is too small.
+        UsageError: the tile is too small.
     """
     smallest = max(SMALLEST_TILE, multiple_of)
     if tile < smallest:
@@ -21,45 +21,45 @@ def whole_tile(tile: int, multiple_of: int) -> int:
 
 
 def check_size(size: tuple[int, int], tile: int | None, batch: int, *, tta: bool) -> None:
-    """See that nothing is asked of a graph that only takes tiles of one size, one at a time.
+    """Check the options for a graph with a fixed tile size and a batch of 1.
 
     Args:
-        size: height and width in pixels.
-        tile: the side that was asked for, if any was.
-        batch: tiles at a time.
-        tta: whether tiles are to be turned.
+        size: the graph's height and width in pixels.
+        tile: the side that the user chose, if any.
+        batch: tiles per batch.
+        tta: whether tiles are rotated.
 
     Raises:
-        UsageError: something is.
+        UsageError: the graph does not support one of them.
     """
     height, width = size
     asked = {
         f"--tile {tile}": tile is not None and size != (tile, tile),
         f"--batch {batch}": batch > 1,
-        "--tta, which turns tiles,": tta and height != width,
+        "--tta, which rotates tiles,": tta and height != width,
     }
     for option, impossible in asked.items():
         if impossible:
             raise UsageError(
-                f"The graph takes tiles of {height}x{width} pixels alone, one at a time:"
-                f" {option} cannot be had",
+                f"The graph only takes tiles of {height}x{width} pixels, one at a time:"
+                f" {option} is not possible",
                 hint="Leave it out, or export the graph without --size",
             )
 
 
 def check_options(tile: int, halo: int, batch: int, seed: int, strength: float) -> None:
-    """See that each option is in its range.
+    """Check that each option is in its range.
 
     Raises:
-        UsageError: one is not.
+        UsageError: one is out of range.
     """
     if not 0 <= 3 * halo <= tile:
         raise UsageError(
             f"A halo of {halo} pixels does not fit in a tile of {tile} pixels",
-            hint=f"The halo may be a third of the tile at most; try --halo {tile // 8}",
+            hint=f"The halo may be at most a third of the tile; try --halo {tile // 8}",
         )
     if batch < 1:
-        raise UsageError(f"A batch of {batch} tiles is none", hint="The smallest is --batch 1")
+        raise UsageError(f"The batch size {batch} is below 1", hint="The smallest is --batch 1")
     if seed < 0:
         raise UsageError(f"The seed {seed} is below 0", hint="Try --seed 0")
     if not 0 <= strength <= 1:

@@ -1,4 +1,4 @@
-"""The runtime that runs an exported graph with ONNX Runtime. It needs no PyTorch."""
+"""Runtime for exported graphs on ONNX Runtime. It needs no PyTorch."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,17 +16,17 @@ from blurdm_cli.errors import ComputeError, ModelError, OutOfMemory, RuntimeMiss
 from blurdm_cli.machine import available_cores
 
 ERRORS_ONLY = 3
-"""ONNX Runtime's warnings are about its own optimisations."""
+"""Log level. ONNX Runtime's warnings are about its own optimisations."""
 
 NO_MEMORY = ("failed to allocate", "bad_alloc", "bad allocation", "out of memory")
-"""In what ONNX Runtime says, in lower case, where memory ran short."""
+"""Parts of ONNX Runtime's error messages when memory runs out, in lower case."""
 
 
 class OnnxRuntime(Runtime):
     """Runs a graph on one device. See `Runtime`.
 
-    Inputs and outputs lie on the device, and stay there from one batch to the next of the
-    same shape: a photo's tiles allocate nothing. Threads take turns.
+    Input and output buffers stay on the device between batches of the same shape, so a photo's
+    tiles allocate nothing. Threads take turns.
     """
 
     name = "onnx"
@@ -36,7 +36,7 @@ class OnnxRuntime(Runtime):
 
         Raises:
             ModelError: the graph is missing, damaged, or not blurdm's.
-            RuntimeMissing: the device cannot be had, or the graph has another precision.
+            RuntimeMissing: the device is not available, or the graph has another precision.
         """
         self._session, self.device = _open_session(graph, device)
         self.spec, self.precision = understand(
@@ -68,21 +68,21 @@ class OnnxRuntime(Runtime):
                 return self._values[OUTPUT].numpy().copy()
         except MemoryError as error:
             raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
-        except Exception as error:  # ONNX Runtime's errors have no class in common
+        except Exception as error:  # ONNX Runtime's errors share no base class
             if any(words in str(error).lower() for words in NO_MEMORY):
                 self._shape = ()
                 raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
             raise ComputeError(f"ONNX Runtime failed on {self.device}: {error}") from error
 
     def _bind(self, shapes: dict[str, tuple[int, ...]]) -> None:
-        """Allocate the device's own memory for batches of these shapes.
+        """Allocate device memory for batches of these shapes.
 
-        A value that is made from an array on the processor would share the caller's memory, and
-        the next batch would be written into it.
+        A value created from an array in host memory would share the caller's memory, and the next
+        batch would overwrite it.
         """
         kind, _, number = self.device.partition(":")
         place = (kind, int(number or 0))
-        self._shape, self._values = (), {}  # the old ones go before the new ones come
+        self._shape, self._values = (), {}  # free the old buffers before allocating new ones
         self._binding = self._session.io_binding()
         count, _, height, width = shapes[INPUTS[0]]
         for name in (*self._inputs, OUTPUT):
@@ -96,13 +96,13 @@ class OnnxRuntime(Runtime):
 
 
 def _size(shape: Sequence[object]) -> tuple[int, int] | None:
-    """Height and width of the tiles that a graph takes, if they are numbers and not names."""
+    """Height and width of a graph's tiles, if they are fixed; None if they are symbolic."""
     _, _, height, width = shape
     return (height, width) if isinstance(height, int) and isinstance(width, int) else None
 
 
 def _open_session(graph: Path, device: str) -> tuple[ort.InferenceSession, str]:
-    """Open a graph on a device, and say on which."""
+    """Open a graph on a device, and return the session and the device's name."""
     ort.set_default_logger_severity(ERRORS_ONLY)
     options = ort.SessionOptions()
     options.intra_op_num_threads = available_cores()
@@ -123,8 +123,8 @@ def _open_session(graph: Path, device: str) -> tuple[ort.InferenceSession, str]:
     session = _load(graph, options, providers)
     if kind == "cuda" and session.get_providers()[0] != "CUDAExecutionProvider":
         raise RuntimeMissing(
-            "CUDA was asked for, but ONNX Runtime loaded the processor's provider only",
-            hint="blurdm doctor shows what is missing; --device cpu does without",
+            "CUDA was requested, but ONNX Runtime only loaded the CPU provider",
+            hint="blurdm doctor shows what is missing; --device cpu works without CUDA",
         )
     return session, f"cuda:{number or 0}" if kind == "cuda" else "cpu"
 
@@ -134,7 +134,7 @@ def _load(graph: Path, options: ort.SessionOptions, providers: list[Any]) -> ort
         raise ModelError(f"There is no graph {graph}", hint="blurdm models list shows the models")
     try:
         return ort.InferenceSession(str(graph), options, providers=providers)
-    except Exception as error:  # ONNX Runtime's errors have no class in common
+    except Exception as error:  # ONNX Runtime's errors share no base class
         said = " ".join(str(error).split())
         if any(words in said.lower() for words in NO_MEMORY):
             raise OutOfMemory("cpu", tile=0) from error
@@ -145,9 +145,9 @@ def _load(graph: Path, options: ort.SessionOptions, providers: list[Any]) -> ort
 
 
 def has_cuda() -> bool:
-    """Whether this ONNX Runtime has CUDA in it, and there is a driver.
+    """Whether this ONNX Runtime includes CUDA, and a driver is installed.
 
-    It claims the former on machines without a card, and falls back without an error.
+    ONNX Runtime lists CUDA on machines without a GPU too, and falls back without an error.
     """
     return has_gpu_driver() and "CUDAExecutionProvider" in ort.get_available_providers()
 
@@ -156,7 +156,7 @@ def _check_cuda(device: str) -> None:
     if not has_cuda():
         what = "driver" if not has_gpu_driver() else "provider in ONNX Runtime"
         raise RuntimeMissing(
-            f"The device {device!r} was asked for, but there is no CUDA {what} here",
-            hint="blurdm doctor shows what there is; --device cpu does without",
+            f"The device {device!r} was requested, but there is no CUDA {what} here",
+            hint="blurdm doctor shows what is missing; --device cpu works without CUDA",
         )
     ort.preload_dlls()

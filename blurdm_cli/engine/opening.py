@@ -1,4 +1,4 @@
-"""Finds a model, and opens it in the fastest runtime that this machine has."""
+"""Find a model, and open it in the fastest runtime that this machine has."""
 
 import sys
 from pathlib import Path
@@ -13,10 +13,10 @@ RUNTIMES = ("auto", "torch", "onnx", "openvino")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 
 PACKAGES = {"torch": "torch", "onnx": "onnxruntime", "openvino": "openvino"}
-"""What each runtime imports."""
+"""The package that each runtime imports."""
 
 FASTEST = {"gpu": ("torch", "onnx"), "cpu": ("openvino", "torch", "onnx")}
-"""Runtimes in the order in which "auto" tries them; `blurdm bench` measures them."""
+"""Runtimes in the order that "auto" tries them; `blurdm bench` measures them."""
 
 
 def open_runtime(
@@ -26,16 +26,15 @@ def open_runtime(
 
     Args:
         model: a name in the zoo, or the path of a model folder or of an exported graph.
-        runtime: one of `RUNTIMES`; "auto" is the first of `FASTEST` that can be had.
-        device: "auto", "cpu", "cuda", "cuda:1", "mps"; only "auto" looks for another one
-            where the first is missing.
-        precision: one of `PRECISIONS`; "auto" is the fastest that the device computes in
-            without a visible change.
+        runtime: one of `RUNTIMES`; "auto" is the first of `FASTEST` that is available.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps"; only "auto" falls back to another.
+        precision: one of `PRECISIONS`; "auto" is the fastest on the device with no visible
+            difference.
 
     Raises:
         UsageError: there is no such runtime or precision.
         ModelError: the model cannot be found, or is damaged.
-        RuntimeMissing: the runtime, device or precision is not on this machine.
+        RuntimeMissing: this machine lacks the runtime, device or precision.
     """
     _check("runtime", runtime, RUNTIMES)
     _check("precision", precision, PRECISIONS)
@@ -46,15 +45,15 @@ def open_runtime(
         try:
             return _open(found, name, where, precision)
         except RuntimeMissing as error:
-            if where == tries[-1][1]:  # a missing card is no error where the processor will do
+            if where == tries[-1][1]:  # a missing GPU is no error if the CPU works
                 missing = missing or error
     raise missing or ModelError(f"No runtime can open {model}")
 
 
 def _candidates(found: Path | zoo.Model, device: str) -> list[tuple[str, str]]:
-    """The runtimes that may open this, each with a device, the fastest first.
+    """List the runtimes that may open this, each with a device, the fastest first.
 
-    Those that are fast on a card are tried on a card: on the processor another one is faster.
+    GPU runtimes are tried on the GPU first; on the CPU another runtime is the fastest.
     """
     if device == "auto":
         card = "mps" if sys.platform == "darwin" else "cuda"
@@ -108,8 +107,8 @@ def _graph(found: Path | zoo.Model) -> Path:
 def _open_torch(found: Path | zoo.Model, device: str, precision: str) -> tuple[Runtime, ModelSpec]:
     if isinstance(found, Path):
         raise UsageError(
-            f"PyTorch does not run a graph such as {found}",
-            hint="Name a model folder, or --runtime onnx",
+            f"PyTorch cannot run an ONNX graph such as {found}",
+            hint="Use a model folder, or --runtime onnx",
         )
     from blurdm_cli.engine.torch_runtime import TorchRuntime
 

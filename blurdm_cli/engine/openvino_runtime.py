@@ -1,6 +1,6 @@
-"""The runtime that runs an exported graph with OpenVINO, on the processor.
+"""Runtime for exported graphs on OpenVINO, on the processor.
 
-It computes in bfloat16 where the processor can, and needs no PyTorch.
+It computes in bfloat16 if the processor supports it, and needs no PyTorch.
 """
 
 from pathlib import Path
@@ -18,23 +18,23 @@ from blurdm_cli.errors import ComputeError, ModelError, OutOfMemory, RuntimeMiss
 from blurdm_cli.machine import available_cores
 
 HINTS = {"fp32": "f32", "bf16": "bf16"}
-"""OpenVINO's words for precisions."""
+"""OpenVINO's names of precisions."""
 
 
 MOST_CONCURRENT = 4
-"""Batches that are computed side by side at most: each takes memory of its own."""
+"""Maximum number of concurrent batches: each needs its own memory."""
 
 
 Requests = Queue[ov.InferRequest]
-"""Those of one compiled graph that nothing is computed with."""
+"""Idle inference requests of one compiled graph."""
 
 
 class OpenVinoRuntime(Runtime):
     """Runs a graph on the processor. See `Runtime`.
 
-    A batch alone is computed by all cores together. Of several, each core takes its own: cores
-    that wait for each other after each layer do less, most of all where something else runs
-    beside them, such as a video's encoder.
+    All cores share a single batch. Of several batches, each core computes its own: cores that
+    wait for each other after each layer get less done, above all if another program runs at the
+    same time, such as a video encoder.
     """
 
     name = "openvino"
@@ -45,11 +45,11 @@ class OpenVinoRuntime(Runtime):
 
         Raises:
             ModelError: the graph is missing, damaged, or not blurdm's.
-            RuntimeMissing: the device is not the processor, or it has not this precision.
+            RuntimeMissing: the device is not the processor, or it lacks this precision.
         """
         if device not in ("auto", "cpu"):
             raise RuntimeMissing(
-                f"OpenVINO runs on the processor here, not on {device!r}",
+                f"OpenVINO only runs on the processor here, not on {device!r}",
                 hint="Try --runtime torch, or onnx",
             )
         opened = OnnxRuntime(graph, "cpu")  # OpenVINO does not read a graph's metadata
@@ -77,10 +77,10 @@ class OpenVinoRuntime(Runtime):
         blurred: Float32[np.ndarray, "n planes h w"],
         noise: Float32[np.ndarray, "n c"],
     ) -> Float32[np.ndarray, "n 3 h w"]:
-        """Compute a batch with the first free one of so many requests.
+        """Compute a batch with the first idle request of a graph compiled for `concurrent` batches.
 
-        Only waiting is left to several threads at a time: OpenVINO's bindings can lock each
-        other out where two threads hand over their tensors.
+        Only the waiting runs in several threads at once: OpenVINO's bindings can deadlock if two
+        threads set tensors at the same time.
         """
         with self._bindings:
             if concurrent not in self._requests:
@@ -109,7 +109,7 @@ class OpenVinoRuntime(Runtime):
             requests.put(request)
 
     def _open(self, concurrent: int) -> Requests:
-        """Compile the graph for so many batches side by side."""
+        """Compile the graph for this many concurrent batches."""
         config = {
             "INFERENCE_PRECISION_HINT": HINTS.get(self.precision, "f32"),
             "INFERENCE_NUM_THREADS": available_cores(),
@@ -129,7 +129,7 @@ class OpenVinoRuntime(Runtime):
 
 
 def _choose_precision(precision: str, exported: str, *, has_bf16: bool) -> str:
-    if exported != "fp32":  # what is quantised stays so
+    if exported != "fp32":  # a quantised graph keeps its precision
         if precision not in ("auto", exported):
             raise RuntimeMissing(
                 f"The graph computes in {exported}, not in {precision}",
@@ -141,6 +141,6 @@ def _choose_precision(precision: str, exported: str, *, has_bf16: bool) -> str:
     if precision not in HINTS or (precision == "bf16" and not has_bf16):
         raise RuntimeMissing(
             f"OpenVINO does not compute in {precision} on this processor",
-            hint="--precision auto takes the fastest",
+            hint="--precision auto picks the fastest",
         )
     return precision

@@ -1,7 +1,7 @@
-"""One prior for all tiles of a photo, for models that say so in their `prior.scope`.
+"""One prior for all tiles of a photo, for models with `prior.scope` "image".
 
-The prior network pools over the whole photo, at its full size; nothing is scaled down,
-because the original pools over the whole photo too. The runtime goes through it band by band.
+The prior network pools over the whole photo at full size, as the original does. Nothing is scaled
+down. The runtime processes the photo band by band.
 """
 
 import numpy as np
@@ -15,25 +15,25 @@ from blurdm_cli.spec import ModelSpec
 
 
 def check_scope(runtime: Runtime, spec: ModelSpec) -> None:
-    """Make sure that a runtime can give a model its prior.
+    """Check that a runtime can compute a model's prior.
 
     Raises:
-        RuntimeMissing: the model wants one of the whole photo, and the runtime sees tiles alone.
+        RuntimeMissing: the model needs a prior of the whole photo, and the runtime only sees tiles.
     """
     if of_photo(spec) and not runtime.has_photo_prior:
         raise RuntimeMissing(
-            f"The model {spec.name!r} takes one prior a photo, which {runtime.name} cannot give",
+            f"The model {spec.name!r} needs one prior per photo, which {runtime.name} lacks",
             hint="Try --runtime torch",
         )
 
 
 def of_photo(spec: ModelSpec) -> bool:
-    """Whether all tiles of a photo get the same prior."""
+    """Whether all tiles of a photo share one prior."""
     return spec.prior.kind != "none" and spec.prior.scope == "image"
 
 
 class PhotoPrior:
-    """One photo; each runtime that asks finds its prior once."""
+    """The prior of one photo, computed once per precision."""
 
     def __init__(
         self, pixels: Pixels, white: float, noise: Float32[np.ndarray, " c"], multiple_of: int
@@ -46,9 +46,9 @@ class PhotoPrior:
         self._guided: dict[str, Runtime] = {}
 
     def guide(self, runtime: Runtime) -> Runtime:
-        """The same runtime, with the photo's prior."""
+        """Return the runtime with the photo's prior set."""
         if not runtime.has_photo_prior:
-            raise ValueError(f"{runtime.name} finds no prior of a photo")
+            raise ValueError(f"{runtime.name} cannot compute the prior of a photo")
         if runtime.precision not in self._guided:
             self._guided[runtime.precision] = runtime.for_photo(self._photo, self._noise)
         return self._guided[runtime.precision]

@@ -1,4 +1,4 @@
-"""The interface between the engine and whatever runs the networks."""
+"""The interface between the engine and the libraries that run the networks."""
 
 from abc import ABC, abstractmethod
 
@@ -9,22 +9,22 @@ from jaxtyping import Float32
 class Runtime(ABC):
     """Runs a model on batches of tiles.
 
-    Host arrays go in and host arrays come out, whatever the device, so that the engine needs no
-    tensor library. Threads may share a runtime.
+    Inputs and outputs are host arrays on every device, so the engine needs no tensor library.
+    Threads may share a runtime.
     """
 
     name: str
-    """As users know it: "torch", "onnx", "openvino"."""
+    """Name in options: "torch", "onnx", "openvino"."""
     device: str
-    """As users know it: "cpu", "cuda:0"."""
+    """Name in options: "cpu", "cuda:0"."""
     precision: str
-    """What the networks compute in: "fp32", "bf16", "fp16", "int8"."""
+    """Numeric precision: "fp32", "bf16", "fp16", "int8"."""
     fixed_size: tuple[int, int] | None = None
-    """Height and width in pixels of the tiles, where the graph takes one size, one at a time."""
+    """Height and width of tiles in pixels, if the graph only takes this size and a batch of 1."""
     max_concurrent: int = 1
     """Number of threads that `restore_concurrently` serves at a time."""
     has_photo_prior: bool = False
-    """Whether all tiles of a photo can share the prior of the whole photo, see `for_photo`."""
+    """Whether tiles can share the prior of their whole photo; see `for_photo`."""
 
     @abstractmethod
     def restore(
@@ -46,13 +46,13 @@ class Runtime(ABC):
     def restore_concurrently(
         self, blurred: Float32[np.ndarray, "n planes h w"], noise: Float32[np.ndarray, "n c"]
     ) -> Float32[np.ndarray, "n 3 h w"]:
-        """The result of `restore`, to the last bit, with a share of the device."""
+        """Compute exactly what `restore` does, with a share of the device."""
         return self.restore(blurred, noise)
 
     def for_photo(
         self, blurred: Float32[np.ndarray, "1 3 h w"], noise: Float32[np.ndarray, "1 c"]
     ) -> "Runtime":
-        """Compute the prior of a photo, once; the result restores the photo's tiles with it.
+        """Compute the prior of a photo once, and return a runtime that restores its tiles with it.
 
         Args:
             blurred: the photo, sRGB-encoded, in [0, 1]; its sides are multiples of the model's

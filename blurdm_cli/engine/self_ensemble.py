@@ -1,4 +1,4 @@
-"""Test-time augmentation: a tile is restored eight times, turned and mirrored, and averaged.
+"""Test-time augmentation: average eight rotated and flipped restorations of a tile.
 
 Source: the geometric self-ensemble of EDSR (Lim et al., 2017).
 """
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 EIGHT = range(8)
-"""Quarter turns 0 to 3, and the same of the mirrored tile."""
+"""Rotations by 0 to 3 quarter turns, without and with a flip."""
 
 
 def restore_turned(
@@ -17,7 +17,7 @@ def restore_turned(
     blurred: Float32[np.ndarray, "n planes h w"],
     noise: Float32[np.ndarray, "n c"],
 ) -> Float32[np.ndarray, "n 3 h w"]:
-    """What a runtime's `restore` makes of tiles, on average over their eight turns."""
+    """Average a runtime's `restore` over the eight orientations of tiles."""
     total = np.zeros_like(blurred[:, :3])
     for number in EIGHT:
         restored = restore(np.ascontiguousarray(turned(blurred, number)), noise)
@@ -26,7 +26,7 @@ def restore_turned(
 
 
 def turned(tiles: Float32[np.ndarray, "n c h w"], number: int) -> Float32[np.ndarray, "n c y x"]:
-    """Mirrored where the number is 4 or more, then turned by a quarter as often as it says."""
+    """Flip tiles if the number is 4 or more, then rotate them by `number % 4` quarter turns."""
     mirrored = tiles[..., ::-1] if number >= 4 else tiles
     return np.rot90(mirrored, number % 4, (2, 3))
 

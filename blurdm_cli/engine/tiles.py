@@ -1,4 +1,4 @@
-"""Tiles through a runtime: as many at a time as memory allows, and none that cannot be right."""
+"""Restore tiles with a runtime: adapt to the memory available, and redo bad results."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,34 +21,34 @@ from blurdm_cli.errors import ComputeError, OutOfMemory
 from blurdm_cli.prefetch import Prefetcher
 
 SMALLEST_RETREAT = 128
-"""Side in pixels below which tiles are not halved when memory runs short."""
+"""Smallest side in pixels that tiles are reduced to when memory runs out."""
 
 
 @dataclass(eq=False)
 class TileRestorer:
     """Restores the tiles of photos.
 
-    Where memory runs short, batches and then tiles become smaller, and stay so.
+    If memory runs out, batches and then tiles become smaller, and stay so.
     """
 
     runtime: Runtime
     noise: Float32[np.ndarray, "c"]
-    """What the diffusion of every tile starts from."""
+    """The noise that the diffusion of every tile starts from."""
     multiple_of: int
     """The sides of tiles are multiples of this."""
     side: int
-    """Of the square that is a tile's largest area, in pixels; smaller once memory ran short."""
+    """Largest tile, as the side of a square in pixels; smaller once memory ran out."""
     halo: int
-    """Pixels at a tile's inner edges that are not trusted."""
+    """Width in pixels of the margin at a tile's inner edges that is discarded."""
     batch: int
-    """How many tiles the runtime gets at a time; fewer once memory ran short."""
+    """Tiles per batch; fewer once memory ran out."""
     size: tuple[int, int] | None = None
-    """Height and width of every tile, where the runtime takes no others; then `batch` is 1."""
+    """Height and width of every tile, if the runtime has a fixed size; then `batch` is 1."""
     guard: Guard = "on"
     tta: bool = False
-    """Average over a tile's eight turns and mirrorings."""
+    """Average over the eight rotations and flips of each tile."""
     in_fp32: Callable[[], Runtime] | None = None
-    """Opens the same model in fp32; None where the runtime computes in fp32 itself."""
+    """Opens the same model in fp32; None if the runtime already computes in fp32."""
     _spare: Runtime | None = field(default=None, init=False)
     _lock: Lock = field(default_factory=Lock, init=False)
 
@@ -58,10 +58,10 @@ class TileRestorer:
         return plan_tiles(height, width, tile=tile, halo=self.halo, multiple_of=self.multiple_of)
 
     def restore_each(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Tile | None]]:
-        """Restore the tiles of photos, each in its plan's order.
+        """Restore the tiles of photos, in the order of their plans.
 
         Yields:
-            Each tile with whose it is; None in its place for photos that come back as they are.
+            Each job and tile; None as the tile of photos that are returned unchanged.
         """
         concurrent = self.runtime.max_concurrent
         pending: deque[tuple[list[Job], Future[Any] | None]] = deque()
@@ -79,10 +79,10 @@ class TileRestorer:
     ) -> Iterator[tuple[list[Job], Float32[np.ndarray, "n _ h w"] | None]]:
         """Cut photos into batches of tiles of one size.
 
-        Photos with a prior of their own share no batch.
+        Photos with their own prior do not share a batch.
 
         Yields:
-            Whose each tile is, and the tiles; None for a photo that comes back as it is.
+            The job of each tile, and the tiles; None for a photo that is returned unchanged.
         """
         owners: list[Job] = []
         tiles: list[Float32[np.ndarray, "1 _ h w"]] = []
@@ -104,7 +104,7 @@ class TileRestorer:
     def _restore(
         self, blurred: Float32[np.ndarray, "n _ h w"], owners: Sequence[Job]
     ) -> Float32[np.ndarray, "n _ h w"]:
-        """Restore tiles, with less at a time where memory runs short."""
+        """Restore tiles, in smaller portions if memory runs out."""
         area = blurred.shape[2] * blurred.shape[3]
         too_much = area > self.side**2 or len(blurred) > self.batch
         if not too_much:
@@ -140,25 +140,25 @@ class TileRestorer:
         return restore_turned(restore, blurred, noise) if self.tta else restore(blurred, noise)
 
     def _again(self, tile: Float32[np.ndarray, "planes h w"], job: Job) -> Tile:
-        """Restore a tile in fp32, because the first answer was garbage."""
+        """Restore a tile in fp32, because the first result was garbage."""
         precision = self.runtime.precision
         if self.in_fp32:
             with self._lock:
                 self._spare = self._spare or self.in_fp32()
-            note = f"the result looked wrong in {precision}; a part is redone in fp32"
-            job.doubt(note, strict=self.guard == "strict")
+            note = f"the result looked wrong in {precision}; a part is recomputed in fp32"
+            job.flag(note, strict=self.guard == "strict")
             restored: Tile = self._run(self._spare, tile[None], job)[0]
             if not gd.is_garbage(tile[:3], restored):
                 return restored
         raise ComputeError(
-            f"The model's answer for a tile is not a picture (computed in {precision})",
-            hint="The model is damaged, or not fit for this photo: try another --model"
+            f"The model's output for a tile is not an image (computed in {precision})",
+            hint="The model is damaged or does not suit this photo: try another --model"
             if precision == "fp32"
             else "Try --precision fp32",
         )
 
     def _restore_in_parts(self, tile: Float32[np.ndarray, "planes h w"], job: Job) -> Tile:
-        """Restore a tile that was cut before memory ran short, in tiles that fit now."""
+        """Restore a tile that no longer fits in memory, split into smaller tiles."""
         plan = self.plan(*tile.shape[1:])
         photo = tile.transpose(1, 2, 0)
         part = replace(job, photo=photo, white=1.0, plan=plan, candidates=None)
@@ -169,15 +169,15 @@ class TileRestorer:
         return restored
 
     def _retreat(self, count: int, _channels: int, height: int, width: int) -> bool:
-        """Ask for less memory than this batch took: half the tiles, or tiles of half the side.
+        """Reduce the memory per batch: halve the number of tiles, or their side.
 
         Returns:
-            Whether there is less to ask for.
+            Whether it could be reduced.
         """
         if self.size:
             return False
         if count > self.batch or height * width > self.side**2:
-            return True  # another thread has asked already
+            return True  # another thread already reduced it
         if count > 1:
             self.batch = count // 2
             return True
@@ -191,6 +191,6 @@ class TileRestorer:
 
 
 def _finished(owners: list[Job], work: Future[Any] | None) -> Iterator[tuple[Job, Tile | None]]:
-    """Tiles with whose they are, once they are restored."""
+    """Wait for a batch, and pair its tiles with their jobs."""
     tiles: Iterable[Tile | None] = work.result() if work else [None] * len(owners)
     return zip(owners, tiles, strict=True)

@@ -5,11 +5,11 @@
     tile            |....~~~~####~~~~....|
     tile                         |....~~~~#############|
 
-A tile is trusted (# ~) but for `halo` pixels (.) at its inner edges, where the network
-did not see enough of the photo. Neighbours cross-fade (~) where both are trusted. The
-photo's own edges are no inner edges: a border tile is trusted up to them.
+A tile is used (# ~) except for `halo` pixels (.) at its inner edges, where the network
+did not see enough of the photo. Neighbours cross-fade (~) where both are used. The edges of
+the photo are not inner edges: a border tile is used up to them.
 
-Rows and columns are planned apart; a pixel's weight is the product of the two.
+Rows and columns are planned separately. A pixel's weight is the product of the two.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ WEIGHT_STEPS = 4096
 """Weights are multiples of 1/4096: products and sums of them are exact in float32."""
 
 Corner = tuple[int, int]
-"""Where a tile starts in the photo: (top, left), in pixels."""
+"""Position of a tile in the photo: (top, left), in pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +36,12 @@ class Axis:
     side: int
     """Side of a tile."""
     starts: tuple[int, ...]
-    """Where the tiles begin, rising, the first at 0; the last may end behind the photo."""
+    """Starts of the tiles, ascending from 0; the last tile may extend past the photo."""
     weights: Float32[np.ndarray, "tiles side"]
-    """What each pixel of each tile counts; for each pixel of the photo, the sum is 1."""
+    """Weight of each pixel of each tile; the weights of each pixel of the photo add up to 1."""
 
     def inside(self, start: int) -> int:
-        """How much of a tile that begins there lies in the photo; the rest is padding."""
+        """Number of pixels of a tile at `start` inside the photo; the rest is padding."""
         return min(self.side, self.length - start)
 
 
@@ -54,7 +54,7 @@ class Plan:
 
     @property
     def corners(self) -> list[Corner]:
-        """Where the tiles start, row by row: the order in which `blend` takes them."""
+        """Positions of the tiles, row by row: the order that `blend` expects."""
         return list(product(self.rows.starts, self.columns.starts))
 
     def cut(
@@ -63,15 +63,15 @@ class Plan:
         corners: Sequence[Corner],
         white: float,
     ) -> Float32[np.ndarray, "n planes h w"]:
-        """Cut out tiles, as a runtime takes them: in [0, 1], padded to their full side.
+        """Cut out tiles as input for a runtime: in [0, 1], padded to the full side.
 
         Args:
             pixels: the photo, from 0 to `white`.
-            corners: which tiles; some of this plan's.
+            corners: which tiles, from this plan's corners.
             white: the value that becomes 1.
         """
         rows, columns = self.rows, self.columns
-        if white == 1 and pixels.shape[:2] == (rows.side, columns.side):  # a frame as it is
+        if white == 1 and pixels.shape[:2] == (rows.side, columns.side):  # one whole frame
             return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32)
         planes = pixels.shape[2]
         tiles = np.empty((len(corners), planes, rows.side, columns.side), dtype=np.float32)
@@ -85,7 +85,7 @@ class Plan:
     def fill(
         self, tile: Float32[np.ndarray, "planes h w"], inside: Shaped[np.ndarray, "planes y x"]
     ) -> None:
-        """Write what lies in the photo into a tile, and pad the rest."""
+        """Write the part inside the photo into a tile, and pad the rest."""
         height, width = inside.shape[1:]
         np.copyto(tile[:, :height, :width], inside)
         tile[..., width:] = tile[..., _padding(self.columns.side, width)]
@@ -95,26 +95,27 @@ class Plan:
 def plan_tiles(
     height: int, width: int, *, tile: int | tuple[int, int], halo: int, multiple_of: int = 1
 ) -> Plan:
-    """Cover a photo with tiles that overlap enough, so that they have the fewest pixels in all.
+    """Cover a photo with overlapping tiles that have the fewest pixels in total.
 
-    Neighbours overlap by twice the halo, and by at least a quarter of it (and a pixel)
-    more for the cross-fade, and are evenly spread. Tiles start at multiples of
-    `multiple_of`, and the last of a row or column ends where the photo does, padded to a multiple:
-    a network that samples down, or looks at patches, sees the photo as it would in one piece. A
-    photo smaller than a tile becomes one tile. Tiles need not be square: what a network needs of
-    memory goes with a tile's area, and a whole frame of video has no overlaps.
+    Neighbours overlap by twice the halo, plus at least a quarter of the halo (and at least one
+    pixel) for the cross-fade, and are evenly spaced. Tiles start at multiples of `multiple_of`,
+    and the last of a row or column ends where the photo does, padded to a multiple: a network that
+    downsamples or works on patches then sees the same grid as in the whole photo. A photo smaller
+    than a tile becomes one tile. Tiles need not be square: a network's memory depends on the area
+    of a tile, and a video frame that fits in one tile has no overlaps.
 
     Args:
-        height: of the photo, in pixels, at least 1.
-        width: of the photo, in pixels, at least 1.
-        tile: side in pixels of the square that is a tile's largest area; its longer side is twice
-            that at most. Or height and width of every tile, however small the photo is. Multiples
+        height: height of the photo in pixels, at least 1.
+        width: width of the photo in pixels, at least 1.
+        tile: largest tile, as the side of a square in pixels; the longer side of a tile is at most
+            twice that. Or the height and width of every tile, even for smaller photos. Multiples
             of `multiple_of`.
-        halo: pixels at a tile's inner edges that are not trusted; at most a third of the tile.
+        halo: width in pixels of the margin at a tile's inner edges that is discarded; at most a
+            third of the tile.
         multiple_of: the sides of tiles are multiples of this.
 
     Raises:
-        ValueError: the photo is empty, the tile is no multiple, or the halo is too wide.
+        ValueError: the photo is empty, the tile is not a multiple, or the halo is too wide.
     """
     if min(height, width) < 1:
         raise ValueError(f"a photo of {width} x {height} pixels has nothing to cut")
@@ -134,15 +135,15 @@ def plan_tiles(
 def blend(
     plan: Plan, restored: Iterable[Float32[np.ndarray, "3 h w"]]
 ) -> Iterator[tuple[slice, Float32[np.ndarray, "3 rows width"]]]:
-    """Join restored tiles, and hand out the photo's rows as they are finished.
+    """Blend restored tiles, and yield the photo's rows as they are finished.
 
     Args:
         plan: how the photo was cut.
-        restored: the tiles, in the order of `plan.corners`; taken one by one, and spent.
+        restored: the tiles, in the order of `plan.corners`; consumed one by one.
 
     Yields:
-        Which rows of the photo, from the top, and their values. The values may be
-        changed; they are gone when the next rows are asked for.
+        A slice of rows, from the top, and their values. The caller may modify the values; they
+        are overwritten when the next rows are requested.
     """
     rows, columns, tiles = plan.rows, plan.columns, iter(restored)
     if len(plan.corners) == 1:
@@ -175,7 +176,7 @@ Part = tuple[slice, slice]
 def _parts(
     row_weights: Float32[np.ndarray, "rows"], column_weights: Float32[np.ndarray, "columns"]
 ) -> tuple[Part, list[Part]]:
-    """The part of a tile that alone counts, and the others around it where it has any weight."""
+    """The part of a tile with weight 1, and the parts around it that are shared with neighbours."""
     (above, rows, below), (before, columns, behind) = map(_thirds, (row_weights, column_weights))
     whole = slice(before.start, behind.stop)
     around = [(above, whole), (rows, before), (rows, behind), (below, whole)]
@@ -183,7 +184,7 @@ def _parts(
 
 
 def _thirds(weights: Float32[np.ndarray, "extent"]) -> tuple[slice, slice, slice]:
-    """Where weights rise from 0, are 1, and fall to 0; what has no weight is in none of them."""
+    """The ranges where weights rise from 0, are 1, and fall to 0; zero weights are in none."""
     seen, full = np.flatnonzero(weights), np.flatnonzero(weights == 1)
     begin, end = int(seen[0]), int(seen[-1]) + 1
     first, last = (int(full[0]), int(full[-1]) + 1) if len(full) else (end, end)
@@ -193,7 +194,7 @@ def _thirds(weights: Float32[np.ndarray, "extent"]) -> tuple[slice, slice, slice
 def _best_sides(
     lengths: tuple[int, int], tile: int, halo: int, multiple_of: int
 ) -> tuple[int, int]:
-    """Height and width of tiles of no more than a square's area, with the fewest pixels in all."""
+    """Height and width of tiles with at most the square's area and the fewest pixels in total."""
     shortest = _round_up(max(tile // 2, 3 * halo, _overlap(halo) + 1), multiple_of)
     longest = _round_down(tile**2 // shortest, multiple_of)
     found = []
@@ -211,7 +212,7 @@ def _best_sides(
 
 
 def _least_side(length: int, limit: int, halo: int, multiple_of: int) -> int:
-    """The smallest side that needs no more tiles than this one."""
+    """The smallest side that needs no more tiles than a side of `limit`."""
     if length <= limit:
         return _round_up(length, multiple_of)
     steps = _steps(length, limit, halo, multiple_of)
@@ -222,7 +223,7 @@ def _least_side(length: int, limit: int, halo: int, multiple_of: int) -> int:
 
 
 def _axis(length: int, side: int, halo: int, multiple_of: int) -> Axis:
-    """The fewest tiles of this side, evenly spread."""
+    """Cover a length with the fewest tiles of this side, evenly spaced."""
     steps, unit = _steps(length, side, halo, multiple_of), _unit(side, halo, multiple_of)
     end = _round_up(length, unit)
     starts = np.arange(steps + 1, dtype=np.int64) * max(end - side, 0) // max(steps, 1)
@@ -231,7 +232,7 @@ def _axis(length: int, side: int, halo: int, multiple_of: int) -> Axis:
 
 
 def _steps(length: int, side: int, halo: int, multiple_of: int) -> int:
-    """How many tiles there are beside the first."""
+    """Number of tiles after the first."""
     if length <= side:
         return 0
     unit = _unit(side, halo, multiple_of)
@@ -240,25 +241,25 @@ def _steps(length: int, side: int, halo: int, multiple_of: int) -> int:
 
 
 def _unit(side: int, halo: int, multiple_of: int) -> int:
-    """What the places of tiles are multiples of; 1 where there is too little room to align."""
+    """The step that tile positions are aligned to; 1 if there is too little room to align."""
     return multiple_of if side - _overlap(halo) >= multiple_of else 1
 
 
 def _overlap(halo: int) -> int:
-    """How many pixels two neighbours share at least."""
+    """Minimum overlap of two neighbours, in pixels."""
     return 2 * halo + max(halo // 4, 1)
 
 
 def _weights(
     starts: Int64[np.ndarray, "tiles"], side: int, halo: int
 ) -> Float32[np.ndarray, "tiles side"]:
-    """What has faded in of each tile, less what has faded in of the next.
+    """Weights of tiles: the fade-in of each tile minus the fade-in of the next.
 
-    In the sum over all tiles everything cancels but the first tile's 1, even where
-    three tiles overlap; and no weight is negative, as later tiles fade in later.
+    The sum over all tiles telescopes to the first tile's 1, even where three tiles overlap. No
+    weight is negative, as later tiles fade in later.
     """
     begin, end = starts[1:, None] + halo, starts[:-1, None] + side - halo
-    x = starts[:, None] + np.arange(side) + 0.5  # where in the photo each pixel's centre is
+    x = starts[:, None] + np.arange(side) + 0.5  # centres of pixels, in the photo
     weights = np.ones(x.shape)
     weights[1:] = _faded_in((x[1:] - begin) / (end - begin))
     weights[:-1] -= _faded_in((x[:-1] - begin) / (end - begin))
@@ -272,7 +273,7 @@ def _faded_in(progress: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*
 
 
 def _padding(side: int, inside: int) -> Int64[np.ndarray, "padding"]:
-    """Which pixels stand in for those beyond the photo: mirrored ones, else the last one."""
+    """Indices of the padding pixels: mirrored if there are enough pixels, else the last one."""
     padding = np.arange(side - inside, dtype=np.int64)
     if len(padding) < inside:
         return inside - 2 - padding

@@ -1,4 +1,4 @@
-"""The runtime that runs the networks themselves with PyTorch."""
+"""Runtime for the networks themselves, on PyTorch."""
 
 from collections.abc import Callable
 
@@ -24,11 +24,11 @@ class TorchRuntime(Runtime):
     name = "torch"
 
     def __init__(self, model: Model, device: str = "auto", precision: str = "auto") -> None:
-        """Read the weights, and put them on the device.
+        """Load the weights onto the device.
 
         Raises:
             ModelError: the weights cannot be used.
-            RuntimeMissing: the device or the precision is not to be had here.
+            RuntimeMissing: the device or the precision is not available here.
         """
         self._device = choose_device(device)
         self._dtype = DTYPES[_choose_precision(precision, self._device)]
@@ -57,7 +57,7 @@ class TorchRuntime(Runtime):
         blurred: Float32[np.ndarray, "n planes h w"],
         vectors: Float32[np.ndarray, "n c"],
     ) -> Float[Tensor, "n *shape"]:
-        """Compute something of tiles and their vectors on the device, in fp32 at its end."""
+        """Apply a function to tiles and their vectors on the device; the result is in fp32."""
         try:
             blurred, vectors = (np.require(a, np.float32, ("C", "W")) for a in (blurred, vectors))
             tiles = torch.from_numpy(blurred).to(self._device, memory_format=torch.channels_last)
@@ -91,22 +91,22 @@ class GuidedRuntime(Runtime):
 
 
 def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
-    """Whether an error of torch's says that the device's memory is too small."""
+    """Whether an error of torch means that the device is out of memory."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return "can't allocate memory" in str(error) or "out of memory" in str(error)
 
 
 def move(network: nn.Module, device: torch.device) -> None:
-    """Move networks to a device, in the memory layout that is fastest for convolutions."""
+    """Move a network to a device, in the memory layout that is fastest for convolutions."""
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def choose_device(device: str) -> torch.device:
-    """The device that a user means; "auto" is the best there is.
+    """Return a device by its name; "auto" is the best one available.
 
     Raises:
-        RuntimeMissing: the device is not on this machine; nothing else is taken instead.
+        RuntimeMissing: this machine lacks the device; there is no fallback.
     """
     if device == "auto":
         if torch.cuda.is_available():
@@ -122,13 +122,13 @@ def choose_device(device: str) -> torch.device:
         built = torch.version.cuda or "no CUDA"
         raise RuntimeMissing(
             f"The device {device!r} is not on this machine (torch {torch.__version__}, {built})",
-            hint="blurdm doctor shows what there is; --device auto takes the best of it",
+            hint="blurdm doctor shows what works; --device auto picks the best device",
         )
     return torch.device(kind, int(number or 0)) if kind == "cuda" else torch.device(kind)
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16 itself, and so faster than in fp32."""
+    """Whether the device supports bfloat16 in hardware, and so runs it faster than fp32."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":
@@ -143,10 +143,10 @@ def _choose_precision(precision: str, device: torch.device) -> str:
     if precision not in DTYPES:
         raise RuntimeMissing(
             f"PyTorch does not compute in {precision} here",
-            hint="A graph does: blurdm export onnx … --int8 PHOTOS",
+            hint="Export a graph: blurdm export onnx … --int8 PHOTOS",
         )
     if precision == "fp16" and device.type == "cpu":
         raise RuntimeMissing(
-            "fp16 is slower than fp32 on a processor", hint="--precision auto takes the fastest"
+            "fp16 is slower than fp32 on a processor", hint="--precision auto picks the fastest"
         )
     return precision

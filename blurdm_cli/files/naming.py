@@ -24,7 +24,7 @@ FIELDS = ("stem", "ext", "parent", "index", "model")
 
 
 @dataclass(frozen=True)
-class Job:
+class FileJob:
     """An input file and its output path."""
 
     input: Path
@@ -51,7 +51,7 @@ def plan_outputs(
     inputs: Found,
     output: str | Path | None = None,
     naming: Naming = Naming(),
-) -> list[Job]:
+) -> list[FileJob]:
     """Choose the output path of each input; no two are the same, and none is an input.
 
     Args:
@@ -73,18 +73,18 @@ def plan_outputs(
                 "--in-place keeps the location, name and format of each file",
                 hint="Leave out --output, --name and --format",
             )
-        return [Job(path, Path(os.path.realpath(path)), root) for path, root in inputs]
-    wanted: list[Job]
+        return [FileJob(path, Path(os.path.realpath(path)), root) for path, root in inputs]
+    wanted: list[FileJob]
     if output is None:
         template = BESIDE if naming.template is None else naming.template
         kept = _without_results(inputs, template)
         wanted = [
-            Job(path, path.parent / _name(template, path, number, naming), root)
+            FileJob(path, path.parent / _name(template, path, number, naming), root)
             for number, (path, root) in enumerate(kept, start=1)
         ]
     elif _is_file(output, inputs):
         _check_format(Path(output), naming.suffix)
-        wanted = [Job(path, Path(output)) for path, _ in inputs]
+        wanted = [FileJob(path, Path(output)) for path, _ in inputs]
     else:
         wanted = _mirrored(inputs, Path(output), naming)
     jobs = list(_apart(wanted))
@@ -92,7 +92,7 @@ def plan_outputs(
     return jobs
 
 
-def _mirrored(inputs: Found, output: Path, naming: Naming) -> list[Job]:
+def _mirrored(inputs: Found, output: Path, naming: Naming) -> list[FileJob]:
     """Mirror the subfolders of the inputs in the output folder."""
     if output.is_file():
         raise UsageError(
@@ -103,7 +103,7 @@ def _mirrored(inputs: Found, output: Path, naming: Naming) -> list[Job]:
     jobs = []
     for number, (path, root) in enumerate(inputs, start=1):
         inside = path.relative_to(root or path.parent).parent
-        jobs.append(Job(path, output / inside / _name(template, path, number, naming), output))
+        jobs.append(FileJob(path, output / inside / _name(template, path, number, naming), output))
     return jobs
 
 
@@ -210,7 +210,7 @@ def _suffix(path: Path, suffix: str | None) -> str:
     return path.suffix if known else INSTEAD.get(own, ".png")
 
 
-def _apart(wanted: Iterable[Job]) -> Iterator[Job]:
+def _apart(wanted: Iterable[FileJob]) -> Iterator[FileJob]:
     """Number output paths that are already used; paths that differ only in case count as used."""
     taken: set[str] = set()
     for job in wanted:
@@ -243,7 +243,7 @@ def _identity(path: Path) -> tuple[int, int] | str:
     return status.st_dev, status.st_ino
 
 
-def check_inputs_stay(jobs: Sequence[Job]) -> None:
+def check_inputs_stay(jobs: Sequence[FileJob]) -> None:
     """Raise a UsageError if a result would replace an input."""
     inputs = {_identity(job.input) for job in jobs}
     for job in jobs:

@@ -1,4 +1,4 @@
-"""The Python API: from file to file, and from picture to picture.
+"""The Python API: deblur files, arrays and Pillow images.
 
 from blurdm_cli import Deblurrer, deblur_file
 
@@ -26,7 +26,7 @@ from blurdm_cli.pipeline.reporter import Silent
 from blurdm_cli.zoo import DEFAULT
 
 OPAQUE, WITH_ALPHA = ("RGB", "L", "P"), ("RGBA", "LA", "PA")
-"""Modes of Pillow's images that are taken."""
+"""Supported modes of Pillow images."""
 
 
 class Deblurrer(engine.Deblurrer):
@@ -50,18 +50,18 @@ class Deblurrer(engine.Deblurrer):
 
         Args:
             photo: an array of height x width x 3, sRGB-encoded, as uint8, uint16, or float32 in
-                [0, 1]; a Pillow image, of which an alpha channel is kept; or the path of a photo,
-                read as the command line reads it. It is not changed.
-            progress: is called with the number of tiles that are done, and of how many.
+                [0, 1]; a Pillow image, whose alpha channel is kept; or the path of a photo, read
+                as the command line reads it. It is not modified.
+            progress: called with the number of finished tiles and the total.
 
         Returns:
-            An array for an array, of the same type; an image in RGB or RGBA for an image; the
-            photo's pixels as an array, uint8 or uint16, for a path.
+            For an array, an array of the same type. For an image, an RGB or RGBA image. For a
+            path, the photo's pixels as a uint8 or uint16 array.
 
         Raises:
             ValueError: the array has another type or shape, or values outside [0, 1].
             InputError: the path cannot be read as a photo.
-            ComputeError: the runtime failed, or memory is short.
+            ComputeError: the runtime failed, or memory ran out.
         """
         if isinstance(photo, Image.Image):
             return self._image(photo, progress)
@@ -71,7 +71,7 @@ class Deblurrer(engine.Deblurrer):
 
     def _image(self, image: Image.Image, progress: Progress) -> Image.Image:
         if image.mode not in OPAQUE + WITH_ALPHA:
-            raise ValueError(f"Pillow images of mode {image.mode} are not taken; convert to RGB")
+            raise ValueError(f"Pillow images of mode {image.mode} are unsupported; convert to RGB")
         alpha = np.array(image.getchannel("A")) if image.mode in WITH_ALPHA else None
         photo = Photo(np.array(image.convert("RGB")), alpha)
         pixels = photo.with_rgb(self.restore(photo.rgb(), progress).pixels).pixels
@@ -83,21 +83,21 @@ class Deblurrer(engine.Deblurrer):
 def deblur_file(
     source: str | PathLike[str], target: str | PathLike[str] | None = None, **options: Any
 ) -> Path:
-    """Deblur one photo or video from file to file, as `blurdm deblur` does.
+    """Deblur one photo or video file, as `blurdm deblur` does.
 
     Args:
         source: photo or video.
-        target: the result; its suffix decides the format. None: beside the source, as
+        target: path of the result; its suffix sets the format. None: next to the source, as
             NAME.deblurred.EXT.
         **options: fields of `RunOptions`, `ModelOptions`, `PhotoOptions` and `VideoOptions`, such
-            as `quality=95`, `model="blurdm-tiny"`, `codec="hevc"`; `on_exists` is "error" if it
-            is not given.
+            as `quality=95`, `model="blurdm-tiny"`, `codec="hevc"`; `on_exists` defaults to
+            "error".
 
     Returns:
         The path of the result.
 
     Raises:
-        BlurdmError: what the command line would report, with its hint.
+        BlurdmError: the error that the command line would report, with its hint.
         TypeError: there is no such option.
     """
     kinds = (RunOptions, ModelOptions, PhotoOptions, VideoOptions)

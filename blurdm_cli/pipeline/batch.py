@@ -1,4 +1,4 @@
-"""A run: inputs are gathered, destinations planned, journals held, files restored."""
+"""A run: gather inputs, plan destinations, hold journals, restore files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from blurdm_cli.choices import OnExists
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.files.journal import Journal, open_journal
-from blurdm_cli.files.naming import Job
+from blurdm_cli.files.naming import FileJob
 from blurdm_cli.pipeline.destinations import Destinations
 from blurdm_cli.pipeline.options import ModelOptions, PhotoOptions, RunOptions, VideoOptions
 from blurdm_cli.pipeline.outcome import Outcome, exit_code
@@ -32,17 +32,17 @@ def deblur_files(
     videos: VideoOptions,
     reporter: Reporter,
 ) -> list[Outcome]:
-    """Restore all files of a run; an error of one file does not end the run.
+    """Restore all files of a run; an error in one file does not end the run.
 
     Args:
         run: which files, and where the results go.
-        model: restores them.
+        model: the model that restores them.
         photos: options for photos.
         videos: options for videos.
-        reporter: is told of each file as it is done.
+        reporter: receives the outcome of each file as it finishes.
 
     Returns:
-        What became of each file, in the order in which they were done.
+        The outcomes of all files, in the order they finished.
 
     Raises:
         BlurdmError: there is nothing to restore, the options contradict each other, or the model
@@ -63,8 +63,8 @@ def deblur_files(
         reporter.finished(outcome, facts)
 
     settings = _settings(model, deblurrer, photos.decides(run))
-    still: list[Job] = []
-    moving: list[Job] = []
+    still: list[FileJob] = []
+    moving: list[FileJob] = []
     for job in jobs:
         (moving if is_moving(job) else still).append(job)
     with _journals(jobs, settings, run.dry_run) as journals:
@@ -73,11 +73,12 @@ def deblur_files(
                 destinations = _destinations(run, jobs, journals)
                 PhotoRun(deblurrer, run, photos, destinations, journals, reporter, tell)(still)
             if moving and not (run.fail_fast and exit_code(outcomes)):
-                from blurdm_cli.pipeline.videos import VideoRun  # with FFmpeg, which photos spare
+                # not imported for photos alone: it loads FFmpeg
+                from blurdm_cli.pipeline.videos import VideoRun
 
                 if photos.given:
                     unheeded = " and ".join(photos.given)
-                    reporter.warn(f"{unheeded}: of photos only, and left out for videos")
+                    reporter.warn(f"{unheeded}: for photos only, ignored for videos")
                 settings = _settings(model, deblurrer, videos.decides(run))
                 journals = {home: journal.under(settings) for home, journal in journals.items()}
                 destinations = _destinations(run, jobs, journals)
@@ -85,15 +86,15 @@ def deblur_files(
                     moving
                 )
         except KeyboardInterrupt:
-            count = f"interrupted with {len(outcomes)} of {len(jobs)} files seen to"
-            reporter.say(f"{count}; what was done is whole, and the same command goes on")
+            count = f"interrupted after {len(outcomes)} of {len(jobs)} files"
+            reporter.say(f"{count}; finished files are complete, and the same command continues")
             raise
     reporter.summary(outcomes, time.monotonic() - begin)
     return outcomes
 
 
-def _policy(run: RunOptions, jobs: Sequence[Job]) -> OnExists:
-    """What to do if an output exists: a file that was asked for by its name is not skipped."""
+def _policy(run: RunOptions, jobs: Sequence[FileJob]) -> OnExists:
+    """Choose the policy for existing outputs; by default an output given by name is an error."""
     if run.on_exists:
         return run.on_exists
     named = run.output is not None and [job.output for job in jobs] == [Path(run.output)]
@@ -101,7 +102,7 @@ def _policy(run: RunOptions, jobs: Sequence[Job]) -> OnExists:
 
 
 def _destinations(
-    run: RunOptions, jobs: Sequence[Job], journals: Mapping[Path | None, Journal]
+    run: RunOptions, jobs: Sequence[FileJob], journals: Mapping[Path | None, Journal]
 ) -> Destinations:
     policy = run.on_exists or "skip"
     return Destinations(jobs, journals, policy, in_place=run.in_place, resume=run.resume)
@@ -109,9 +110,9 @@ def _destinations(
 
 @contextmanager
 def _journals(
-    jobs: Sequence[Job], settings: str, dry_run: bool
+    jobs: Sequence[FileJob], settings: str, dry_run: bool
 ) -> Iterator[dict[Path | None, Journal]]:
-    """The journals of all folders that jobs name as their homes."""
+    """Open the journals of all folders that jobs name as their homes."""
     homes = sorted({job.home for job in jobs if job.home})
     with ExitStack() as stack:
         yield {
@@ -123,7 +124,7 @@ def _journals(
 
 
 def _facts(deblurrer: Deblurrer) -> dict[str, Any]:
-    """What the files of a run are restored with."""
+    """Facts about a run: model, runtime, device, precision and tile."""
     used = deblurrer.runtime
     return {
         "model": deblurrer.spec.name,
@@ -135,7 +136,7 @@ def _facts(deblurrer: Deblurrer) -> dict[str, Any]:
 
 
 def _settings(model: ModelOptions, deblurrer: Deblurrer, options: Mapping[str, Any]) -> str:
-    """A hash of all that decides what is written, but for the input."""
+    """A hash of everything that determines the output, except the input."""
     decides = {
         "version": __version__,
         "model": fingerprint(model.model),

@@ -1,4 +1,4 @@
-"""One clip from file to file: what is kept of it, its frames, and where they go."""
+"""Deblur one clip: plan its streams, restore its frames, and write the result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from blurdm_cli.errors import InputError, UsageError
 from blurdm_cli.files.atomic import Seal, no_seal
 from blurdm_cli.files.formats import CONTAINERS
 from blurdm_cli.files.numbered import is_sequence
-from blurdm_cli.pipeline.frames import Sink, Told, restore_frames
+from blurdm_cli.pipeline.frames import Sink, Summary, restore_frames
 from blurdm_cli.pipeline.options import RunOptions, VideoOptions
 from blurdm_cli.pipeline.reporter import Advance
 from blurdm_cli.pipeline.sequences import manifest_of, numbers_of, open_pictures, pictures_of
@@ -43,18 +43,18 @@ class Result:
     """Height and width."""
     frames: int
     earlier: int
-    """Of an interrupted run that was gone on with."""
+    """Frames from an earlier, interrupted run."""
     sharp: int
-    """Frames that were left alone, of this run's."""
+    """Sharp frames of this run that were copied unchanged."""
     notes: tuple[str, ...]
-    """What could not be kept, or looked wrong, a line each."""
+    """Notes on what could not be kept or looked wrong, one line each."""
     loss: str | None
-    """What of the source could not be decoded; None where all could."""
+    """Summary of undecodable parts of the source; None if there are none."""
 
 
 @dataclass
-class Meter:
-    """How far a clip is, and how fast it goes."""
+class ClipProgress:
+    """Progress of a clip: the fraction done and the speed."""
 
     expected: int | None
     advance: Advance
@@ -74,23 +74,23 @@ class Meter:
 
 @dataclass(frozen=True)
 class ClipJob:
-    """A clip that is open, and what is wanted of it."""
+    """An open clip, and the options for it."""
 
     clip: Clip
     frames: Iterator[VideoFrame]
-    """Those that are wanted."""
+    """The selected frames."""
     numbers: Sequence[int]
-    """Theirs, where they are written as pictures."""
+    """Their numbers, if they are written as pictures."""
     losses: Losses
     notes: dict[str, None]
-    """What was left out of numbered pictures when they were read, a line each."""
+    """Notes on what was dropped when an image sequence was read, one line each."""
     target: Path
     options: VideoOptions
     run: RunOptions
     deblurrer: Deblurrer
     manifest: dict[str, Any]
-    """Plain values that name all that decides the result, but for the encoding."""
-    meter: Meter
+    """Plain values for everything that determines the result, except the encoding."""
+    progress: ClipProgress
     seal: Seal
 
     @property
@@ -98,14 +98,14 @@ class ClipJob:
         """Frames in a segment."""
         return max(1, round(self.clip.rate * SECONDS / self.options.every))
 
-    def restore(self, sink: Sink) -> Told:
+    def restore(self, sink: Sink) -> Summary:
         return restore_frames(
             self.frames,
             sink,
             self.deblurrer,
             segment=self.segment,
             all_frames=self.options.all_frames,
-            advance=self.meter,
+            advance=self.progress,
         )
 
 
@@ -120,17 +120,17 @@ def deblur_clip(
     advance: Advance = lambda done, note: None,
     seal: Seal = no_seal,
 ) -> Result:
-    """Deblur one clip; an interrupted run goes on where it ended.
+    """Deblur one clip; an interrupted run is resumed.
 
     Args:
-        source: a video, a pattern of numbered pictures, or a folder of them.
-        target: a video, or a pattern of numbered pictures.
+        source: a video, the pattern of an image sequence, or a folder of pictures.
+        target: a video, or the pattern of an image sequence.
         deblurrer: restores the frames.
-        options: of videos.
-        run: says how to resume, and what metadata is kept.
-        settings: names all that decides what the deblurrer makes of a frame.
-        advance: is told the fraction done, and how fast it goes.
-        seal: see `files.Seal`; of a video.
+        options: options for videos.
+        run: sets how to resume, and which metadata to keep.
+        settings: identifies everything that determines how the deblurrer restores a frame.
+        advance: called with the fraction done and the speed.
+        seal: see `files.Seal`; used for a video.
 
     Raises:
         BlurdmError: the source cannot be read, the options do not fit it, or the result cannot
@@ -138,24 +138,25 @@ def deblur_clip(
     """
     job = _open(source, target, deblurrer, options, run, settings, advance, seal)
     write = _write_pictures if is_sequence(target) else _write_video
-    told, notes = write(job)
-    if not told.frames:
-        raise InputError(f"{source}: there is no frame to restore", hint="Check --start and --end")
+    summary, notes = write(job)
+    if not summary.frames:
+        raise InputError(f"{source} has no frames to restore", hint="Check --start and --end")
     whole = options.start is None and options.end is None and options.frames is None
-    loss = job.losses.loss_note(job.clip, told.frames * options.every) if whole else None
+    loss = job.losses.loss_note(job.clip, summary.frames * options.every) if whole else None
     size = (job.clip.height, job.clip.width)
     if is_sequence(target) and orientation_of(job.clip.matrix) >= 5:
         size = size[::-1]
-    return Result(size, told.frames, told.earlier, told.sharp, (*notes, *told.notes), loss)
+    counts = (summary.frames, summary.earlier, summary.sharp)
+    return Result(size, *counts, (*notes, *summary.notes), loss)
 
 
 def plan_clip(
     source: Path, target: Path, options: VideoOptions, run: RunOptions = RunOptions()
 ) -> list[str]:
-    """What would not be kept of a clip, a line each.
+    """List what would not be kept of a clip, one line each.
 
     Raises:
-        BlurdmError: as `deblur_clip`, as far as can be told beforehand.
+        BlurdmError: as `deblur_clip`, as far as it can be known in advance.
     """
     clip = _open_source(source, options)[0]
     if is_sequence(target):
@@ -163,7 +164,7 @@ def plan_clip(
     return _plan(clip, container_of(target), options, run)[2]
 
 
-NO_SOUND = "numbered pictures hold no sound and no timestamps"
+NO_SOUND = "an image sequence holds no sound and no timestamps"
 
 
 def _open(
@@ -193,30 +194,30 @@ def _open(
         run,
         deblurrer,
         manifest_of(source, files, target, options, run, settings),
-        Meter(_expected(clip, options), advance),
+        ClipProgress(_expected(clip, options), advance),
         seal,
     )
 
 
 def _open_source(source: Path, options: VideoOptions) -> tuple[Clip, dict[int, Path]]:
-    """A clip, and its files where it is numbered pictures."""
+    """Open a clip; also return its files if it is an image sequence."""
     files = pictures_of(source, options)
     if not files:
         return open_clip(source), files
     if options.start is not None or options.end is not None:
-        raise UsageError("Numbered pictures have no --start or --end", hint="Try --frames")
+        raise UsageError("An image sequence has no --start or --end", hint="Try --frames")
     return open_sequence(source, files, Fraction(options.fps).limit_denominator(1001)), files
 
 
 def _selected(frames: Iterator[VideoFrame], options: VideoOptions) -> Iterator[VideoFrame]:
-    """Every N-th frame, shown for N times as long, and so many of them."""
+    """Take every N-th frame, shown N times as long, up to the number of frames set."""
     for frame in islice(islice(frames, 0, None, options.every), options.frames):
         frame.duration *= options.every
         yield frame
 
 
 def _expected(clip: Clip, options: VideoOptions) -> int | None:
-    """How many frames there will be, about."""
+    """Estimate the number of output frames."""
     frames = clip.frames
     if frames is None:
         return options.frames
@@ -228,35 +229,35 @@ def _expected(clip: Clip, options: VideoOptions) -> int | None:
     return min(frames, options.frames or frames)
 
 
-def _write_pictures(job: ClipJob) -> tuple[Told, list[str]]:
-    """Restore into numbered pictures."""
+def _write_pictures(job: ClipJob) -> tuple[Summary, list[str]]:
+    """Restore into an image sequence."""
     store = open_pictures(job.target, job.numbers, job.manifest, job.run, job.clip.matrix)
-    told = job.restore(store)
+    summary = job.restore(store)
     store.clear()
-    return told, [*([] if job.clip.is_pictures else [NO_SOUND]), *store.notes]
+    return summary, [*([] if job.clip.is_pictures else [NO_SOUND]), *store.notes]
 
 
-def _write_video(job: ClipJob) -> tuple[Told, list[str]]:
-    """Restore into segments, and join them."""
+def _write_video(job: ClipJob) -> tuple[Summary, list[str]]:
+    """Restore into segments, and mux them."""
     container = container_of(job.target)
     encoding, kept, notes = _plan(job.clip, container, job.options, job.run)
     steady = Steady(container, encoding, job.clip.begin + (job.options.start or 0))
     if container in STEADY:
         job = replace(job, frames=steady(job.frames))
     with open_store(job.target, encoding, job.manifest, resume=job.run.resume) as store:
-        told = job.restore(store)
-        if told.frames:
+        summary = job.restore(store)
+        if summary.frames:
             start, end = job.options.start, _end(job, store.finished[-1], encoding, container)
             args = (job.clip, container, encoding, store.finished, kept, job.target)
             notes += mux(*args, start=start, end=end, metadata=job.run.metadata, seal=job.seal)
         store.clear()
-    return told, [*notes, *job.notes, *steady.warnings()]
+    return summary, [*notes, *job.notes, *steady.warnings()]
 
 
 def _plan(
     clip: Clip, container: str, options: VideoOptions, run: RunOptions
 ) -> tuple[Encoding, list[Kept], list[str]]:
-    """How a clip is compressed, which other streams are kept, and what is not."""
+    """Plan the encoding of a clip and the other streams to keep; list what is not kept."""
     wish = Wish(options.codec, options.crf, options.preset, options.pix_fmt)
     if clip.is_pictures and wish.pix_fmt is None and not (clip.width % 2 or clip.height % 2):
         wish = replace(wish, pix_fmt=PLAYS_EVERYWHERE.get(wish.codec or "h264"))
@@ -271,21 +272,21 @@ def _plan(
         kept, more = plan_streams(source, main, container, sound=sound, metadata=run.metadata)
     notes += more
     if clip.interlaced:
-        notes.append("it is interlaced: its half pictures are restored as one")
+        notes.append("the video is interlaced: both fields are restored as one frame")
     if clip.matrix is not None and container not in TURNED:
-        notes.append(f"{container} does not say how a picture is turned")
+        notes.append(f"{container} does not store rotation")
     return encoding, kept, notes
 
 
 PLAYS_EVERYWHERE = {"h264": "yuv420p", "hevc": "yuv420p", "vp9": "yuv420p", "av1": "yuv420p"}
-"""The pixel format of videos that are made of pictures."""
+"""Pixel format of videos made from an image sequence."""
 
 TURNED = frozenset({"mp4", "mov", "matroska"})
-"""Containers that keep a rotation."""
+"""Containers that store rotation."""
 
 
 def _end(job: ClipJob, last: Segment, encoding: Encoding, container: str) -> Fraction | None:
-    """Where the other streams end, seconds from the clip's begin; None: where they do."""
+    """End of the other streams in seconds from the clip's start; None: their own end."""
     if job.options.frames is None:
         return job.options.end
     shown = max(coded.pts + coded.duration for coded in last.frames)
@@ -294,16 +295,16 @@ def _end(job: ClipJob, last: Segment, encoding: Encoding, container: str) -> Fra
 
 
 def container_of(target: Path) -> str:
-    """FFmpeg's name of the container that a file's name asks for.
+    """Return FFmpeg's name for the container that a file's suffix selects.
 
     Raises:
-        UsageError: it is none that is written.
+        UsageError: this container cannot be written.
     """
     container = CONTAINERS.get(target.suffix.lower())
     if container is None:
         raise UsageError(
-            f"{target.suffix or 'A name without a suffix'} is no video that can be written",
+            f"{target.suffix or 'A name without a suffix'} is not a supported video format",
             hint=f"Known: {' '.join(suffix[1:] for suffix in CONTAINERS)};"
-            " or numbered pictures: frames/%05d.png",
+            " or an image sequence: frames/%05d.png",
         )
     return container

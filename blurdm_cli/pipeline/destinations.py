@@ -1,4 +1,4 @@
-"""Where a file is read from and written to, given what is there and what earlier runs did."""
+"""Choose where each file is read and written, from existing files and earlier runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from blurdm_cli.errors import OutputError
 from blurdm_cli.files.atomic import original_of
 from blurdm_cli.files.formats import INSTEAD
 from blurdm_cli.files.journal import Journal
-from blurdm_cli.files.naming import Job, numbered, plain, resolve_existing
+from blurdm_cli.files.naming import FileJob, numbered, plain, resolve_existing
 
 Reason = Literal["", "done-before", "exists", "not-blurred"]
 """Why a file was skipped."""
@@ -22,29 +22,29 @@ Reason = Literal["", "done-before", "exists", "not-blurred"]
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a file is read from and written to."""
+    """Paths where a file is read and written."""
 
     source: Path
     target: Path | None
-    """None: nothing is to be done."""
+    """None: skip the file."""
     original: Path
-    """What the journal calls the input: in place, the copy of it that is kept."""
+    """The input's name in the journal; in place, the copy of the original."""
     reason: Reason = ""
-    """Why nothing is to be done."""
+    """Why the file is skipped."""
     why: str = ""
-    """The same in words."""
+    """The reason as a sentence."""
     existing: Path | None = None
-    """The result of an earlier run, where that is why."""
+    """The result of an earlier run, if that is the reason."""
     sheet: Path | None = None
-    """Where before and after go as one picture; None: nowhere."""
+    """Path of the comparison of before and after; None: it is not written."""
 
 
 class Destinations:
-    """The places of one run's files. A file's own journal is asked first, then the policy."""
+    """The destinations of one run. A file's own journal takes precedence over the policy."""
 
     def __init__(
         self,
-        jobs: Iterable[Job],
+        jobs: Iterable[FileJob],
         journals: Mapping[Path | None, Journal],
         on_exists: OnExists = "skip",
         *,
@@ -54,11 +54,11 @@ class Destinations:
         """Set up.
 
         Args:
-            jobs: all of the run.
+            jobs: all jobs of the run.
             journals: by the folder that a job names as its home.
             on_exists: what to do with a file that no run with such a journal wrote.
-            in_place: whether results take their inputs' places, which are kept beside them.
-            resume: whether to leave alone what was done before.
+            in_place: whether results replace their inputs, which are kept next to them.
+            resume: whether to skip what was already done.
         """
         self._journals = journals
         self._on_exists = on_exists
@@ -68,11 +68,11 @@ class Destinations:
         self._planned = {plain(job.output) for job in jobs}
         self._real = {_real(path) for job in jobs for path in (job.input, job.output)}
 
-    def find(self, job: Job) -> Destination:
-        """Decide for one file.
+    def find(self, job: FileJob) -> Destination:
+        """Find the destination of one file.
 
         Raises:
-            OutputError: something is there, and the policy is "error".
+            OutputError: a file exists there, and the policy is "error".
         """
         if self._in_place:
             return self._find_in_place(job)
@@ -90,13 +90,13 @@ class Destinations:
         self._planned.add(plain(settled))
         return Destination(source, settled, source)
 
-    def with_sheet(self, job: Job, place: Destination) -> Destination:
-        """Decide where the comparison goes: nowhere if a file is there and the policy is "skip".
+    def with_sheet(self, job: FileJob, place: Destination) -> Destination:
+        """Add the destination of the comparison: none if a file exists and the policy is "skip".
 
-        It takes the place of no input and no result of the run, whatever the policy.
+        A comparison never replaces an input or a result of the run, whatever the policy.
 
         Raises:
-            OutputError: something is there, and the policy is "error".
+            OutputError: a file exists there, and the policy is "error".
         """
         if place.target is None:
             return place
@@ -113,8 +113,8 @@ class Destinations:
             self._planned.add(plain(sheet))
         return replace(place, sheet=sheet)
 
-    def _candidates(self, job: Job) -> Iterator[Path]:
-        """The places that an earlier run may have written to."""
+    def _candidates(self, job: FileJob) -> Iterator[Path]:
+        """The paths that an earlier run may have written."""
         if self._on_exists != "rename":
             yield job.output
             return
@@ -123,25 +123,25 @@ class Destinations:
                 return
             yield target
 
-    def _find_in_place(self, job: Job) -> Destination:
+    def _find_in_place(self, job: FileJob) -> Destination:
         kept = original_of(job.output)
         if job.output.suffix.lower() in INSTEAD:
             raise OutputError(
-                f"{job.input} is of a format that is not written, so not in place",
+                f"{job.input} has a format that cannot be written, so not in place either",
                 hint="Leave out --in-place, and choose a --format",
             )
         journal = self._journals.get(job.home)
         if not kept.exists():
             if journal and journal.is_result(job.output) and journal.is_own(kept, job.output):
-                why = f"{job.input} was restored before, and its original, {kept.name}, is gone"
+                why = f"{job.input} is already restored, and its original, {kept.name}, is gone"
                 return Destination(job.output, None, kept, "exists", why)
             return Destination(job.output, job.output, kept)
         if self._is_done(job, kept, job.output):
             return _done(job, kept, job.output)
-        started = filecmp.cmp(kept, job.output, shallow=False)  # a killed run kept it, and no more
+        started = filecmp.cmp(kept, job.output, shallow=False)  # a killed run only made the copy
         if started or self._is_own(job, kept, job.output):
             return Destination(kept, job.output, kept)
-        why = f"{kept} exists already, and {job.input} is not known to be made of it"
+        why = f"{kept} exists already, and {job.input} is not known to be made from it"
         hint = (
             f"Move {kept.name} elsewhere to restore the file as it is now,"
             " or back over it to restore the original again"
@@ -150,20 +150,20 @@ class Destinations:
             raise OutputError(why, hint=hint)
         return Destination(kept, None, kept, "exists", f"{why}. {hint}")
 
-    def _is_done(self, job: Job, original: Path, target: Path) -> bool:
+    def _is_done(self, job: FileJob, original: Path, target: Path) -> bool:
         journal = self._journals.get(job.home)
         return bool(self._resume and journal and journal.is_done(original, target))
 
-    def _is_own(self, job: Job, original: Path, path: Path) -> bool:
+    def _is_own(self, job: FileJob, original: Path, path: Path) -> bool:
         journal = self._journals.get(job.home)
         return bool(journal and journal.is_own(original, path))
 
 
 def _real(path: Path) -> str:
-    """What all names of one file have in common, through whatever links."""
+    """A string that is the same for all names of a file, through any links."""
     return plain(Path(os.path.realpath(path)))
 
 
-def _done(job: Job, original: Path, result: Path) -> Destination:
-    why = f"{job.input} was done before"
+def _done(job: FileJob, original: Path, result: Path) -> Destination:
+    why = f"{job.input} was already done"
     return Destination(original, None, original, "done-before", why, existing=result)

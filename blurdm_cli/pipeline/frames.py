@@ -1,8 +1,8 @@
-"""A clip's way through the engine: frames are decoded, restored and encoded at the same time.
+"""Frame pipeline: decode, restore and encode at the same time.
 
-    decode, see as RGB, score ──queue──> restore ──queue──> write into the planes, encode
+    decode, convert to RGB, score ──queue──> restore ──queue──> write into the planes, encode
 
-Each stage has a thread; the queues hold a few frames, so memory does not grow with the clip.
+Each stage has a thread. The queues hold a few frames, so memory does not grow with the clip.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ if TYPE_CHECKING:
     from blurdm_cli.engine.deblur import Deblurrer
 
 QUEUED = 96 * 2**20
-"""Bytes of frames that may wait in one queue; one frame may always."""
+"""Bytes of frames that one queue may hold; it always holds at least one frame."""
 
 MOST_QUEUED = 4
 
 
 @runtime_checkable
 class Writer(Protocol):
-    """Takes the frames of one segment."""
+    """Writes the frames of one segment."""
 
     def write(self, frame: VideoFrame) -> None: ...
 
 
 @runtime_checkable
 class Sink(Protocol):
-    """Where restored frames go, segment by segment."""
+    """Destination of restored frames, segment by segment."""
 
     @property
     def done(self) -> int:
-        """How many frames earlier runs finished."""
+        """Number of frames that earlier runs finished."""
         ...
 
     @property
     def state(self) -> dict[str, Any]:
-        """What they left to know."""
+        """State that earlier runs saved."""
         ...
 
     def writer(self, state: dict[str, Any]) -> AbstractContextManager[Writer]: ...
@@ -56,32 +56,32 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """A frame on its way."""
+    """One frame in the pipeline."""
 
     frame: VideoFrame
     state: dict[str, Any]
-    """What is known of the clip up to here."""
+    """State of the sharpness detector after this frame."""
     blurred: np.ndarray | None
-    """Its RGB; None: it is sharp, and is left alone."""
+    """Its RGB pixels; None: the frame is sharp and is copied unchanged."""
     restored: np.ndarray | None = None
     notes: tuple[str, ...] = ()
 
 
 @dataclass
-class Told:
-    """How a clip went."""
+class Summary:
+    """Counts and notes of a restored clip."""
 
     frames: int = 0
-    """In the result, those of earlier runs included."""
+    """Frames in the result, including those of earlier runs."""
     earlier: int = 0
-    """How many earlier runs finished."""
+    """Frames that earlier runs finished."""
     sharp: int = 0
-    """How many of this run's were left alone."""
+    """Sharp frames of this run that were copied unchanged."""
     notes: dict[str, None] = field(default_factory=dict)
 
 
 Advance = Callable[[int, int], None]
-"""Is told how many frames are done, and how many restored ones wait for the encoder."""
+"""Called with the number of finished frames, and of restored frames waiting for the encoder."""
 
 
 def restore_frames(
@@ -92,23 +92,23 @@ def restore_frames(
     segment: int,
     all_frames: bool = False,
     advance: Advance = lambda done, lag: None,
-) -> Told:
-    """Restore a clip's frames into a sink, from where earlier runs ended.
+) -> Summary:
+    """Restore a clip's frames into a sink, continuing where earlier runs ended.
 
     Args:
-        frames: all that are wanted, from the first one on.
-        sink: where they go.
-        deblurrer: restores them.
-        segment: frames in each segment, but for the last one.
-        all_frames: whether sharp frames are restored too.
-        advance: is told after each frame.
+        frames: all selected frames, from the first one on.
+        sink: destination of the frames.
+        deblurrer: restores the frames.
+        segment: frames in each segment, except the last.
+        all_frames: whether to restore sharp frames too.
+        advance: called after each frame.
     """
-    told = Told(frames=sink.done, earlier=sink.done)
+    summary = Summary(frames=sink.done, earlier=sink.done)
     sharpness = None if all_frames else Sharpness(**sink.state)
-    left = islice(frames, told.frames, None)
+    left = islice(frames, summary.frames, None)
     first = next(left, None)
     if first is None:
-        return told
+        return summary
     depth = max(1, min(MOST_QUEUED, QUEUED // (first.height * first.width * 12)))
     seen = Prefetcher(_seen(chain([first], left), sharpness), depth)
     with seen, Prefetcher(_restored(seen, deblurrer), depth) as restored:
@@ -119,15 +119,15 @@ def restore_frames(
                 for work in chain([begin], islice(works, segment - 1)):
                     writer.write(_finished(work))
                     state |= work.state
-                    told.frames += 1
-                    told.sharp += work.blurred is None
-                    told.notes |= dict.fromkeys(work.notes)
-                    advance(told.frames, restored.waiting)
-    return told
+                    summary.frames += 1
+                    summary.sharp += work.blurred is None
+                    summary.notes |= dict.fromkeys(work.notes)
+                    advance(summary.frames, restored.waiting)
+    return summary
 
 
 def _seen(frames: Iterable[VideoFrame], sharpness: Sharpness | None) -> Iterator[Work]:
-    """Frames as RGB; the sharp ones without."""
+    """Convert frames to RGB; drop the pixels of sharp ones."""
     for frame in frames:
         pixels = to_rgb(frame)
         if sharpness is None:
@@ -138,7 +138,7 @@ def _seen(frames: Iterable[VideoFrame], sharpness: Sharpness | None) -> Iterator
 
 
 def _restored(works: Iterable[Work], deblurrer: Deblurrer) -> Iterator[Work]:
-    """Works with what the engine made of them, in their order."""
+    """Add the restored pixels to the frames, in order."""
     given: deque[Work] = deque()
 
     def photos() -> Iterator[np.ndarray | None]:
@@ -152,9 +152,9 @@ def _restored(works: Iterable[Work], deblurrer: Deblurrer) -> Iterator[Work]:
 
 
 def _finished(work: Work) -> VideoFrame:
-    """The frame with what was restored written into it."""
+    """Write the restored pixels into the frame."""
     if work.restored is not None:
         difference = work.restored
-        difference -= work.blurred  # the only use of both
+        difference -= work.blurred  # in place: neither is used again
         change(work.frame, difference)
     return work.frame

@@ -1,4 +1,4 @@
-"""Options of a run, each written once; see docs/cli.md for what they do."""
+"""Options of a run, each defined once; docs/cli.md explains them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from blurdm_cli.files.naming import Naming
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Which files are restored, where the results go, and what holds for photos and videos."""
+    """Files to restore, destination of the results, and options for both photos and videos."""
 
     inputs: Sequence[str] = ()
     output: str | None = None
@@ -26,13 +26,13 @@ class RunOptions:
     on_exists: OnExists | None = None
     """None: "error" if the output names the one result, else "skip"."""
     quality: Quality = "auto"
-    """Of photos, and of numbered pictures."""
+    """Quality of photos and of image sequences."""
     metadata: Keep = "keep"
     resume: bool = True
     dry_run: bool = False
     fail_fast: bool = False
     single: bool = False
-    """Whether there is room for one result only: stdout."""
+    """Whether the output holds only one result, as stdout does."""
 
     @property
     def in_place(self) -> bool:
@@ -62,7 +62,7 @@ class ModelOptions:
         """Open the model.
 
         Raises:
-            UsageError: an option is out of its range, or the model takes other steps.
+            UsageError: an option is out of range, or the model needs another number of steps.
         """
         options = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "steps"}
         deblurrer = Deblurrer.open(**options)
@@ -70,39 +70,39 @@ class ModelOptions:
         own = len(schedule.alpha) - 1 if schedule else 0
         if self.steps not in (None, own):
             raise UsageError(
-                f"{deblurrer.spec.name} is trained for {own} steps, and takes no other number",
+                f"{deblurrer.spec.name} only runs with {own} steps, as it was trained",
                 hint="Leave out --steps",
             )
         return deblurrer
 
     def decides(self) -> dict[str, Any]:
-        """Those that decide what is written, beside the model, runtime, precision and tiles."""
+        """Options that determine the output, besides the model, runtime, precision and tiles."""
         names = ("seed", "strength", "tta", "motion", "guard")
         return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)
 class PhotoOptions:
-    """Options for photos alone."""
+    """Options for photos only."""
 
     compare: bool = False
     only_blurry: float | None = None
-    """Photos with no higher blur score are skipped."""
+    """Skip photos with a blur score up to this."""
 
     @property
     def given(self) -> list[str]:
-        """Those that were given, as they are typed; videos do not heed them."""
+        """Names of the options that are set; they have no effect on videos."""
         asked = {"--compare": self.compare, "--only-blurry": self.only_blurry is not None}
         return [option for option, given in asked.items() if given]
 
     def decides(self, run: RunOptions) -> dict[str, Any]:
-        """Those that decide what is written."""
+        """Options that determine the output."""
         return {"quality": run.quality, "metadata": run.metadata, "compare": self.compare}
 
 
 @dataclass(frozen=True)
 class VideoOptions:
-    """Options for videos alone."""
+    """Options for videos only."""
 
     codec: str | None = None
     crf: int | None = None
@@ -110,7 +110,7 @@ class VideoOptions:
     pix_fmt: str | None = None
     audio: Audio = Audio.copy
     start: Fraction | None = None
-    """Seconds from the clip's begin."""
+    """Seconds from the start of the clip."""
     end: Fraction | None = None
     frames: int | None = None
     every: int = 1
@@ -119,10 +119,10 @@ class VideoOptions:
 
     @classmethod
     def read(cls, start: str | None = None, end: str | None = None, **options: Any) -> VideoOptions:
-        """From what was typed.
+        """Parse the options as they are typed.
 
         Raises:
-            UsageError: a time is none, or the end is not after the start.
+            UsageError: a time is invalid, or the end is not after the start.
         """
         first, last = (_seconds("start", start), _seconds("end", end))
         if last is not None and last <= (first or 0):
@@ -132,7 +132,7 @@ class VideoOptions:
         return cls(start=first, end=last, **options)
 
     def decides(self, run: RunOptions) -> dict[str, str]:
-        """Those that decide what is written, as text."""
+        """Options that determine the output, as text."""
         return {f.name: str(getattr(self, f.name)) for f in fields(self)} | {
             "metadata": str(run.metadata)
         }
@@ -142,7 +142,7 @@ def _seconds(option: str, text: str | None) -> Fraction | None:
     if text is None:
         return None
     if not re.fullmatch(r"([0-9]+:){0,2}[0-9]+(\.[0-9]+)?", text):
-        raise UsageError(f"--{option} cannot be {text!r}", hint="Such as 90, 1:30 or 0:01:30.5")
+        raise UsageError(f"--{option} cannot be {text!r}", hint="Examples: 90, 1:30, 0:01:30.5")
     total = Fraction(0)
     for part in text.split(":"):
         total = total * 60 + Fraction(part)

@@ -1,4 +1,4 @@
-"""What became of a file: the record that lines, JSON and exit codes are made of."""
+"""Outcome of a file: the record behind report lines, JSON and exit codes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from blurdm_cli.errors import BlurdmError
-from blurdm_cli.files.naming import Job
+from blurdm_cli.files.naming import FileJob
 from blurdm_cli.pipeline.destinations import Destination, Reason
 
 Status = Literal["done", "skipped", "planned", "failed"]
@@ -16,7 +16,7 @@ Status = Literal["done", "skipped", "planned", "failed"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one photo or video."""
+    """Outcome of one photo or video."""
 
     input: str
     output: str | None
@@ -25,51 +25,51 @@ class Outcome:
     reason: Reason = ""
     exit_code: int = 0
     seconds: float = 0.0
-    """Spent on reading, restoring and writing it."""
+    """Time for reading, restoring and writing the file."""
     message: str = ""
-    """Why it failed or was skipped; of a video, how it went."""
+    """Why it failed or was skipped; for a video, a summary."""
     hint: str = ""
     size: tuple[int, int] | None = None
     """Height and width in pixels."""
     blur: float | None = None
-    """The blur score of the input, where it was asked for."""
+    """The blur score of the input, if it was requested."""
     motion: dict[str, float] | None = None
-    """The path that was found: length in pixels, direction in degrees, confidence; None where none
-    was, or it was not looked for."""
+    """The estimated motion: length in pixels, direction in degrees, confidence; None if none was
+    found or it was not estimated."""
     guarded: bool = False
-    """Whether the model's answer looked wrong, and was not taken as it came."""
+    """Whether the result looked wrong and was repaired or recomputed."""
     hardly_changed: bool = False
-    """Whether a blurred photo came back as blurred as it was."""
+    """Whether a blurred photo hardly changed."""
     error: BlurdmError | None = None
-    """What ended it; not in the JSON, which has its message, hint and code."""
+    """The error, if it failed; the JSON has its message, hint and code instead."""
     notes: tuple[str, ...] = ()
-    """What could not be kept, and what was done again, a line each."""
+    """Notes on what could not be kept or was recomputed, one line each."""
 
 
 def failed(input: Path, error: BlurdmError) -> Outcome:
-    """The outcome of a file that an error ended."""
+    """The outcome of a file that failed."""
     said = Outcome(str(input), None, "failed", exit_code=error.exit_code, message=str(error))
     return replace(said, hint=error.hint or "", error=error)
 
 
-def left(job: Job, place: Destination) -> Outcome:
-    """The outcome of a file that has no place to be written to, and is left alone."""
+def left(job: FileJob, place: Destination) -> Outcome:
+    """The outcome of a file that is skipped, since it has no target."""
     there = place.existing or job.output
     said = Outcome(str(job.input), str(there), "skipped", reason=place.reason)
     return replace(said, message=place.why)
 
 
 def planned(input: Path, target: Path | None) -> Outcome:
-    """The outcome of a file that a dry run would have written."""
+    """The outcome of a file in a dry run."""
     return Outcome(str(input), str(target), "planned", message=f"{input} -> {target}")
 
 
 def exit_code(outcomes: Iterable[Outcome]) -> int:
-    """0, or the single file's own code, or 4 for some that failed or are not whole, 5 for all."""
-    told = list(outcomes)
-    codes = [outcome.exit_code for outcome in told if outcome.exit_code]
+    """0, or a single file's own code, or 4 if some failed or are incomplete, 5 if all failed."""
+    finished = list(outcomes)
+    codes = [outcome.exit_code for outcome in finished if outcome.exit_code]
     if not codes:
         return 0
-    if len(told) == 1:
+    if len(finished) == 1:
         return codes[0]
-    return 5 if all(outcome.status == "failed" for outcome in told) else 4
+    return 5 if all(outcome.status == "failed" for outcome in finished) else 4

@@ -16,7 +16,7 @@ from blurdm_cli.engine.deblur import Deblurrer, Restored
 from blurdm_cli.errors import BlurdmError, DiskFull, InputError
 from blurdm_cli.files.atomic import Seal, keep_original, no_seal
 from blurdm_cli.files.journal import Journal, Stamp
-from blurdm_cli.files.naming import Job
+from blurdm_cli.files.naming import FileJob
 from blurdm_cli.motion.estimation import Motion
 from blurdm_cli.photo.blur_score import BLURRED, blur_score
 from blurdm_cli.photo.comparison import side_by_side
@@ -28,35 +28,35 @@ from blurdm_cli.pipeline.outcome import Outcome, failed, left, planned
 from blurdm_cli.pipeline.reporter import Advance, Reporter
 
 LARGE = 50_000_000
-"""Pixels: a photo with more is alone in memory, with none read ahead of it or written behind."""
+"""Pixels above which a photo is alone in memory: no other is prefetched or being written."""
 
 HARDLY = 0.002
-"""Of white: the average change of a pixel that nobody sees."""
+"""Largest mean change of a pixel that is not visible, as a share of white."""
 
 
 @dataclass(frozen=True, eq=False)
-class Work:
-    """A photo on its way."""
+class PhotoTask:
+    """One photo in the pipeline."""
 
-    job: Job
+    job: FileJob
     place: Destination
     stamp: Stamp | None
-    """Which bytes were read, where a journal wants to know."""
+    """Identity of the bytes that were read, if a journal needs it."""
     photo: Photo
     blur: float | None
     motion: Motion | None
-    """Its motion, if that was looked for already."""
+    """Its motion, if it is already estimated."""
     seconds: float
     restored: Restored | None = None
 
     @property
     def is_large(self) -> bool:
-        """Whether the memory is to be left to it."""
+        """Whether it must be alone in memory."""
         return self.photo.pixels[..., 0].size > LARGE
 
 
 class PhotoRun:
-    """A run over photos: one is read and one is written while another is restored."""
+    """A run over photos: one is read and one is written while a third is restored."""
 
     def __init__(
         self,
@@ -71,13 +71,13 @@ class PhotoRun:
         """Set up.
 
         Args:
-            deblurrer: restores.
+            deblurrer: restores the photos.
             run: which files, and where the results go.
-            options: of photos.
-            places: where files are read from and written to.
+            options: options for photos.
+            places: where files are read and written.
             journals: by the folder that a job names as its home.
             reporter: shows the progress.
-            tell: is called with each outcome as it comes.
+            tell: called with each outcome.
         """
         self._deblurrer = deblurrer
         self._run = run
@@ -89,52 +89,52 @@ class PhotoRun:
         self._going: Future[Outcome] | None = None
         self._full = False
 
-    def __call__(self, jobs: Sequence[Job]) -> None:
-        """Deblur photo by photo; an error is told, and the others go on, unless the disk is full.
+    def __call__(self, jobs: Sequence[FileJob]) -> None:
+        """Deblur photos one by one; report errors and continue, unless the disk is full.
 
-        No more than three photos are in memory, and no other beside a large one.
+        At most three photos are in memory; a large photo is alone.
         """
         with ThreadPoolExecutor(1) as writer, self._reporter.progress("") as advance:
-            for number, work in enumerate(self._read_ahead(jobs)):
+            for number, task in enumerate(self._read_ahead(jobs)):
                 show = partial(_show, advance, number, jobs)
                 show(0)
-                large = isinstance(work, Work) and work.is_large
+                large = isinstance(task, PhotoTask) and task.is_large
                 if large and self._ends():
                     return
-                if isinstance(work, Work):
-                    work = self._restore(work, show)
+                if isinstance(task, PhotoTask):
+                    task = self._restore(task, show)
                 if self._ends():
                     return
-                self._going = writer.submit(self._write, work)
-                del work
+                self._going = writer.submit(self._write, task)
+                del task
                 if large and self._ends():
                     return
             self._ends()
 
-    def _read_ahead(self, jobs: Sequence[Job]) -> Iterator[Work | Outcome]:
-        """The photos in their order; the next one is read while the last one is looked at."""
+    def _read_ahead(self, jobs: Sequence[FileJob]) -> Iterator[PhotoTask | Outcome]:
+        """Yield photos in order; the next one is read while the caller uses the last one."""
         with ThreadPoolExecutor(1) as reader:
             coming = reader.submit(self._read, jobs[0])
             for following in (*jobs[1:], None):
-                work = coming.result()
-                alone = isinstance(work, Work) and work.is_large
+                task = coming.result()
+                alone = isinstance(task, PhotoTask) and task.is_large
                 if following and not alone:
                     coming = reader.submit(self._read, following)
-                yield work
-                del work
+                yield task
+                del task
                 if following and alone:
                     coming = reader.submit(self._read, following)
 
     def _ends(self) -> bool:
-        """Wait for the photo that is written, and tell of it; whether the run is to end."""
+        """Wait for the photo being written, and report it; return whether the run must end."""
         if self._going is None:
             return False
         outcome, self._going = self._going.result(), None
         self._tell(outcome)
         return self._full or (outcome.status == "failed" and self._run.fail_fast)
 
-    def _read(self, job: Job) -> Work | Outcome:
-        """Read a photo, if there is something to do for it."""
+    def _read(self, job: FileJob) -> PhotoTask | Outcome:
+        """Read a photo, unless it is skipped."""
         begin = time.monotonic()
         try:
             place = self._places.find(job)
@@ -144,121 +144,121 @@ class PhotoRun:
                 place = self._places.with_sheet(job, place)
             if self._run.dry_run and self._options.only_blurry is None:
                 return planned(job.input, place.target)
-            work = self._open(job, place)
+            task = self._open(job, place)
         except BlurdmError as error:
             return failed(job.input, error)
-        if self._is_sharp(work):
-            why = f"{job.input} is sharp enough: its blur score is {work.blur:.2f}"
+        if self._is_sharp(task):
+            why = f"{job.input} is sharp enough: its blur score is {task.blur:.2f}"
             skipped = Outcome(str(job.input), None, "skipped", reason="not-blurred")
-            return replace(skipped, message=why, blur=work.blur)
+            return replace(skipped, message=why, blur=task.blur)
         if self._run.dry_run:
-            return replace(planned(job.input, place.target), blur=work.blur)
-        return replace(work, seconds=time.monotonic() - begin)
+            return replace(planned(job.input, place.target), blur=task.blur)
+        return replace(task, seconds=time.monotonic() - begin)
 
-    def _open(self, job: Job, place: Destination) -> Work:
+    def _open(self, job: FileJob, place: Destination) -> PhotoTask:
         stamp = Stamp.of(place.source) if job.home in self._journals else None
         photo = read_photo(place.source)
         if stamp and not stamp.is_of(place.source):
             raise InputError(
-                f"{job.input} was changed while it was read", hint="Start again when it is finished"
+                f"{job.input} changed while it was read", hint="Run again when it is complete"
             )
         asked = self._options.only_blurry is not None
         blur = round(blur_score(photo.pixels), 3) if asked else None
         motion = None
         if blur is not None and blur <= (self._options.only_blurry or 0):
             motion = self._deblurrer.find_motion(photo.rgb())
-        return Work(job, place, stamp, photo, blur, motion, 0.0)
+        return PhotoTask(job, place, stamp, photo, blur, motion, 0.0)
 
-    def _is_sharp(self, work: Work) -> bool:
-        """Whether only blurred photos are wanted, and neither score nor motion says it is one."""
+    def _is_sharp(self, task: PhotoTask) -> bool:
+        """Whether sharp photos are skipped and neither score nor motion shows blur."""
         least = self._options.only_blurry
-        if least is None or work.blur is None or work.blur > least:
+        if least is None or task.blur is None or task.blur > least:
             return False
-        return work.motion is None or not work.motion.is_shaken
+        return task.motion is None or not task.motion.is_shaken
 
-    def _restore(self, work: Work, show: Callable[[float], None]) -> Work | Outcome:
+    def _restore(self, task: PhotoTask, show: Callable[[float], None]) -> PhotoTask | Outcome:
         begin = time.monotonic()
         try:
             restored = self._deblurrer.restore(
-                work.photo.rgb(), lambda done, of: show(done / of), work.motion
+                task.photo.rgb(), lambda done, of: show(done / of), task.motion
             )
         except BlurdmError as error:
-            return failed(work.job.input, error)
-        return replace(work, restored=restored, seconds=work.seconds + time.monotonic() - begin)
+            return failed(task.job.input, error)
+        return replace(task, restored=restored, seconds=task.seconds + time.monotonic() - begin)
 
-    def _write(self, work: Work | Outcome) -> Outcome:
-        if isinstance(work, Outcome):
-            return work
+    def _write(self, task: PhotoTask | Outcome) -> Outcome:
+        if isinstance(task, Outcome):
+            return task
         begin = time.monotonic()
-        target, restored = work.place.target, work.restored
+        target, restored = task.place.target, task.restored
         if target is None or restored is None:
-            raise ValueError(f"{work.job.input} is not restored")
-        metadata = apply_privacy(work.photo.metadata, self._run.metadata)
-        photo = replace(work.photo, metadata=metadata)
+            raise ValueError(f"{task.job.input} is not restored")
+        metadata = apply_privacy(task.photo.metadata, self._run.metadata)
+        photo = replace(task.photo, metadata=metadata)
         result = photo.with_rgb(restored.pixels)
         try:
-            notes = self._write_files(replace(work, photo=photo), result, target)
+            notes = self._write_files(replace(task, photo=photo), result, target)
         except BlurdmError as error:
             self._full = isinstance(error, DiskFull)
-            return failed(work.job.input, error)
+            return failed(task.job.input, error)
         height, width = photo.pixels.shape[:2]
         return Outcome(
-            str(work.job.input),
-            str(work.job.input if self._run.in_place else target),
+            str(task.job.input),
+            str(task.job.input if self._run.in_place else target),
             "done",
-            seconds=round(work.seconds + time.monotonic() - begin, 3),
+            seconds=round(task.seconds + time.monotonic() - begin, 3),
             size=(height, width),
-            blur=work.blur,
+            blur=task.blur,
             guarded=restored.guarded,
             motion=_facts(restored.motion),
             hardly_changed=_hardly_changed(photo, result, restored, self._deblurrer.strength),
             notes=(*photo.notes, *restored.notes, *notes),
         )
 
-    def _write_files(self, work: Work, result: Photo, target: Path) -> list[str]:
-        """Write the result and what goes with it; returns what could not be kept or written."""
+    def _write_files(self, task: PhotoTask, result: Photo, target: Path) -> list[str]:
+        """Write the result and the comparison; return what could not be kept or written."""
         if self._run.in_place:
             keep_original(target)
         own_format = result.format if self._run.in_place else None
-        with self._journalled(work, target) as seal:
+        with self._journalled(task, target) as seal:
             notes = write_photo(
                 result, target, quality=self._run.quality, format=own_format, seal=seal
             )
             if self._options.compare:
-                notes += self._write_sheet(work, result, own_format)
+                notes += self._write_sheet(task, result, own_format)
         return notes
 
-    def _write_sheet(self, work: Work, result: Photo, format: str | None) -> list[str]:
-        """Write before and after as one picture; returns why not, where it is not written."""
-        sheet = work.place.sheet
+    def _write_sheet(self, task: PhotoTask, result: Photo, format: str | None) -> list[str]:
+        """Write before and after as one picture; return why, if it is not written."""
+        sheet = task.place.sheet
         if sheet is None:
-            why = "a file is there already; --overwrite replaces it"
-            return [f"the comparison is not written: {why}"]
+            why = "a file exists already; --overwrite replaces it"
+            return [f"the comparison was not written: {why}"]
         try:
-            with self._journalled(work, sheet) as seal:
-                write_photo(side_by_side(work.photo, result), sheet, format=format, seal=seal)
+            with self._journalled(task, sheet) as seal:
+                write_photo(side_by_side(task.photo, result), sheet, format=format, seal=seal)
         except BlurdmError as error:
-            return [f"the comparison is not written: {error}"]
+            return [f"the comparison was not written: {error}"]
         return []
 
     @contextmanager
-    def _journalled(self, work: Work, path: Path) -> Iterator[Seal]:
-        """Note that a file is about to be written, and then that it was."""
-        journal, original = self._journals.get(work.job.home), work.place.original
-        if not journal or not work.stamp:
+    def _journalled(self, task: PhotoTask, path: Path) -> Iterator[Seal]:
+        """Record in the journal that a file will be written, and then that it was."""
+        journal, original = self._journals.get(task.job.home), task.place.original
+        if not journal or not task.stamp:
             yield no_seal
             return
         yield journal.begin(original, path)
-        journal.end(original, path, work.stamp)
+        journal.end(original, path, task.stamp)
 
 
-def _show(advance: Advance, number: int, jobs: Sequence[Job], part: float) -> None:
+def _show(advance: Advance, number: int, jobs: Sequence[FileJob], part: float) -> None:
     count = f"{number + 1}/{len(jobs)} " if len(jobs) > 1 else ""
     advance((number + part) / len(jobs), f"{count}{jobs[number].input.name}")
 
 
 def _facts(motion: Motion | None) -> dict[str, float] | None:
-    """The facts about a motion that JSON and lines give."""
+    """Facts about a motion for JSON and report lines."""
     if motion is None or motion.best.kernel.size == 1:
         return None
     best = motion.best
@@ -270,7 +270,7 @@ def _facts(motion: Motion | None) -> dict[str, float] | None:
 
 
 def _hardly_changed(photo: Photo, result: Photo, restored: Restored, strength: float) -> bool:
-    """Whether a blurred photo came back nearly as it was; sharp ones may."""
+    """Whether a blurred photo hardly changed; sharp photos may."""
     white = np.iinfo(photo.pixels.dtype).max
     before, after = (p.pixels[::4, ::4].astype(np.float32) for p in (photo, result))
     change = float(np.abs(after - before).mean() / white)

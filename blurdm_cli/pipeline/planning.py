@@ -1,4 +1,4 @@
-"""Which files a run restores, and where each result goes."""
+"""Plan a run: which files to restore, and where each result goes."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -11,15 +11,15 @@ from blurdm_cli.errors import InputError, UsageError
 from blurdm_cli.files.formats import CONTAINERS, PHOTO_SUFFIXES, VIDEO_SUFFIXES
 from blurdm_cli.files.inputs import gather
 from blurdm_cli.files.journal import Past
-from blurdm_cli.files.naming import Job, check_inputs_stay, plan_outputs
+from blurdm_cli.files.naming import FileJob, check_inputs_stay, plan_outputs
 from blurdm_cli.files.numbered import by_number, find_frames, frame_path, is_sequence
 from blurdm_cli.files.reading import no_input
 from blurdm_cli.files.signatures import VIDEO, kind_of_file
 from blurdm_cli.pipeline.options import RunOptions
 
 
-def plan_jobs(run: RunOptions) -> list[Job]:
-    """Which files are restored, and where each result goes.
+def plan_jobs(run: RunOptions) -> list[FileJob]:
+    """List the files to restore, and where each result goes.
 
     Raises:
         InputError: there is no file.
@@ -40,7 +40,7 @@ def plan_jobs(run: RunOptions) -> list[Job]:
         names = ", ".join(map(str, run.inputs))
         raise InputError(
             f"There is no photo or video in {names}",
-            hint="JPEG, PNG, WebP, TIFF, AVIF, BMP, GIF, HEIC and RAW are read, and videos",
+            hint="Supported: JPEG, PNG, WebP, TIFF, AVIF, BMP, GIF, HEIC, RAW and videos",
         )
     missing = [job.input for job in jobs if not os.path.lexists(job.input)]
     if len(missing) == len(jobs):
@@ -53,31 +53,31 @@ def plan_jobs(run: RunOptions) -> list[Job]:
 
 
 def _check_output_is_no_input(run: RunOptions) -> None:
-    """Refuse `deblur in.jpg out.jpg`, which would restore the first, and miss the second.
+    """Refuse `deblur in.jpg out.jpg`, where out.jpg is taken for an input.
 
     Raises:
-        UsageError: the last of several inputs is a name that nothing has yet.
+        UsageError: the last of several inputs does not exist.
     """
     *others, last = [*run.inputs] or [""]
     missing = not os.path.lexists(last) and not has_magic(last) and not is_sequence(Path(last))
     named = Path(last).suffix.lower() in PHOTO_SUFFIXES | VIDEO_SUFFIXES or last.endswith(os.sep)
     if others and run.output is None and missing and named and all(map(os.path.lexists, others)):
-        raise UsageError(f"There is no {last}", hint=f"To write there, say --output {last}")
+        raise UsageError(f"There is no {last}", hint=f"To write there, use --output {last}")
 
 
-def is_moving(job: Job) -> bool:
-    """Whether a job is one of videos: its input is, or it is numbered pictures for one."""
+def is_moving(job: FileJob) -> bool:
+    """Whether a job's input is a video or an image sequence."""
     if job.input.is_file():
         return kind_of_file(job.input) == VIDEO
     return job.input.is_dir() or is_sequence(job.input)
 
 
-def _pictures_job(inputs: Sequence[str], output: str | None) -> Job | None:
-    """Numbered pictures that are to become one clip, or None where that is not asked for.
+def _pictures_job(inputs: Sequence[str], output: str | None) -> FileJob | None:
+    """The job of an image sequence that becomes one clip; None if there is none.
 
     Raises:
-        InputError: no file fits.
-        UsageError: a result would take an input's place.
+        InputError: no file matches.
+        UsageError: a result would replace an input.
     """
     if len(inputs) != 1 or output is None:
         return None
@@ -90,23 +90,23 @@ def _pictures_job(inputs: Sequence[str], output: str | None) -> Job | None:
     else:
         files = _pictures_in(source)
     if files and is_sequence(target):
-        places = [Job(file, frame_path(target, number)) for number, file in files.items()]
+        places = [FileJob(file, frame_path(target, number)) for number, file in files.items()]
         check_inputs_stay(places)
-    return Job(source, target) if files else None
+    return FileJob(source, target) if files else None
 
 
 def _pictures_in(folder: Path) -> dict[int, Path]:
-    """The photos of a folder by their numbers; none where it is no folder, or one of videos."""
+    """The photos of a folder by number; empty if it is not a folder, or one of videos."""
     with suppress(InputError):
         return by_number(folder) if folder.is_dir() else {}
     return {}
 
 
 def _named_one_by_one(inputs: Sequence[str]) -> Iterator[str]:
-    """The inputs, with all files of numbered pictures in the place of their pattern.
+    """The inputs, with patterns of image sequences expanded to their files.
 
     Raises:
-        InputError: no file fits.
+        InputError: no file matches.
     """
     for word in inputs:
         path = Path(word)

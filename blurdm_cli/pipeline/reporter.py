@@ -1,4 +1,4 @@
-"""Whom a run reports to: the command line, a test, or another program."""
+"""Reporter interface of a run, for the command line, tests and other programs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -7,18 +7,18 @@ from typing import Any, Protocol, runtime_checkable
 from blurdm_cli.pipeline.outcome import Outcome
 
 Advance = Callable[[float, str], None]
-"""Is called with the fraction that is done and a note."""
+"""Called with the fraction done and a note."""
 
 
 @runtime_checkable
 class Reporter(Protocol):
-    """Takes what a run has to say, as it happens. All calls come from one thread."""
+    """Receives the messages of a run as they occur. All calls come from one thread."""
 
     def say(self, message: str) -> None:
-        """Say how the run goes."""
+        """Report how the run is going."""
 
     def warn(self, message: str) -> None:
-        """Say what is lost or looks wrong."""
+        """Report what is lost or looks wrong."""
 
     def progress(self, what: str) -> AbstractContextManager[Advance]:
         """Show progress while the block runs."""
@@ -27,7 +27,7 @@ class Reporter(Protocol):
         """Report a file that is done, skipped, planned or failed.
 
         Args:
-            outcome: what became of it.
+            outcome: outcome of the file.
             facts: model, runtime, device, precision and tile of the run.
         """
 

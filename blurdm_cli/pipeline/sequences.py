@@ -1,4 +1,4 @@
-"""Numbered pictures as a clip's frames and as its result: which ones, and what is there already."""
+"""Image sequences as input and output of a clip: their files, numbers and existing results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from blurdm_cli.video.tags import Matrix, orientation_of
 
 
 def pictures_of(source: Path, options: VideoOptions) -> dict[int, Path]:
-    """Numbered pictures as far as they are wanted, by their numbers; none for a video."""
+    """The selected files of an image sequence, by number; empty for a video."""
     if source.is_file() or not (source.is_dir() or is_sequence(source)):
         return {}
     most = None if options.frames is None else options.frames * options.every
@@ -29,7 +29,7 @@ def pictures_of(source: Path, options: VideoOptions) -> dict[int, Path]:
 
 
 def numbers_of(files: dict[int, Path], options: VideoOptions) -> Sequence[int]:
-    """The numbers that restored frames have as pictures: their own, or for a video from 1 on."""
+    """The numbers of restored pictures: those of the source, or from 1 on for a video."""
     numbers = tuple(files)[:: options.every] if files else range(1, sys.maxsize)
     return numbers[: options.frames]
 
@@ -42,11 +42,11 @@ def manifest_of(
     run: RunOptions,
     settings: str,
 ) -> dict[str, Any]:
-    """Plain values that name all that decides the result, but for a video's encoding."""
+    """Plain values for everything that determines the result, except a video's encoding."""
     identity: Any
     if files:
-        told = [(path.name, path.stat()) for path in files.values()]
-        stats = [(name, status.st_size, status.st_mtime_ns) for name, status in told]
+        statuses = [(path.name, path.stat()) for path in files.values()]
+        stats = [(name, status.st_size, status.st_mtime_ns) for name, status in statuses]
         identity = hashlib.sha256(repr(stats).encode()).hexdigest()
     else:
         identity = asdict(Stamp.of(source))
@@ -57,9 +57,9 @@ def manifest_of(
 def find_other(
     source: Path, pattern: Path, options: VideoOptions, run: RunOptions, settings: str
 ) -> Path | None:
-    """A picture that pictures of a clip would replace, or None.
+    """Find an existing picture that the result of a clip would replace; None if there is none.
 
-    Those that an interrupted run of the same job wrote do not count.
+    Pictures from an interrupted run of the same job do not count.
 
     Raises:
         InputError: the source cannot be read.
@@ -79,14 +79,14 @@ def open_pictures(
     run: RunOptions,
     turned: Matrix | None,
 ) -> FrameStore:
-    """Where restored frames become numbered pictures.
+    """Open the store that writes restored frames as an image sequence.
 
     Args:
-        pattern: theirs.
-        numbers: as `numbers_of` gives them.
-        manifest: as `manifest_of` gives it.
-        run: says how they are written.
-        turned: how a video's pictures are turned when it is shown.
+        pattern: pattern of the pictures' paths.
+        numbers: as `numbers_of` returns them.
+        manifest: as `manifest_of` returns it.
+        run: sets how pictures are written.
+        turned: rotation of a video when it is shown.
     """
 
     def write(photo: Photo, path: Path) -> list[str]:
@@ -105,5 +105,5 @@ def open_pictures(
 
 
 def _progress(pattern: Path) -> Path:
-    """The folder for what is known of an interrupted run."""
+    """The folder with the state of an interrupted run."""
     return pattern.parent / FOLDER / stump(pattern.name)

@@ -1,4 +1,4 @@
-"""Video pipeline: one video after the other."""
+"""Video pipeline: restore one video after another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from blurdm_cli.errors import BlurdmError, InputError, OutputError
 from blurdm_cli.files.atomic import keep_original, no_seal
 from blurdm_cli.files.formats import FORMATS, PHOTO_SUFFIXES
 from blurdm_cli.files.journal import Journal, Stamp
-from blurdm_cli.files.naming import Job, numbered
+from blurdm_cli.files.naming import FileJob, numbered
 from blurdm_cli.files.numbered import is_sequence
 from blurdm_cli.pipeline.clip import Result, deblur_clip, plan_clip
 from blurdm_cli.pipeline.destinations import Destination, Destinations
@@ -23,7 +23,7 @@ from blurdm_cli.pipeline.sequences import find_other
 
 
 class VideoRun:
-    """A run over videos, one after the other."""
+    """A run over videos, one after another."""
 
     def __init__(
         self,
@@ -39,14 +39,14 @@ class VideoRun:
         """Set up.
 
         Args:
-            deblurrer: restores.
+            deblurrer: restores the videos.
             run: which files, and where the results go.
-            options: of videos.
-            places: where files are read from and written to.
+            options: options for videos.
+            places: where files are read and written.
             journals: by the folder that a job names as its home.
-            settings: names all that decides what is written, but for the input.
+            settings: identifies everything that determines the output, except the input.
             reporter: shows the progress.
-            tell: is called with each outcome as it comes.
+            tell: called with each outcome.
         """
         self._deblurrer = deblurrer
         self._run = run
@@ -57,8 +57,8 @@ class VideoRun:
         self._reporter = reporter
         self._tell = tell
 
-    def __call__(self, jobs: Sequence[Job]) -> None:
-        """Deblur video by video; an error is told, and the others go on."""
+    def __call__(self, jobs: Sequence[FileJob]) -> None:
+        """Deblur videos one by one; report errors and continue."""
         for number, job in enumerate(jobs, start=1):
             count = f"{number}/{len(jobs)} " if len(jobs) > 1 else ""
             outcome = replace(self._deblur(job, count), kind="video")
@@ -66,7 +66,7 @@ class VideoRun:
             if outcome.status == "failed" and self._run.fail_fast:
                 return
 
-    def _deblur(self, job: Job, count: str) -> Outcome:
+    def _deblur(self, job: FileJob, count: str) -> Outcome:
         try:
             place = self._find(job)
             if place.target is None:
@@ -82,12 +82,12 @@ class VideoRun:
             return failed(job.input, error)
         except KeyboardInterrupt:
             self._reporter.say(
-                f"{job.input}: what is finished is kept; the same command goes on from there"
+                f"{job.input}: finished parts are kept; the same command continues from there"
             )
             raise
 
-    def _find(self, job: Job) -> Destination:
-        """Where to read and write; of numbered pictures, one that is there speaks for all."""
+    def _find(self, job: FileJob) -> Destination:
+        """Find the destination; one existing picture of an image sequence stands for all."""
         place = self._places.find(job)
         if place.target is None or not is_sequence(place.target):
             return place
@@ -104,15 +104,14 @@ class VideoRun:
             return replace(place, target=None, reason="exists", why=why)
         raise OutputError(why, hint="Try --overwrite or --on-exists rename, or another folder")
 
-    def _write(self, job: Job, place: Destination, target: Path, advance: Advance) -> Outcome:
-        """Deblur a clip, and note it before and after."""
+    def _write(self, job: FileJob, place: Destination, target: Path, advance: Advance) -> Outcome:
+        """Deblur a clip, and record it in the journal before and after."""
         begin = time.monotonic()
         journal = None if is_sequence(target) else self._journals.get(job.home)
         stamp = Stamp.of(place.source) if journal else None
         if self._run.in_place:
-            plan_clip(
-                place.source, target, self._options, self._run
-            )  # fails before there is a copy
+            # fails before the original is copied
+            plan_clip(place.source, target, self._options, self._run)
             keep_original(target)
         seal = journal.begin(place.original, target) if journal else no_seal
         result = deblur_clip(
@@ -133,31 +132,31 @@ class VideoRun:
             "done",
             exit_code=4 if result.loss else 0,
             seconds=round(time.monotonic() - begin, 3),
-            message=_told(result),
+            message=_describe(result),
             size=result.size,
             notes=tuple(filter(None, (result.loss, "; ".join(result.notes)))),
         )
 
 
-def _told(result: Result) -> str:
-    """How a clip went, in a few words."""
+def _describe(result: Result) -> str:
+    """Summary of a clip in a few words."""
     parts = [f"{result.frames} frames"]
     if result.earlier:
-        parts.append(f"{result.earlier} of an earlier run")
+        parts.append(f"{result.earlier} from an earlier run")
     if result.sharp:
-        parts.append(f"{result.sharp} sharp ones left as they were")
+        parts.append(f"{result.sharp} sharp and left unchanged")
     return ", ".join(parts)
 
 
 def _check_name(target: Path, source: Path) -> None:
-    """Refuse a video that has a photo's name, and would be written under one.
+    """Refuse a video whose name and output both have a photo's suffix.
 
     Raises:
-        InputError: it is so.
+        InputError: both have one.
     """
     photo = target.suffix.lower() in FORMATS and not is_sequence(target)
     if photo and source.suffix.lower() in PHOTO_SUFFIXES:
         raise InputError(
-            f"{source} is a video, or damaged, and has a photo's name",
-            hint="Name it after what it is, such as .mp4, or name the result with --output",
+            f"{source} has a photo's name, but is a video or damaged",
+            hint="Give it a video suffix such as .mp4, or name the result with --output",
         )

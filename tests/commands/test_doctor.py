@@ -13,9 +13,9 @@ def test_all_is_well_here(blurdm: Blurdm) -> None:
     found = {row["what"]: row for row in json.loads(result.out)}
     assert result.code == 0
     assert not any(row["fix"] for row in found.values())
-    assert "hashes right" in found["model blurdm-fast"]["found"]
+    assert "hashes match" in found["model blurdm-fast"]["found"]
     for runtime in ("onnx", "openvino", "torch", "auto"):
-        assert "opened and run" in found[f"runtime {runtime}"]["found"]
+        assert "opened and ran" in found[f"runtime {runtime}"]["found"]
 
 
 def test_what_is_missing_is_code_7_and_what_is_optional_is_not(

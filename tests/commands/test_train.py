@@ -114,7 +114,7 @@ def test_a_model_to_start_from_has_its_own_backbone_and_may_have_another_prior(
     other = spec_from(start, None, None, AskedPrior(None, 32, Encoder.spectral, "paper")).prior
     assert other.schedule is not None
     assert (other.channels, other.encoder, other.schedule.name) == (32, "spectral", "paper")
-    assert "learnt from nothing" in capsys.readouterr().err
+    assert "from scratch" in capsys.readouterr().err
     plain = spec_from(start, None, None, AskedPrior(Prior.none, None, None, None))
     assert plain.prior_channels == 0
     again = spec_from(plain, None, None, AskedPrior(Prior.blurdm, None, None, None)).prior

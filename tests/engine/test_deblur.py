@@ -131,7 +131,7 @@ def test_a_graph_of_one_size_gets_single_tiles_of_that_size(
 
 @pytest.mark.parametrize("options", [{"tile": 128}, {"batch": 2}, {"tta": True}])
 def test_what_a_graph_of_one_size_cannot_do_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="64x96 pixels alone") as caught:
+    with pytest.raises(UsageError, match="64x96 pixels, one at a time") as caught:
         Deblurrer(OneSizeRuntime(64, 96), spec(), **options)
     assert caught.value.hint
 

@@ -64,7 +64,7 @@ def test_a_runtime_that_sees_tiles_alone_is_refused(model: zoo.Model) -> None:
         def restore(self, blurred: np.ndarray, noise: np.ndarray) -> np.ndarray:
             return blurred
 
-    with pytest.raises(RuntimeMissing, match="one prior a photo") as caught:
+    with pytest.raises(RuntimeMissing, match="one prior per photo") as caught:
         Deblurrer(TilesAlone(), model.spec)
     assert "--runtime torch" in str(caught.value.hint)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from blurdm_cli.errors import OutputError, UsageError
 from blurdm_cli.files.formats import CONTAINERS
-from blurdm_cli.files.naming import Job, Naming, plan_outputs, resolve_existing
+from blurdm_cli.files.naming import FileJob, Naming, plan_outputs, resolve_existing
 
 from .conftest import touch
 
@@ -145,7 +145,7 @@ def test_results_of_earlier_runs_are_no_inputs(tmp_path):
     names = ("a.jpg", "a.deblurred.jpg", "a.deblurred-2.jpg", "alone.deblurred.png")
     photos = touch(*(tmp_path / name for name in names))
     jobs = plan_outputs([(photo, tmp_path) for photo in photos])
-    assert jobs == [Job(tmp_path / "a.jpg", tmp_path / "a.deblurred.jpg", tmp_path)]
+    assert jobs == [FileJob(tmp_path / "a.jpg", tmp_path / "a.deblurred.jpg", tmp_path)]
     by_glob = plan_outputs([(photo, None) for photo in photos])
     assert [job.input.name for job in by_glob] == ["a.jpg", "alone.deblurred.png"]
     mirrored = plan([(photo, tmp_path) for photo in photos], tmp_path / "out")

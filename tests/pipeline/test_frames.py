@@ -46,17 +46,17 @@ def clip(count: int, height: int = 48, width: int = 64) -> Iterator[VideoFrame]:
 
 def test_frames_come_in_order_and_in_segments() -> None:
     sink = Kept()
-    told = restore_frames(clip(17), sink, fake_deblurrer(), segment=5, all_frames=True)
+    summary = restore_frames(clip(17), sink, fake_deblurrer(), segment=5, all_frames=True)
     assert sink.times == list(range(17))
     assert [len(segment) for segment in sink.segments] == [5, 5, 5, 2]
-    assert (told.frames, told.sharp) == (17, 0)
+    assert (summary.frames, summary.sharp) == (17, 0)
 
 
 def test_what_is_done_is_not_done_again() -> None:
     sink, deblurrer = Kept(done=12), fake_deblurrer()
-    told = restore_frames(clip(17), sink, deblurrer, segment=5, all_frames=True)
+    summary = restore_frames(clip(17), sink, deblurrer, segment=5, all_frames=True)
     assert sink.times == list(range(12, 17))
-    assert told.frames == 17
+    assert summary.frames == 17
     assert isinstance(deblurrer.runtime, FakeRuntime)
     assert sum(deblurrer.runtime.batches) == 5 * 1
 
@@ -66,10 +66,10 @@ def test_sharp_frames_are_left_alone_between_blurred_ones(monkeypatch: pytest.Mo
     monkeypatch.setattr("blurdm_cli.video.sharpness.blur_score", lambda pixels: next(scores))
     sink = Kept()
 
-    told = restore_frames(clip(7), sink, fake_deblurrer(0.5, batch=4), segment=9)
+    summary = restore_frames(clip(7), sink, fake_deblurrer(0.5, batch=4), segment=9)
 
     assert sink.times == list(range(7))
-    assert told.sharp == 3
+    assert summary.sharp == 3
     lighter = [
         bool(to_rgb(frame).mean() > to_rgb(given).mean() + 0.1)
         for frame, given in zip(sink.segments[0], clip(7), strict=True)
