@@ -7,6 +7,31 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from blurdm_cli.files.atomic import Seal
+
+
+def following(source: Path, target: Path, seal: Seal, notes: list[str], *, in_place: bool) -> Seal:
+    """Have a result take the attributes that it should have, before it takes its place.
+
+    Args:
+        source: the file that it was made from.
+        target: its path.
+        seal: is called afterwards, see `atomic.Seal`.
+        notes: receives a line for each attribute that cannot be kept.
+        in_place: whether the result replaces its source: it then keeps all attributes. Otherwise
+            a new file is no more open than its source, and one that is replaced stays as open.
+    """
+    exists = target.exists()
+
+    def sealed(part: Path) -> None:
+        if in_place:
+            notes.extend(keep_attributes(target, part))
+        elif not exists:
+            restrict_permissions(source, part)
+        seal(part)
+
+    return sealed
+
 
 def keep_attributes(source: Path, part: Path) -> list[str]:
     """Give a result the attributes of the file whose place it takes.

@@ -15,6 +15,7 @@ import numpy as np
 from blurdm_cli.engine.deblur import Deblurrer, Restored
 from blurdm_cli.errors import BlurdmError, DiskFull, InputError
 from blurdm_cli.files.atomic import Seal, keep_original, no_seal
+from blurdm_cli.files.attributes import following
 from blurdm_cli.files.journal import Journal, Stamp
 from blurdm_cli.files.naming import FileJob
 from blurdm_cli.motion.estimation import Motion
@@ -220,8 +221,9 @@ class PhotoRun:
         if self._run.in_place:
             keep_original(target)
         own_format = result.format if self._run.in_place else None
-        with self._journalled(task, target) as seal:
-            notes = write_photo(
+        notes: list[str] = []
+        with self._journalled(task, target, notes) as seal:
+            notes += write_photo(
                 result, target, quality=self._run.quality, format=own_format, seal=seal
             )
             if self._options.compare:
@@ -235,21 +237,23 @@ class PhotoRun:
             why = "a file exists already; --overwrite replaces it"
             return [f"the comparison was not written: {why}"]
         try:
-            with self._journalled(task, sheet) as seal:
+            with self._journalled(task, sheet, []) as seal:
                 write_photo(side_by_side(task.photo, result), sheet, format=format, seal=seal)
         except BlurdmError as error:
             return [f"the comparison was not written: {error}"]
         return []
 
     @contextmanager
-    def _journalled(self, task: PhotoTask, path: Path) -> Iterator[Seal]:
+    def _journalled(self, task: PhotoTask, path: Path, notes: list[str]) -> Iterator[Seal]:
         """Record in the journal that a file will be written, and then that it was."""
         journal, original = self._journals.get(task.job.home), task.place.original
-        if not journal or not task.stamp:
-            yield no_seal
-            return
-        yield journal.begin(original, path)
-        journal.end(original, path, task.stamp)
+        if not task.stamp:
+            journal = None
+        seal = journal.begin(original, path) if journal else no_seal
+        in_place = self._run.in_place and path == task.place.target
+        yield following(task.place.source, path, seal, notes, in_place=in_place)
+        if journal and task.stamp:
+            journal.end(original, path, task.stamp)
 
 
 def _show(advance: Advance, number: int, jobs: Sequence[FileJob], part: float) -> None:

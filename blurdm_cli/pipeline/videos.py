@@ -10,6 +10,7 @@ from pathlib import Path
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.errors import BlurdmError, InputError, OutputError
 from blurdm_cli.files.atomic import keep_original, no_seal
+from blurdm_cli.files.attributes import following
 from blurdm_cli.files.formats import FORMATS, PHOTO_SUFFIXES
 from blurdm_cli.files.journal import Journal, Stamp
 from blurdm_cli.files.naming import FileJob, numbered
@@ -114,6 +115,8 @@ class VideoRun:
             plan_clip(place.source, target, self._options, self._run)
             keep_original(target)
         seal = journal.begin(place.original, target) if journal else no_seal
+        notes: list[str] = []
+        seal = following(place.source, target, seal, notes, in_place=self._run.in_place)
         result = deblur_clip(
             place.source,
             target,
@@ -134,7 +137,7 @@ class VideoRun:
             seconds=round(time.monotonic() - begin, 3),
             message=_describe(result),
             size=result.size,
-            notes=tuple(filter(None, (result.loss, "; ".join(result.notes)))),
+            notes=tuple(filter(None, (result.loss, "; ".join([*result.notes, *notes])))),
         )
 
 

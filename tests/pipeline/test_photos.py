@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -247,3 +248,24 @@ def test_the_journal_tells_which_bytes_were_read_and_written(album: Path) -> Non
         assert row["status"] == "done"
         assert row["source"]["size"] == (album / Path(row["input"]).name).stat().st_size
         assert len(row["result"]["sha256"]) == 64
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
+def test_a_photo_in_place_keeps_its_permissions_and_times(album: Path) -> None:
+    for number, name in enumerate("abcdef"):
+        (album / f"{name}.png").chmod(0o640 - number)
+        os.utime(album / f"{name}.png", ns=(10**18, 10**18 + number))
+    assert statuses(run(album, in_place=True)) == "dddddd"
+    for number, name in enumerate("abcdef"):
+        status = (album / f"{name}.png").stat()
+        assert (status.st_mode & 0o777, status.st_mtime_ns) == (0o640 - number, 10**18 + number)
+    assert statuses(run(album, in_place=True)) == "ssssss"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
+def test_a_result_is_no_more_open_than_its_photo(album: Path) -> None:
+    (album / "a.png").chmod(0o600)
+    run(album)
+    out = album.parent / "out"
+    assert (out / "a.png").stat().st_mode & 0o777 == 0o600
+    assert (out / "b.png").stat().st_mode & 0o077 != 0
