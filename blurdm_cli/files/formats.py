@@ -26,7 +26,21 @@ PHOTO_SUFFIXES = frozenset(FORMATS) | frozenset(INSTEAD)
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mts", ".m2ts", ".ts", ".mxf", ".mpg"}
-    | {".mpeg", ".vob", ".3gp", ".3g2", ".wmv", ".asf", ".flv", ".ogv"}
+    | {
+        ".mpeg",
+        ".vob",
+        ".3gp",
+        ".3g2",
+        ".wmv",
+        ".asf",
+        ".flv",
+        ".ogv",
+        ".h264",
+        ".264",
+        ".h265",
+        ".265",
+        ".hevc",
+    }
 )
 """Suffixes, in lower case, of files in a folder that count as videos."""
 

@@ -31,6 +31,13 @@ SIGNATURES = (
 TRANSPORT = ((0, 188), (4, 192))
 """Offset and length of the packets of MPEG streams; each packet starts with a G."""
 
+SYNCS = 8
+"""Packets in a row by which an MPEG stream is known that begins in the middle of one."""
+
+START_CODES = (b"\0\0\0\1", b"\0\0\1")
+FIRST_UNITS = frozenset({0x67, 0x27, 0x47, 0x09, 0x06, 0x40, 0x42, 0x46, 0x4E})
+"""First bytes of the units that raw H.264 and HEVC begin with: parameter sets, delimiters, SEI."""
+
 
 SPECIAL = {
     stat.S_IFIFO: "a pipe",
@@ -68,6 +75,25 @@ def kind_of(head: bytes) -> str:
             return kind
     if any(head[at : at + 3 * step : step] == b"GGG" for at, step in TRANSPORT):
         return VIDEO
+    if _is_transport(head) or _is_raw_video(head):
+        return VIDEO
     valid = head.decode("utf-8", "ignore").encode()
     is_text = b"\0" not in head and len(valid) >= len(head) - 3  # may be cut inside a character
     return "text" if is_text else "a file of no known kind"
+
+
+def _is_transport(head: bytes) -> bool:
+    """Whether packets of MPEG streams begin somewhere in the first one's length."""
+    return any(
+        head[at : at + SYNCS * step : step] == SYNCS * b"G"
+        for _, step in TRANSPORT
+        for at in range(step)
+    )
+
+
+def _is_raw_video(head: bytes) -> bool:
+    """Whether it begins as raw H.264 or HEVC does."""
+    for code in START_CODES:
+        if head.startswith(code) and head[len(code) : len(code) + 1]:
+            return head[len(code)] in FIRST_UNITS
+    return False

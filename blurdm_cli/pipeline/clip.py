@@ -23,7 +23,7 @@ from blurdm_cli.video.codecs import STEADY
 from blurdm_cli.video.encode_plan import Wish, plan_encoding
 from blurdm_cli.video.encoder import Encoding, Steady
 from blurdm_cli.video.image_sequence import open_sequence, read_sequence
-from blurdm_cli.video.mux import mux
+from blurdm_cli.video.mux import mux, unstored
 from blurdm_cli.video.reader import Clip, Losses, main_stream, open_clip, open_video, read_frames
 from blurdm_cli.video.segments import SECONDS, Segment, open_store
 from blurdm_cli.video.streams import Kept, plan_streams
@@ -270,7 +270,9 @@ def _plan(
         sound = options.audio is Audio.copy
         main = main_stream(source)
         kept, more = plan_streams(source, main, container, sound=sound, metadata=run.metadata)
-    notes += more
+        notes += [*more, *unstored(source, container)]
+    if clip.side_data:
+        notes.append(f"not kept: {' and '.join(clip.side_data)}")
     if clip.interlaced:
         notes.append("the video is interlaced: both fields are restored as one frame")
     if clip.matrix is not None and container not in TURNED:

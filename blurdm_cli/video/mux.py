@@ -26,10 +26,23 @@ from blurdm_cli.video.encoder import Encoding, configure
 from blurdm_cli.video.reader import AnyPacket, Clip, main_stream, open_video
 from blurdm_cli.video.segments import Segment
 from blurdm_cli.video.streams import Kept, Track, add_track, copy_tags
-from blurdm_cli.video.tags import kept_tags
+from blurdm_cli.video.tags import ALPHA_MODE, kept_tags
+
+HEVC = frozenset({"libx265", "hevc_nvenc", "hevc_qsv", "hevc_vaapi", "hevc_amf"})
+"""Encoders of HEVC."""
 
 OF_THE_CONTAINER = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
 """Tags that describe how the source was written."""
+
+WITHOUT_CHAPTERS = frozenset({"avi", "mpegts", "mxf"})
+WITHOUT_TAGS = frozenset({"mpegts"})
+"""Containers, by FFmpeg's names, that store no chapters, or no title and the like."""
+
+FAR = Fraction(10)
+"""Seconds: a clock that begins later than this is that of a broadcast or recorder, not a delay."""
+
+NEW_CLOCK = Fraction(1, 2)
+"""Seconds: a timestamp that is earlier than the one before by more than this is of a new clock."""
 
 Timed = tuple[Fraction, int, AnyPacket]
 """The decode time of a packet in seconds, its stream, and the packet."""
@@ -72,7 +85,8 @@ def mux(
     if len({segment.header for segment in segments}) > 1:
         raise OutputError(f"The segments of {target} do not match", hint="Try --no-resume")
     steady = container in STEADY
-    shift = clip.begin + (start or 0) if steady or start is not None else Fraction(0)
+    late = clip.begin >= FAR and container != "mpegts"
+    shift = clip.begin + (start or 0) if steady or late or start is not None else Fraction(0)
     stop = None if end is None else clip.begin + end
     lost = Counter[str]()
     with atomic_output(target, seal) as part, _opened(clip, metadata) as source:
@@ -81,7 +95,7 @@ def mux(
             with av.open(
                 os.path.abspath(part), "w", format=container, container_options=options
             ) as output:
-                picture, tracks = _add_streams(output, source, clip, encoding, kept)
+                picture, tracks = _add_streams(output, source, clip, encoding, kept, container)
                 if source is not None:
                     _copy_tags(source, output, shift, stop)
                 with ordinary_priority():
@@ -129,6 +143,18 @@ def _container_options(container: str, source: InputContainer | None) -> dict[st
     return {"movflags": flags}
 
 
+def unstored(source: InputContainer, container: str) -> list[str]:
+    """Notes on what a container cannot store of a file: chapters, title and other tags."""
+    notes = []
+    chapters = len(source.chapters())
+    if chapters and container in WITHOUT_CHAPTERS:
+        notes.append(f"{container} does not store chapters: {chapters} are lost")
+    tags = sorted(name for name in source.metadata if name.lower() not in OF_THE_CONTAINER)
+    if tags and container in WITHOUT_TAGS:
+        notes.append(f"{container} does not store tags: {', '.join(tags)} are lost")
+    return notes
+
+
 def _copy_tags(
     source: InputContainer, output: OutputContainer, shift: Fraction, stop: Fraction | None
 ) -> None:
@@ -143,6 +169,7 @@ def _add_streams(
     clip: Clip,
     encoding: Encoding,
     kept: Sequence[Kept],
+    container: str,
 ) -> tuple[VideoStream, dict[int, Track]]:
     """Add all streams, in the order of the source."""
     main = None if source is None else main_stream(source)
@@ -157,8 +184,11 @@ def _add_streams(
         picture = cast("VideoStream", added)
         configure(picture.codec_context, encoding)
         picture.set_display_matrix(clip.matrix)
+        if container in ("mp4", "mov") and encoding.encoder in HEVC:
+            picture.codec_context.codec_tag = "hvc1"  # Apple's players ask for it
         if main is not None:
             copy_tags(main, picture)
+            picture.metadata.pop(ALPHA_MODE, None)
     assert picture is not None
     return picture, tracks
 
@@ -208,6 +238,8 @@ def _others(
     Those that are damaged, or not later than the one before, are counted in `lost`.
     """
     reached: dict[int, int] = {}
+    moved: Counter[int] = Counter()  # by which a new clock is late, in units of the stream
+    hidden: dict[int, AnyPacket] = {}
     begin = shift if shift else None
     packets = source.demux([source.streams[place] for place in tracks]) if tracks else iter(())
     last = Fraction(0)
@@ -220,28 +252,51 @@ def _others(
             return
         if not packet.size:
             continue
+        place = packet.stream.index
         time = packet.dts if packet.dts is not None else packet.pts
+        if time is not None and packet.stream.type == "audio":
+            time = _continued(packet, time, reached.get(place), moved)
+            if time is None:
+                lost[_name(packet)] += 1
+                continue
+            reached[place] = time
         if time is not None:
             now = time * packet.time_base
             if (begin is not None and now < begin) or (end is not None and now >= end):
                 continue
-            before = reached.get(packet.stream.index)
-            if before is not None and packet.stream.type == "audio" and time <= before:
-                lost[_name(packet)] += 1
-                continue
-            reached[packet.stream.index] = time
             offset = round(shift / packet.time_base)
             packet.dts = time - offset
             packet.pts = packet.dts if packet.pts is None else packet.pts - offset
             last = max(last, now - shift)
-        name = _name(packet)
-        try:
-            made = list(tracks[packet.stream.index].packets(packet))
-        except av.FFmpegError:
-            lost[name] += 1
+        if packet.is_discard and packet.stream.type == "audio":
+            hidden[place] = packet  # by an edit list; the last one primes the decoder
             continue
-        for kept in made:
-            yield last, kept.stream_index, kept
+        name = _name(packet)
+        for each in filter(None, (hidden.pop(place, None), packet)):
+            try:
+                made = list(tracks[place].packets(each))
+            except av.FFmpegError:
+                lost[name] += 1
+                continue
+            for kept in made:
+                yield last, kept.stream_index, kept
+
+
+def _continued(packet: AnyPacket, time: int, before: int | None, moved: Counter[int]) -> int | None:
+    """The time of a packet of sound, later than the one before; None if it is not.
+
+    Where a recorder's clock starts anew, the sound goes on without a gap.
+    """
+    place = packet.stream.index
+    now = time + moved[place]
+    if before is None or now > before:
+        packet.pts = None if packet.pts is None else packet.pts + moved[place]
+        return now
+    if (before - now) * packet.time_base <= NEW_CLOCK:
+        return None
+    moved[place] += before - now + (packet.duration or 1)
+    packet.pts = None if packet.pts is None else packet.pts + moved[place]
+    return time + moved[place]
 
 
 def _name(packet: AnyPacket) -> str:

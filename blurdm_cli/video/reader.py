@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 
 from blurdm_cli.errors import DecodeError, InputError
 from blurdm_cli.files.reading import check_regular, no_input
-from blurdm_cli.video.tags import Colour, Matrix, colour_of, hdr_of, matrix_of
+from blurdm_cli.video.tags import Colour, Matrix, colour_of, hdr_of, matrix_of, side_data_of
 from blurdm_cli.video.yuv import planar
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ class Clip:
     frames: int | None = None
     """Number of frames, from the header or estimated from duration and rate."""
     interlaced: bool = False
+    side_data: tuple[str, ...] = ()
+    """Properties of the picture that only the source states, in words: a 360-degree projection."""
     steady: Fraction | None = None
     """The lowest rate per second at which no two frames coincide; None: the average rate."""
     is_pictures: bool = False
@@ -155,6 +157,7 @@ def open_clip(path: Path) -> Clip:
             is_own_end=is_own,
             frames=expected or None,
             interlaced=first.interlaced_frame,
+            side_data=side_data_of(first, stream.metadata),
             steady=Fraction(stream.guessed_rate or rate),
         )
 
@@ -259,7 +262,7 @@ def read_frames(
                 frame.pts = 0 if previous is None else previous + step
             previous = frame.pts
             frame.time_base = clip.time_base
-            frame.duration = frame.duration or step
+            frame.duration = (timed and frame.duration) or step
             now = frame.pts * clip.time_base
             if last is not None and now >= last:
                 return

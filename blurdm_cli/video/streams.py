@@ -8,18 +8,19 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Literal, Protocol, cast, runtime_checkable
 
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
-from av.stream import Discard, Stream
+from av.stream import Discard, Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 
 from blurdm_cli.choices import Keep
 from blurdm_cli.video.codecs import STEADY, TRANSPORTED, can
-from blurdm_cli.video.reader import AnyPacket
+from blurdm_cli.video.reader import AnyPacket, open_video
 
 SOUND = {"mp4": "aac", "mov": "aac", "mpegts": "aac", "webm": "libopus", "mxf": "pcm_s24le"}
 """Audio codecs for sound that cannot be copied; otherwise FLAC in Matroska, PCM in AVI."""
@@ -213,6 +214,8 @@ def add_track(source: Stream, output: OutputContainer, kept: Kept) -> Track:
         return Sound(cast("AudioStream", source), output, kept.codec)
     if kept.way == "text":
         return Text(cast("SubtitleStream", source), output, kept.codec)
+    if source.disposition & Disposition.attached_pic and output.format.name == "matroska":
+        return Cover(source, output)
     return Copy(source, output)
 
 
@@ -230,6 +233,23 @@ class Copy:
             return  # the muxer fills the gap itself
         packet.stream = self._target
         yield packet
+
+    def rest(self) -> Iterator[AnyPacket]:
+        return iter(())
+
+
+class Cover:
+    """A cover picture, as an attachment of Matroska: as a stream it would be a second video."""
+
+    def __init__(self, source: Stream, output: OutputContainer) -> None:
+        with open_video(Path(source.container.name)) as file:
+            data = bytes(next(file.demux(file.streams[source.index])))
+        kind = "png" if source.codec_context and source.codec_context.name == "png" else "jpeg"
+        name = source.metadata.get("filename", f"cover.{kind.replace('jpeg', 'jpg')}")
+        output.add_attachment(name, f"image/{kind}", data)
+
+    def packets(self, packet: AnyPacket) -> Iterator[AnyPacket]:
+        return iter(())
 
     def rest(self) -> Iterator[AnyPacket]:
         return iter(())

@@ -6,7 +6,7 @@ Frames have colour, rotation and brightness. Files and streams have text tags, a
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from av.buffer import Buffer
@@ -81,6 +81,20 @@ def hdr_of(frame: VideoFrame) -> dict[str, bytes]:
     """FFmpeg's brightness structures, by kind."""
     found = {kind: _side_data(frame, kind) for kind in HDR}
     return {kind: data for kind, data in found.items() if data is not None}
+
+
+SIDE_DATA = {"SPHERICAL": "360-degree projection", "STEREO3D": "stereo layout"}
+"""FFmpeg's names of structures that are not written, and what they are."""
+
+ALPHA_MODE = "alpha_mode"
+"""Tag of VP8 and VP9 with transparency, which is in packets of its own."""
+
+
+def side_data_of(frame: VideoFrame, tags: Mapping[str, str]) -> tuple[str, ...]:
+    """Properties of a stream's picture that are not written, in words."""
+    there = {data.type.name for data in list[Any](frame.side_data)}
+    found = [words for name, words in SIDE_DATA.items() if name in there]
+    return (*found, *(["transparency"] if tags.get(ALPHA_MODE) == "1" else []))
 
 
 def kept_tags(tags: Mapping[str, str], keep: Keep) -> dict[str, str]:
