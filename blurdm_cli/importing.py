@@ -9,6 +9,7 @@ safetensors files and pickles that hold nothing but tensors are read.
 import hashlib
 import pickle
 import re
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,7 +64,7 @@ class Fit:
 
 def import_model(
     files: Sequence[Path],
-    backbone: str,
+    backbone: str | None = None,
     *,
     name: str,
     prior_file: Path | None = None,
@@ -75,7 +76,7 @@ def import_model(
 
     Args:
         files: the backbone's checkpoint, in one file or several.
-        backbone: a key of `networks.build.BACKBONES`.
+        backbone: a key of `networks.build.BACKBONES`; None picks the one that fits.
         name: name of the new model.
         prior_file: BlurDM's checkpoint, if the backbone was trained with it.
         size: one of the backbone's sizes; None picks the one that fits.
@@ -87,8 +88,7 @@ def import_model(
         UsageError: there is no such backbone or size.
         ModelError: a file cannot be read, or does not fit.
     """
-    kind = family(backbone)
-    if not kind.original_names:
+    if backbone is not None and not family(backbone).original_names:
         raise UsageError(
             f"There are no weights of {backbone!r} to import",
             hint=f"Known: {', '.join(k for k, v in BACKBONES.items() if v.original_names)}",
@@ -96,6 +96,8 @@ def import_model(
     state: dict[str, Tensor] = {}
     for path in files:
         state |= unwrap(read(path), WRAPPERS, path)
+    backbone = backbone or _nearest(state)[0]
+    kind = family(backbone)
     fit, sizes = _fit_backbone(state, backbone, size, files[0])
     weights = {f"backbone.{key}": value for key, value in fit.weights.items()}
     channels = _prior_channels(fit.weights)
@@ -157,7 +159,8 @@ def read(path: Path) -> Mapping[str, Any]:
             from safetensors.torch import load_file
 
             return load_file(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([Namespace]):  # the options of a training script
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
     except pickle.UnpicklingError as error:
@@ -231,7 +234,7 @@ def _fit_backbone(
     if fits[best].faults:
         raise ModelError(
             f"{path} does not fit {fits[best].what}: {fits[best].say()}",
-            hint=_nearest(state, fits[best]),
+            hint=_hint(state, fits[best]),
         )
     sizes = kind.size(best)
     if backbone == "nafnet":
@@ -246,15 +249,20 @@ def _fit_size(state: Mapping[str, Tensor], kind: Family, backbone: str, size: st
     return fit_to(state, kind.original_names, network, f"{backbone} ({size})")
 
 
-def _nearest(state: Mapping[str, Tensor], tried: Fit) -> str:
-    """Hint that names the backbone and size with the most tensors of a checkpoint."""
+def _nearest(state: Mapping[str, Tensor]) -> tuple[str, Fit]:
+    """The backbone that has the most tensors of a checkpoint, and how its best size fits."""
     fits = [
-        _fit_size(state, kind, backbone, size)
+        (backbone, _fit_size(state, kind, backbone, size))
         for backbone, kind in BACKBONES.items()
         if kind.original_names
         for size in kind.sizes
     ]
-    best = max(fits, key=lambda fit: (len(fit.weights), -fit.faults))
+    return max(fits, key=lambda found: (len(found[1].weights), -found[1].faults))
+
+
+def _hint(state: Mapping[str, Tensor], tried: Fit) -> str:
+    """Hint that names the backbone and size with the most tensors of a checkpoint."""
+    best = _nearest(state)[1]
     if len(best.weights) < len(state) / 2:
         return "It does not match any backbone that blurdm knows"
     if best.what == tried.what:

@@ -1,3 +1,4 @@
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -330,3 +331,19 @@ def test_the_card_says_where_the_weights_came_from(tmp_path: Path) -> None:
     assert "weights.pth" in card
     assert "MIT" in card
     assert all(value.dtype == np.float32 for value in weights.values())
+
+
+def test_the_backbone_is_found_by_its_tensors(tmp_path: Path) -> None:
+    for number, (state, kind) in enumerate(
+        ((nafnet_checkpoint(), "nafnet"), (mimo_checkpoint(0), "mimo_unet"))
+    ):
+        spec, _ = importing.import_model([saved(tmp_path, state, f"{number}.pth")], name="mine")
+        assert spec.backbone.kind == kind
+    with pytest.raises(ModelError, match="does not fit"):
+        importing.import_model([saved(tmp_path, {"a": torch.ones(3)})], name="mine")
+
+
+def test_the_options_of_a_training_script_in_a_checkpoint_are_no_obstacle(tmp_path: Path) -> None:
+    content = {"model": mimo_checkpoint(0), "args": Namespace(lr=1e-4, name="x")}
+    spec, _ = importing.import_model([saved(tmp_path, content)], name="mine")
+    assert spec.backbone.kind == "mimo_unet"

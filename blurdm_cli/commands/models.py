@@ -82,10 +82,14 @@ def import_model(
         list[Path],
         typer.Argument(help="Checkpoint of the backbone: .pth, .pkl, .ckpt or .safetensors."),
     ],
-    backbone: Annotated[
-        str, typer.Option(help="mimo_unet, stripformer, fftformer, loformer or nafnet.")
-    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new model.")],
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            help="mimo_unet, stripformer, fftformer, loformer or nafnet.",
+            show_default="the one that fits",
+        ),
+    ] = None,
     prior: Annotated[
         Path | None, typer.Option(help="BlurDM checkpoint, if the backbone was trained with one.")
     ] = None,

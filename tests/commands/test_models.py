@@ -75,8 +75,7 @@ def test_an_imported_checkpoint_is_a_model_like_any_other(
     blurdm: Blurdm, checkpoint: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "models" / "mine"
-    words = ("models", "import", checkpoint, "--backbone", "mimo_unet", "-o", folder)
-    imported = blurdm(*words, "--licence", "MIT")
+    imported = blurdm("models", "import", checkpoint, "-o", folder, "--licence", "MIT")
     assert imported.code == 0
     assert "tiny.pkl" in blurdm("models", "show", folder).out
     told = json.loads(blurdm("models", "show", folder, "--json").out)
