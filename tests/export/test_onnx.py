@@ -241,7 +241,7 @@ def test_a_fixed_size_is_the_only_one(tiny: zoo.Model, photo: np.ndarray, tmp_pa
     shape = onnx.load(path).graph.input[0].type.tensor_type.shape
     assert [axis.dim_value for axis in shape.dim] == [1, 3, 48, 64]
     for runtime in (OnnxRuntime(path, "cpu"), OpenVinoRuntime(path, "cpu", "fp32")):
-        assert runtime.size == (48, 64)
+        assert runtime.fixed_size == (48, 64)
         assert Deblurrer(runtime, runtime.spec)(photo).shape == photo.shape
 
 
