@@ -60,7 +60,7 @@ def blurdm(
         ),
     ] = False,
 ) -> None:
-    """Remove motion blur from photos."""
+    """Remove motion blur from photos and videos."""
 
 
 def _check_command(words: list[str]) -> None:

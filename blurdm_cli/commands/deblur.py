@@ -32,7 +32,7 @@ def deblur(
         typer.Option(
             min=0,
             max=1,
-            help="Blur score up to which --only-blurry skips a photo: 0 is sharp, 1 is blurred.",
+            help="--only-blurry skips photos with a score up to this: 0 is sharp, 1 is blurred.",
             show_default="0.6",
             rich_help_panel=INPUTS,
         ),
@@ -59,7 +59,7 @@ def deblur(
     on_exists: Annotated[
         OnExists | None,
         typer.Option(
-            help="What to do if the output exists and blurdm did not create it from this input.",
+            help="What to do if the output exists and is not an earlier result of this input.",
             show_default="skip; for --output FILE, error",
             rich_help_panel=OUTPUT,
         ),
@@ -122,7 +122,7 @@ def deblur(
         str,
         typer.Option(
             metavar="auto|N",
-            help="Diffusion steps. A model only runs with the number it was trained for.",
+            help="Number of diffusion steps: the number that the model was trained with.",
             rich_help_panel=MODEL,
         ),
     ] = "auto",
@@ -130,7 +130,7 @@ def deblur(
         bool,
         typer.Option(
             "--tta",
-            help="Average over eight flips and rotations of each tile: eight times slower.",
+            help="Average over eight flips and rotations of each tile. Takes eight times as long.",
             rich_help_panel=MODEL,
         ),
     ] = False,

@@ -66,7 +66,7 @@ def evaluate(
     grid: Annotated[
         Path | None,
         typer.Option(
-            help="Also write a PNG with the pairs of least, median and largest gain: blurred,"
+            help="Also write a PNG with the pairs of smallest, median and largest gain: blurred,"
             " restored and sharp."
         ),
     ] = None,

@@ -34,7 +34,7 @@ def motion(
         typer.Option(
             "--output",
             "-o",
-            help="Picture of the path over the photo; a folder for several photos.",
+            help="Draw the path over the photo and write it here; a folder for several photos.",
             show_default="none is drawn",
         ),
     ] = None,
@@ -50,7 +50,7 @@ def motion(
 ) -> None:
     """Estimate how the camera moved during the exposure. No model is needed.
 
-    Lengths are in pixels, directions in degrees: 0 is level, 90 is upright.
+    Lengths are in pixels, directions in degrees: 0 is horizontal, 90 is vertical.
     """
     from blurdm_cli.files.inputs import gather
 

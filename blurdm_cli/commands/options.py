@@ -20,8 +20,8 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT...",
-        help="Photos, folders, patterns such as *.jpg, or @LIST.txt with one of these per line."
-        " deblur also takes videos.",
+        help="Photos, videos (deblur), folders, patterns such as *.jpg, or @LIST.txt with one of"
+        " these per line.",
     ),
 ]
 Recursive = Annotated[bool, typer.Option(help="Include sub-folders.", rich_help_panel=INPUTS)]
@@ -29,7 +29,7 @@ Include = Annotated[
     list[str] | None,
     typer.Option(
         metavar="PATTERN",
-        help="Only files of a folder that match, by name or path.",
+        help="In folders, only take files whose name or path matches.",
         show_default="all",
         rich_help_panel=INPUTS,
     ),
@@ -38,7 +38,7 @@ Exclude = Annotated[
     list[str] | None,
     typer.Option(
         metavar="PATTERN",
-        help="Skip files of a folder that match, by name or path.",
+        help="In folders, skip files whose name or path matches.",
         show_default="none",
         rich_help_panel=INPUTS,
     ),

@@ -55,7 +55,7 @@ def synth(
         ),
     ] = 0,
     linear: Annotated[
-        bool, typer.Option(help="Average in linear light or in encoded values.")
+        bool, typer.Option(help="Average in linear light; --no-linear averages sRGB values.")
     ] = True,
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
 ) -> None:

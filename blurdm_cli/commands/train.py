@@ -54,8 +54,8 @@ def train(
     candidates: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Folder of crops prepared by `train candidates`, instead of --data. The model"
-            " learns to use the deconvolved photo. Repeatable."
+            help="Folder of crops prepared by `train candidates`, instead of --data. The"
+            " model learns to weigh deconvolved versions of the photo. Repeatable."
         ),
     ] = None,
     objects: Annotated[
@@ -123,8 +123,8 @@ def train(
         str | None,
         typer.Option(
             "--from",
-            help="Model to start from: a name or a folder. Its backbone is kept. Options for"
-            " another prior train a new one.",
+            help="Model to start from: a name or a folder. Its backbone is kept. If the"
+            " options ask for another prior, a new one is trained.",
         ),
     ] = None,
     steps: Annotated[
@@ -150,12 +150,14 @@ def train(
     prior_rate: Annotated[
         float,
         typer.Option(
-            min=0, help="Learning rate of the prior, as a share.", show_default="the stage's"
+            min=0,
+            help="Learning rate of the prior, as a fraction of --learning-rate.",
+            show_default="the stage's",
         ),
     ] = 0,
     motion_weight: Annotated[
         float | None,
-        typer.Option(min=0, help="Weight of the loss on the motion.", show_default="the stage's"),
+        typer.Option(min=0, help="Weight of the motion loss.", show_default="the stage's"),
     ] = None,
     step_weight: Annotated[
         float,

@@ -24,8 +24,8 @@ Crf = Annotated[
     typer.Option(
         min=0,
         metavar="N",
-        help="Constant quality; lower is better and larger. [default: 18 for H.264, 20 for HEVC, 24"
-        " for VP9 and AV1]",
+        help="Constant rate factor: lower gives better quality and larger files."
+        " [default: 18 for H.264, 20 for HEVC, 24 for VP9 and AV1]",
         rich_help_panel=PANEL,
     ),
 ]
@@ -73,13 +73,13 @@ Frames = Annotated[
 ]
 Every = Annotated[
     int,
-    typer.Option(min=1, metavar="N", help="Take every N-th frame.", rich_help_panel=PANEL),
+    typer.Option(min=1, metavar="N", help="Process only every Nth frame.", rich_help_panel=PANEL),
 ]
 AllFrames = Annotated[
     bool,
     typer.Option(
         "--all-frames",
-        help="Also restore sharp frames. By default they are copied unchanged.",
+        help="Also deblur sharp frames. By default they are copied unchanged.",
         rich_help_panel=PANEL,
     ),
 ]
@@ -89,7 +89,7 @@ Fps = Annotated[
         min=0.001,
         max=1000,
         metavar="N",
-        help="Frame rate of an image sequence that is read.",
+        help="Frame rate of an input image sequence.",
         rich_help_panel=PANEL,
     ),
 ]
