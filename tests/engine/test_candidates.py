@@ -28,7 +28,7 @@ def test_tiles_have_the_candidates_of_the_whole_photo(shaken: tuple[np.ndarray, 
     plan = plan_tiles(*photo.shape[:2], tile=160, halo=16, multiple_of=8)
     assert len(plan.corners) > 2
     candidates = Candidates(photo, motion)
-    joined = np.empty_like(whole)
+    joined = np.zeros_like(whole)
     for first in (3, 6, 9):
         planes = (
             candidates.cut(plan, corner, 255.0)[0, first : first + 3] for corner in plan.corners
