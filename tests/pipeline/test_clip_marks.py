@@ -51,7 +51,8 @@ def test_sound_goes_on_where_a_recorders_clock_starts_anew(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("suffix", ["mp4", "mov"])
 def test_hevc_is_tagged_as_apples_players_ask(tmp_path: Path, suffix: str) -> None:
-    deblurred(make_clip(tmp_path / "a.mp4"), tmp_path / f"b.{suffix}", codec="hevc")
+    source = make_clip(tmp_path / "a.mp4", size=(64, 96))
+    deblurred(source, tmp_path / f"b.{suffix}", codec="hevc")
     assert b"hvc1" in (tmp_path / f"b.{suffix}").read_bytes()
     with av.open(str(tmp_path / f"b.{suffix}")) as file:
         assert sum(1 for _ in file.decode(video=0)) == 12
