@@ -86,7 +86,7 @@ class Scenario:
     whole: dict[str, bytes]
     """The results of a run that nothing disturbed."""
     folder: Path
-    """Where results are written."""
+    """Folder of the results."""
     words: list[str]
     in_place: bool = False
     user: dict[str, bytes] = field(default_factory=dict)
@@ -116,7 +116,7 @@ class Scenario:
             path.write_bytes(self.user[name])
 
     def losses(self, *, at_end: bool) -> list[str]:
-        """What is lost, wrong or too much."""
+        """Files that are lost, wrong or superfluous, a line each."""
         there = contents(self.folder)
         wrong = []
         for name, data in self.user.items():
@@ -182,10 +182,10 @@ def in_place(place: Path, make: Callable[[Path], None], name: str) -> tuple[Scen
 
 
 def torment(scenario: Scenario, seconds: float, kills: int, chance: random.Random) -> list[str]:
-    """Kill a scenario's run so many times, then let it end; returns what went wrong."""
-    for done in range(1, kills + 1):
-        if not kill_after(scenario.words, chance.uniform(0.3, 1) * seconds / 2):
-            break  # it came to its end
+    """Kill a scenario's run up to so many times, then let it end; return what went wrong."""
+    done = 0
+    while done < kills and kill_after(scenario.words, chance.uniform(0.3, 1) * seconds / 2):
+        done += 1
         if wrong := scenario.losses(at_end=False):
             return wrong
         if done % 2:

@@ -14,7 +14,7 @@ TINY = ("--model", "blurdm-tiny", "--precision", "fp32")
 
 @dataclass(frozen=True)
 class Result:
-    """What a command left: its exit code, and what it wrote to stdout and stderr."""
+    """Result of a command: exit code, stdout and stderr."""
 
     code: int
     out: str

@@ -70,8 +70,9 @@ def _check_command(words: list[str]) -> None:
         UsageError: it is a file.
     """
     first = words[0] if words else "-h"
-    commands = set(typer.main.get_group(app).commands)
-    if not first.startswith("-") and first not in commands and os.path.exists(first):
+    if first.startswith("-") or not os.path.exists(first):
+        return
+    if first not in typer.main.get_group(app).commands:
         raise UsageError(
             f"{first} is a file, not a command", hint=f"blurdm deblur {shlex.join(words)}"
         )

@@ -28,9 +28,6 @@ from blurdm_cli.video.segments import Segment
 from blurdm_cli.video.streams import Kept, Track, add_track, copy_tags
 from blurdm_cli.video.tags import ALPHA_MODE, kept_tags
 
-HEVC = frozenset({"libx265", "hevc_nvenc", "hevc_qsv", "hevc_vaapi", "hevc_amf"})
-"""Encoders of HEVC."""
-
 OF_THE_CONTAINER = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
 """Tags that describe how the source was written."""
 
@@ -184,7 +181,7 @@ def _add_streams(
         picture = cast("VideoStream", added)
         configure(picture.codec_context, encoding)
         picture.set_display_matrix(clip.matrix)
-        if container in ("mp4", "mov") and encoding.encoder in HEVC:
+        if container in ("mp4", "mov") and picture.codec_context.codec.canonical_name == "hevc":
             picture.codec_context.codec_tag = "hvc1"  # Apple's players ask for it
         if main is not None:
             copy_tags(main, picture)

@@ -23,6 +23,18 @@ def span(path: Path, kind: str = "video") -> tuple[float, float, int]:
     return float(min(times)), float(max(times)), len(times)
 
 
+def remux(source: Path, target: Path, format: str | None = None, cover: bytes = b"") -> None:
+    """Copy a clip's pictures into another container, with a cover as an attachment."""
+    with av.open(str(source)) as given, av.open(str(target), "w", format=format) as file:
+        if cover:
+            file.add_attachment("cover.jpg", "image/jpeg", cover)
+        copy = file.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.size:
+                packet.stream = copy
+                file.mux(packet)
+
+
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
 def test_a_clock_of_nine_hours_becomes_a_clip_of_its_own_length(
     tmp_path: Path, suffix: str
@@ -89,13 +101,7 @@ def test_a_cover_of_matroska_stays_a_cover(tmp_path: Path) -> None:
     coder = av.CodecContext.create("mjpeg", "w")
     coder.width, coder.height, coder.pix_fmt, coder.time_base = 16, 16, "yuvj420p", 1
     [packet] = coder.encode(picture.reformat(format="yuvj420p"))
-    with av.open(str(source)) as given, av.open(str(covered), "w") as file:
-        file.add_attachment("cover.jpg", "image/jpeg", bytes(packet))
-        copy = file.add_stream_from_template(given.streams.video[0])
-        for each in given.demux(video=0):
-            if each.size:
-                each.stream = copy
-                file.mux(each)
+    remux(source, covered, cover=bytes(packet))
     deblurred(covered, tmp_path / "b.mkv")
     with av.open(str(tmp_path / "b.mkv")) as file:
         covers = [s for s in file.streams if s.disposition & av.stream.Disposition.attached_pic]
@@ -116,12 +122,7 @@ def test_streams_cut_in_the_middle_of_a_packet_and_raw_streams_are_videos(tmp_pa
 def test_a_raw_stream_has_the_length_of_its_frames(tmp_path: Path) -> None:
     source = make_clip(tmp_path / "a.mkv")
     raw = tmp_path / "a.h264"
-    with av.open(str(source)) as given, av.open(str(raw), "w", format="h264") as file:
-        copy = file.add_stream_from_template(given.streams.video[0])
-        for each in given.demux(video=0):
-            if each.size:
-                each.stream = copy
-                file.mux(each)
+    remux(source, raw, format="h264")
     deblurred(raw, tmp_path / "b.mp4")
     with av.open(str(tmp_path / "b.mp4")) as file:
         assert file.duration == pytest.approx(12 / 25 * 1e6, rel=0.05)
