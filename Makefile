@@ -10,7 +10,7 @@ demo: $(VENV)/bin/python
 	$(VENV)/bin/blurdm deblur examples/market.jpg -o sharp.jpg --overwrite
 
 test: lint
-	$(VENV)/bin/pytest -n 2 --dist loadfile
+	$(VENV)/bin/pytest -n 2 --dist loadfile --max-worker-restart 0
 
 lint: $(VENV)/bin/python
 	$(PIP) -e ".[test]"

@@ -3,6 +3,7 @@
 It computes in bfloat16 if the processor supports it, and needs no PyTorch.
 """
 
+from functools import cache
 from pathlib import Path
 from queue import Queue
 from threading import Lock
@@ -27,6 +28,18 @@ MOST_CONCURRENT = 4
 
 Requests = Queue[ov.InferRequest]
 """Idle inference requests of one compiled graph."""
+
+
+@cache
+def _core() -> ov.Core:
+    """OpenVINO's core, one for all graphs, which lives as long as the process.
+
+    Each core gives the thread that opens it a signal stack of its own and restores the one before
+    when it is closed. If two cores are not closed in reverse order, or in another thread, the
+    thread is left with a stack that has been freed, and the next signal (Ctrl-C) overwrites
+    whatever lies there now.
+    """
+    return ov.Core()
 
 
 class OpenVinoRuntime(Runtime):
@@ -54,8 +67,8 @@ class OpenVinoRuntime(Runtime):
             )
         opened = OnnxRuntime(graph, "cpu")  # OpenVINO does not read a graph's metadata
         self.spec, self.fixed_size, exported = opened.spec, opened.fixed_size, opened.precision
-        self._graph, self._core = graph, ov.Core()
-        able = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        self._graph = graph
+        able = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.precision = _choose_precision(precision, exported, has_bf16="BF16" in able)
         self.max_concurrent = min(available_cores(), MOST_CONCURRENT)
         self._requests: dict[int, Requests] = {}
@@ -116,7 +129,7 @@ class OpenVinoRuntime(Runtime):
             "NUM_STREAMS": concurrent,
         }
         try:
-            compiled = self._core.compile_model(str(self._graph), "CPU", config)
+            compiled = _core().compile_model(str(self._graph), "CPU", config)
         except RuntimeError as error:
             said = " ".join(str(error).split())
             raise ModelError(

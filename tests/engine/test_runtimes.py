@@ -1,5 +1,6 @@
 """What all runtimes have in common, and which of them is taken."""
 
+import ctypes
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -59,6 +60,23 @@ def test_batches_side_by_side_give_the_same_bits_as_one_after_another() -> None:
         )
     for shape, found in zip(shapes, beside, strict=True):
         np.testing.assert_array_equal(found, runtime.restore(*tiles(*shape)))
+
+
+def signal_stack() -> int:
+    """Where this thread's alternate signal stack lies."""
+    stack = (ctypes.c_void_p * 3)()  # a pointer, flags, a size
+    assert ctypes.CDLL(None).sigaltstack(None, stack) == 0
+    return stack[0] or 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the C library")
+def test_graphs_closed_in_any_order_leave_no_freed_signal_stack() -> None:
+    opened("openvino")
+    before = signal_stack()
+    first, second = opened("openvino"), opened("openvino")
+    del first
+    del second
+    assert signal_stack() == before
 
 
 @pytest.mark.parametrize("name", ALL)
