@@ -15,8 +15,8 @@ from blurdm_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from blurdm_cli.spec import ModelSpec
-    from blurdm_cli.training.loop import Machine
     from blurdm_cli.training.recipe import Progress, Recipe
+    from blurdm_cli.training.trainer import Machine
 
 
 class Stage(StrEnum):
@@ -333,7 +333,7 @@ def _machine(device: str, compiled: bool, deadline: float, resume: bool) -> Mach
 
     from blurdm_cli.engine.torch_runtime import choose_device, has_fast_bf16
     from blurdm_cli.machine import available_cores
-    from blurdm_cli.training.loop import Machine
+    from blurdm_cli.training.trainer import Machine
 
     where = choose_device(device)
     torch.set_num_threads(available_cores())
