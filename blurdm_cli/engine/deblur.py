@@ -19,7 +19,8 @@ from blurdm_cli.engine.tiles import Job, Tile, TileRestorer, whole_tile
 from blurdm_cli.engine.tiling import blend
 from blurdm_cli.errors import UsageError
 from blurdm_cli.machine import available_cores
-from blurdm_cli.motion.estimation import Motion, find_motion
+from blurdm_cli.motion.estimation import find_motion
+from blurdm_cli.motion.found import Motion
 from blurdm_cli.prefetch import Prefetcher
 from blurdm_cli.spec import ModelSpec
 from blurdm_cli.zoo import DEFAULT

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from blurdm_cli.motion.candidates import make_candidates
 from blurdm_cli.motion.deconvolution import noise_of
-from blurdm_cli.motion.estimation import Found, Motion, find_motion
+from blurdm_cli.motion.estimation import find_motion
+from blurdm_cli.motion.found import Found, Motion
 from blurdm_cli.motion.kernel import trimmed
 from blurdm_cli.motion.light import LUMA
 from blurdm_cli.physics.trajectory import Trajectory
