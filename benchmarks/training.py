@@ -22,13 +22,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from blurdm_cli import zoo
 from blurdm_cli.engine.torch_runtime import choose_device, has_fast_bf16, move
 from blurdm_cli.networks.build import build
-from blurdm_cli.training.loop import LOG_EVERY, Machine, fit
 from blurdm_cli.training.model import Networks
 from blurdm_cli.training.pairs import Order, read_photos
 from blurdm_cli.training.photo_crops import PhotoCrops
 from blurdm_cli.training.run import RunFolder
 from blurdm_cli.training.stage3 import Stage3, WholeModel
 from blurdm_cli.training.synthesis import Synthesis
+from blurdm_cli.training.trainer import LOG_EVERY, Machine, Trainer
 
 
 def main() -> None:
@@ -124,7 +124,7 @@ def _rows(
     validation = source.draw(Order(4, recipe.crop, seed=4))
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder(Path(folder))
-        fit(WholeModel(networks, recipe), source, validation, recipe, machine, run)
+        Trainer(WholeModel(networks, recipe), source, validation, recipe, machine, run).fit()
         with (run.folder / "losses.csv").open() as file:
             return [row for row in csv.DictReader(file) if row["crops_per_second"]]
 

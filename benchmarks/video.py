@@ -26,11 +26,12 @@ from bare import restore_tiles
 from blurdm_cli.engine.candidates import Candidates
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.machine import tune_allocator
-from blurdm_cli.motion.estimation import Motion
+from blurdm_cli.motion.found import Motion
 from blurdm_cli.photo.photo import read_photo
 from blurdm_cli.pipeline.clip import deblur_clip
 from blurdm_cli.pipeline.options import VideoOptions
-from blurdm_cli.video.reader import Losses, open_clip, read_frames
+from blurdm_cli.video.losses import Losses
+from blurdm_cli.video.reader import open_clip, read_frames
 from blurdm_cli.video.yuv import to_rgb
 from blurdm_cli.zoo import DEFAULT, example_photo
 

@@ -22,7 +22,7 @@ from blurdm_cli.errors import BlurdmError, InputError, UsageError
 from blurdm_cli.pipeline.outcome import Outcome, exit_code, failed
 
 if TYPE_CHECKING:
-    from blurdm_cli.motion.estimation import Found, Motion
+    from blurdm_cli.motion.found import Found, Motion
     from blurdm_cli.motion.regions import Region
     from blurdm_cli.photo.photo import Photo
 

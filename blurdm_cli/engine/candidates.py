@@ -13,7 +13,8 @@ from blurdm_cli.engine.pixels import Pixels
 from blurdm_cli.engine.tiling import Corner, Plan
 from blurdm_cli.machine import available_cores
 from blurdm_cli.motion.candidates import make_candidates
-from blurdm_cli.motion.estimation import Motion, find_motion
+from blurdm_cli.motion.estimation import find_motion
+from blurdm_cli.motion.found import Motion
 from blurdm_cli.motion.windows import in_unit_range
 from blurdm_cli.spec import CANDIDATE_PLANES
 

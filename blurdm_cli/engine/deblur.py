@@ -11,19 +11,22 @@ import numpy as np
 from blurdm_cli.choices import Guard, MotionMode
 from blurdm_cli.engine import guard as gd
 from blurdm_cli.engine.candidates import Candidates
-from blurdm_cli.engine.jobs import Job, Progress, Tile, counted
-from blurdm_cli.engine.limits import check_options, check_size, whole_tile
 from blurdm_cli.engine.opening import open_runtime
 from blurdm_cli.engine.photo_prior import PhotoPrior, check_scope, of_photo
 from blurdm_cli.engine.pixels import Pixels, quantise, white_of
 from blurdm_cli.engine.runtime import Runtime
-from blurdm_cli.engine.tiles import TileRestorer
+from blurdm_cli.engine.tiles import Job, Tile, TileRestorer, whole_tile
 from blurdm_cli.engine.tiling import blend
+from blurdm_cli.errors import UsageError
 from blurdm_cli.machine import available_cores
-from blurdm_cli.motion.estimation import Motion, find_motion
+from blurdm_cli.motion.estimation import find_motion
+from blurdm_cli.motion.found import Motion
 from blurdm_cli.prefetch import Prefetcher
 from blurdm_cli.spec import ModelSpec
 from blurdm_cli.zoo import DEFAULT
+
+Progress = Callable[[int, int], None]
+"""Called with the number of finished tiles and the total."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,14 +90,18 @@ class Deblurrer:
             RuntimeMissing: the model needs one prior per photo, which the runtime lacks.
         """
         check_scope(runtime, spec)
+        if seed < 0:
+            raise UsageError(f"The seed {seed} is below 0", hint="Try --seed 0")
+        if not 0 <= strength <= 1:
+            hint = "Try --strength 1"
+            raise UsageError(f"The strength {strength} is not between 0 and 1", hint=hint)
         size = runtime.fixed_size
         if size:
-            check_size(size, tile, batch, tta=tta)
+            _check_size(size, tile, batch, tta=tta)
             shorter, side = sorted(size)
         else:
             shorter = side = whole_tile(spec.tile if tile is None else tile, spec.multiple_of)
         halo = min(spec.halo, shorter // 4) if halo is None else halo
-        check_options(shorter, halo, batch, seed, strength)
         noise = np.random.default_rng(seed).standard_normal(spec.prior_channels)
         self.runtime = runtime
         self.spec = spec
@@ -213,7 +220,7 @@ class Deblurrer:
     ) -> Iterator[Restored | None]:
         with Prefetcher(self.tiles.restore_each(jobs), max(2, self.tiles.batch)) as tiles:
             for job, own in groupby(tiles, key=itemgetter(0)):
-                yield self._assemble(job, counted(job, own, progress))
+                yield self._assemble(job, _counted(job, own, progress))
 
     def _job(self, photo: Pixels | None, motion: Motion | None = None) -> Job:
         """The job that restores a photo."""
@@ -247,3 +254,40 @@ class Deblurrer:
             for note in mended:
                 job.flag(note, strict=self.guard == "strict")
         return Restored(restored, bool(job.notes), tuple(job.notes))
+
+
+def _counted(
+    job: Job, tiles: Iterable[tuple[Job, Tile | None]], progress: Progress
+) -> Iterator[Tile]:
+    """Yield a job's tiles, and report progress for each."""
+    for done, (_, tile) in enumerate(tiles, start=1):
+        if tile is not None:
+            progress(done, len(job.corners))
+            yield tile
+
+
+def _check_size(size: tuple[int, int], tile: int | None, batch: int, *, tta: bool) -> None:
+    """Check the options for a graph with a fixed tile size and a batch of 1.
+
+    Args:
+        size: the graph's height and width in pixels.
+        tile: the side that the user chose, if any.
+        batch: tiles per batch.
+        tta: whether tiles are rotated.
+
+    Raises:
+        UsageError: the graph does not support one of them.
+    """
+    height, width = size
+    asked = {
+        f"--tile {tile}": tile is not None and size != (tile, tile),
+        f"--batch {batch}": batch > 1,
+        "--tta, which rotates tiles,": tta and height != width,
+    }
+    for option, impossible in asked.items():
+        if impossible:
+            raise UsageError(
+                f"The graph only takes tiles of {height}x{width} pixels, one at a time:"
+                f" {option} is not possible",
+                hint="Leave it out, or export the graph without --size",
+            )

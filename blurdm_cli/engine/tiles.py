@@ -13,15 +13,71 @@ from jaxtyping import Float32
 
 from blurdm_cli.choices import Guard
 from blurdm_cli.engine import guard as gd
-from blurdm_cli.engine.jobs import Job, Tile
+from blurdm_cli.engine.candidates import Candidates
+from blurdm_cli.engine.photo_prior import PhotoPrior
+from blurdm_cli.engine.pixels import Pixels
 from blurdm_cli.engine.runtime import Runtime
 from blurdm_cli.engine.self_ensemble import restore_turned
-from blurdm_cli.engine.tiling import Plan, blend, plan_tiles
-from blurdm_cli.errors import ComputeError, OutOfMemory
+from blurdm_cli.engine.tiling import Corner, Plan, blend, plan_tiles
+from blurdm_cli.errors import ComputeError, OutOfMemory, UsageError
 from blurdm_cli.prefetch import Prefetcher
+
+Tile = Float32[np.ndarray, "3 h w"]
+
+SMALLEST_TILE = 64
+"""Smallest side of a tile, in pixels, that a user may choose."""
 
 SMALLEST_RETREAT = 128
 """Smallest side in pixels that tiles are reduced to when memory runs out."""
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One photo to restore."""
+
+    photo: Pixels | Float32[np.ndarray, "h w planes"] | None
+    """None if there is nothing to restore. A tile that is split again has all its planes."""
+    white: float = 1.0
+    plan: Plan | None = None
+    """None: the photo is returned unchanged."""
+    prior: PhotoPrior | None = None
+    """Prior that all its tiles share, if the model uses one per photo."""
+    candidates: Candidates | None = None
+    """Its candidates, if the model uses them."""
+    notes: dict[str, None] = field(default_factory=dict)
+    alone: bool = False
+    """Whether it is a single tile, with nothing else computed at the same time."""
+
+    @property
+    def corners(self) -> list[Corner]:
+        """Corners of the tiles to restore."""
+        return self.plan.corners if self.plan else []
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width of a tile; 0 if there is none."""
+        return (self.plan.rows.side, self.plan.columns.side) if self.plan else (0, 0)
+
+    def cut(self, corner: Corner) -> Float32[np.ndarray, "1 planes h w"]:
+        """Cut out one tile, with its candidates if the model uses them."""
+        if self.photo is None or self.plan is None:
+            raise ValueError("there is nothing to cut")
+        if self.candidates:
+            return self.candidates.cut(self.plan, corner, self.white)
+        return self.plan.cut(self.photo, [corner], self.white)
+
+    def flag(self, note: str, *, strict: bool) -> None:
+        """Record that the result looked wrong.
+
+        Raises:
+            ComputeError: `strict` is set.
+        """
+        if strict:
+            raise ComputeError(
+                f"The result looks wrong: {note.split(';')[0]}",
+                hint="--guard on repairs what it can",
+            )
+        self.notes[note] = None
 
 
 @dataclass(eq=False)
@@ -29,6 +85,9 @@ class TileRestorer:
     """Restores the tiles of photos.
 
     If memory runs out, batches and then tiles become smaller, and stay so.
+
+    Raises:
+        UsageError: the halo or the batch is out of range.
     """
 
     runtime: Runtime
@@ -51,6 +110,18 @@ class TileRestorer:
     """Opens the same model in fp32; None if the runtime already computes in fp32."""
     _spare: Runtime | None = field(default=None, init=False)
     _lock: Lock = field(default_factory=Lock, init=False)
+
+    def __post_init__(self) -> None:
+        shorter = min(self.size) if self.size else self.side
+        if not 0 <= 3 * self.halo <= shorter:
+            raise UsageError(
+                f"A halo of {self.halo} pixels does not fit in a tile of {shorter} pixels",
+                hint=f"The halo may be at most a third of the tile; try --halo {shorter // 8}",
+            )
+        if self.batch < 1:
+            raise UsageError(
+                f"The batch size {self.batch} is below 1", hint="The smallest is --batch 1"
+            )
 
     def plan(self, height: int, width: int) -> Plan:
         """Cut a photo of this size into tiles."""
@@ -194,3 +265,17 @@ def _finished(owners: list[Job], work: Future[Any] | None) -> Iterator[tuple[Job
     """Wait for a batch, and pair its tiles with their jobs."""
     tiles: Iterable[Tile | None] = work.result() if work else [None] * len(owners)
     return zip(owners, tiles, strict=True)
+
+
+def whole_tile(tile: int, multiple_of: int) -> int:
+    """Round a tile's side down to a multiple that the model takes.
+
+    Raises:
+        UsageError: the tile is too small.
+    """
+    smallest = max(SMALLEST_TILE, multiple_of)
+    if tile < smallest:
+        raise UsageError(
+            f"A tile of {tile} pixels is too small", hint=f"The smallest is --tile {smallest}"
+        )
+    return tile - tile % multiple_of

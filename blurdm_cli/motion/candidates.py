@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from blurdm_cli.motion.deconvolution import Deconvolved, Deconvolver, weight_for
-from blurdm_cli.motion.estimation import Found, Motion
+from blurdm_cli.motion.found import Found, Motion
 from blurdm_cli.motion.kernel import Kernel
 from blurdm_cli.motion.light import LUMA, to_encoded, to_linear
 from blurdm_cli.spec import CANDIDATE_PLANES

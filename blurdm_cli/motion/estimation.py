@@ -15,18 +15,13 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from blurdm_cli.motion.camera import CameraPath, Window, fit_camera
+from blurdm_cli.motion.camera import Window, fit_camera
 from blurdm_cli.motion.deconvolution import noise_of
+from blurdm_cli.motion.found import NO_BLUR, NONE, SHAKEN, Found, Motion
 from blurdm_cli.motion.kernel import (
-    DELTA,
-    Kernel,
     centred,
-    direction,
-    entropy,
-    extent,
     pruned,
     rescaled,
-    spread,
     trimmed,
 )
 from blurdm_cli.motion.light import LUMA, to_linear
@@ -41,9 +36,6 @@ from blurdm_cli.motion.windows import (
     spread_windows,
 )
 
-NO_BLUR = 1.25
-"""Score of the hypothesis that there was no motion; wrong kernels are mostly above."""
-
 NO_SLIGHT_BLUR = {"scene": 0.9, "page": 1.1}
 """The same for paths that are no longer than those found in sharp photos; pages score higher, and
 sharp pages far higher."""
@@ -54,9 +46,6 @@ LEAST_SPREAD = 0.6
 SMALLEST = 32
 """Shortest side in pixels of a photo whose motion is looked for."""
 
-SHAKEN = 2.5
-"""Standard deviation of a path in pixels from which on a photo counts as shaken. Of sharp photos
-some 1 to 2 are found: their own softness."""
 
 LEAST_TURN = 0.015
 """By how much roll and zoom must improve the windows' mean score."""
@@ -108,70 +97,6 @@ POLISHES = {
     "encoded": (Refinement(1e-3, 3.0, 2), Refinement(8e-3, 3.0, 2)),
 }
 """Tried on the best kernel: fewer or more edges. What scores better is taken."""
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """A kernel that was found, and how well it explains the photo."""
-
-    kernel: Kernel
-    score: float
-    name: str
-    """Name of the hypothesis that led to it; "none": no motion was found."""
-    scale: float = 1.0
-    """Scale of the photo at which the kernel holds."""
-    camera: CameraPath | None = None
-    """The path with roll and zoom, where it explains the photo better; `kernel` is its middle's."""
-
-    @property
-    def confidence(self) -> float:
-        """0 for none, towards 1 the better the kernel explains the photo."""
-        if self.kernel.size == 1:
-            return 0.0
-        return float(np.clip((1.4 - self.score - 0.025 * entropy(self.kernel)) / 0.8, 0, 1))
-
-    @property
-    def length(self) -> float:
-        """Longest side of the path's box, in pixels."""
-        return extent(self.kernel)
-
-    @property
-    def spread(self) -> float:
-        """Standard deviation of the path's displacements, in pixels."""
-        return spread(self.kernel)
-
-    @property
-    def direction(self) -> float:
-        """Angle of the path in degrees: 0 is level, 90 is upright."""
-        return direction(self.kernel)
-
-
-NONE = Found(DELTA, NO_BLUR, "none")
-
-
-@dataclass(frozen=True, eq=False)
-class Motion:
-    """A photo's motion, in linear light and in encoded values."""
-
-    linear: Found = NONE
-    encoded: Found = NONE
-    noise: float = 0.0
-    """Standard deviation of the photo's noise, of white, in encoded values."""
-
-    @property
-    def best(self) -> Found:
-        """The one of the two that explains the photo better."""
-        return max((self.linear, self.encoded), key=lambda found: found.confidence)
-
-    @property
-    def reach(self) -> int:
-        """Rows and columns of the larger kernel; 1 where there is no motion."""
-        return max(self.linear.kernel.shape[0], self.encoded.kernel.shape[0])
-
-    @property
-    def is_shaken(self) -> bool:
-        """Whether a path was found that sharp photos do not have."""
-        return self.best.spread >= SHAKEN
 
 
 def find_motion(

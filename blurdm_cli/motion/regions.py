@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from blurdm_cli.motion.candidates import make_candidates
-from blurdm_cli.motion.estimation import Found, Motion
+from blurdm_cli.motion.found import Found, Motion
 from blurdm_cli.motion.kernel import DELTA, centred, pruned, rescaled, trimmed
 from blurdm_cli.motion.windows import Photo, in_unit_range
 

@@ -21,6 +21,7 @@ from blurdm_cli.pipeline.outcome import Outcome, exit_code
 from blurdm_cli.pipeline.photos import PhotoRun
 from blurdm_cli.pipeline.planning import is_moving, plan_jobs
 from blurdm_cli.pipeline.reporter import Reporter
+from blurdm_cli.pipeline.run import Run
 from blurdm_cli.version import __version__
 from blurdm_cli.zoo import fingerprint
 
@@ -71,7 +72,8 @@ def deblur_files(
         try:
             if still:
                 destinations = _destinations(run, jobs, journals)
-                PhotoRun(deblurrer, run, photos, destinations, journals, reporter, tell)(still)
+                shared = Run(deblurrer, run, destinations, journals, reporter, tell)
+                PhotoRun(shared, photos)(still)
             if moving and not (run.fail_fast and exit_code(outcomes)):
                 # not imported for photos alone: it loads FFmpeg
                 from blurdm_cli.pipeline.videos import VideoRun
@@ -82,9 +84,8 @@ def deblur_files(
                 settings = _settings(model, deblurrer, videos.decides(run))
                 journals = {home: journal.under(settings) for home, journal in journals.items()}
                 destinations = _destinations(run, jobs, journals)
-                VideoRun(deblurrer, run, videos, destinations, journals, settings, reporter, tell)(
-                    moving
-                )
+                shared = Run(deblurrer, run, destinations, journals, reporter, tell)
+                VideoRun(shared, videos, settings)(moving)
         except KeyboardInterrupt:
             count = f"interrupted after {len(outcomes)} of {len(jobs)} files"
             reporter.say(f"{count}; finished files are complete, and the same command continues")

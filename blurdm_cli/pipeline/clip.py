@@ -10,23 +10,22 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blurdm_cli.choices import Audio
 from blurdm_cli.errors import InputError, UsageError
 from blurdm_cli.files.atomic import Seal, no_seal
-from blurdm_cli.files.formats import CONTAINERS
 from blurdm_cli.files.numbered import is_sequence
+from blurdm_cli.pipeline.clip_plan import container_of, plan_output
 from blurdm_cli.pipeline.frames import Sink, Summary, restore_frames
 from blurdm_cli.pipeline.options import RunOptions, VideoOptions
 from blurdm_cli.pipeline.reporter import Advance
 from blurdm_cli.pipeline.sequences import manifest_of, numbers_of, open_pictures, pictures_of
+from blurdm_cli.video.clip import Clip
 from blurdm_cli.video.codecs import STEADY
-from blurdm_cli.video.encode_plan import Wish, plan_encoding
 from blurdm_cli.video.encoder import Encoding, Steady
 from blurdm_cli.video.image_sequence import open_sequence, read_sequence
-from blurdm_cli.video.mux import mux, unstored
-from blurdm_cli.video.reader import Clip, Losses, main_stream, open_clip, open_video, read_frames
+from blurdm_cli.video.losses import Losses
+from blurdm_cli.video.mux import mux
+from blurdm_cli.video.reader import open_clip, read_frames
 from blurdm_cli.video.segments import SECONDS, Segment, open_store
-from blurdm_cli.video.streams import Kept, plan_streams
 from blurdm_cli.video.tags import orientation_of
 
 if TYPE_CHECKING:
@@ -161,7 +160,7 @@ def plan_clip(
     clip = _open_source(source, options)[0]
     if is_sequence(target):
         return [] if clip.is_pictures else [NO_SOUND]
-    return _plan(clip, container_of(target), options, run)[2]
+    return plan_output(clip, container_of(target), options, run)[2]
 
 
 NO_SOUND = "an image sequence holds no sound and no timestamps"
@@ -240,7 +239,7 @@ def _write_pictures(job: ClipJob) -> tuple[Summary, list[str]]:
 def _write_video(job: ClipJob) -> tuple[Summary, list[str]]:
     """Restore into segments, and mux them."""
     container = container_of(job.target)
-    encoding, kept, notes = _plan(job.clip, container, job.options, job.run)
+    encoding, kept, notes = plan_output(job.clip, container, job.options, job.run)
     steady = Steady(container, encoding, job.clip.begin + (job.options.start or 0))
     if container in STEADY:
         job = replace(job, frames=steady(job.frames))
@@ -254,39 +253,6 @@ def _write_video(job: ClipJob) -> tuple[Summary, list[str]]:
     return summary, [*notes, *job.notes, *steady.warnings()]
 
 
-def _plan(
-    clip: Clip, container: str, options: VideoOptions, run: RunOptions
-) -> tuple[Encoding, list[Kept], list[str]]:
-    """Plan the encoding of a clip and the other streams to keep; list what is not kept."""
-    wish = Wish(options.codec, options.crf, options.preset, options.pix_fmt)
-    if clip.is_pictures and wish.pix_fmt is None and not (clip.width % 2 or clip.height % 2):
-        wish = replace(wish, pix_fmt=PLAYS_EVERYWHERE.get(wish.codec or "h264"))
-    every = options.every
-    slower = replace(clip, rate=clip.rate / every, steady=clip.steady and clip.steady / every)
-    encoding, notes = plan_encoding(slower, container, wish)
-    if clip.is_pictures:
-        return encoding, [], [*notes, *clip.unkept]
-    with open_video(clip.path) as source:
-        sound = options.audio is Audio.copy
-        main = main_stream(source)
-        kept, more = plan_streams(source, main, container, sound=sound, metadata=run.metadata)
-        notes += [*more, *unstored(source, container)]
-    if clip.side_data:
-        notes.append(f"not kept: {' and '.join(clip.side_data)}")
-    if clip.interlaced:
-        notes.append("the video is interlaced: both fields are restored as one frame")
-    if clip.matrix is not None and container not in TURNED:
-        notes.append(f"{container} does not store rotation")
-    return encoding, kept, notes
-
-
-PLAYS_EVERYWHERE = {"h264": "yuv420p", "hevc": "yuv420p", "vp9": "yuv420p", "av1": "yuv420p"}
-"""Pixel format of videos made from an image sequence."""
-
-TURNED = frozenset({"mp4", "mov", "matroska"})
-"""Containers that store rotation."""
-
-
 def _end(job: ClipJob, last: Segment, encoding: Encoding, container: str) -> Fraction | None:
     """End of the other streams in seconds from the clip's start; None: their own end."""
     if job.options.frames is None:
@@ -294,19 +260,3 @@ def _end(job: ClipJob, last: Segment, encoding: Encoding, container: str) -> Fra
     shown = max(coded.pts + coded.duration for coded in last.frames)
     zero = -(job.options.start or 0) if container in STEADY else job.clip.begin
     return shown * encoding.time_base - zero
-
-
-def container_of(target: Path) -> str:
-    """Return FFmpeg's name for the container that a file's suffix selects.
-
-    Raises:
-        UsageError: this container cannot be written.
-    """
-    container = CONTAINERS.get(target.suffix.lower())
-    if container is None:
-        raise UsageError(
-            f"{target.suffix or 'A name without a suffix'} is not a supported video format",
-            hint=f"Known: {' '.join(suffix[1:] for suffix in CONTAINERS)};"
-            " or an image sequence: frames/%05d.png",
-        )
-    return container

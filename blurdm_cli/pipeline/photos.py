@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,21 +12,22 @@ from pathlib import Path
 
 import numpy as np
 
-from blurdm_cli.engine.deblur import Deblurrer, Restored
+from blurdm_cli.engine.deblur import Restored
 from blurdm_cli.errors import BlurdmError, DiskFull, InputError
 from blurdm_cli.files.atomic import Seal, keep_original, no_seal
 from blurdm_cli.files.attributes import following
-from blurdm_cli.files.journal import Journal, Stamp
+from blurdm_cli.files.journal import Stamp
 from blurdm_cli.files.naming import FileJob
-from blurdm_cli.motion.estimation import Motion
+from blurdm_cli.motion.found import Motion
 from blurdm_cli.photo.blur_score import BLURRED, blur_score
 from blurdm_cli.photo.comparison import side_by_side
 from blurdm_cli.photo.photo import Photo, read_photo, write_photo
 from blurdm_cli.photo.privacy import apply_privacy
-from blurdm_cli.pipeline.destinations import Destination, Destinations
-from blurdm_cli.pipeline.options import PhotoOptions, RunOptions
+from blurdm_cli.pipeline.destinations import Destination
+from blurdm_cli.pipeline.options import PhotoOptions
 from blurdm_cli.pipeline.outcome import Outcome, failed, left, planned
-from blurdm_cli.pipeline.reporter import Advance, Reporter
+from blurdm_cli.pipeline.reporter import Advance
+from blurdm_cli.pipeline.run import Run
 
 LARGE = 50_000_000
 """Pixels above which a photo is alone in memory: no other is prefetched or being written."""
@@ -59,34 +60,20 @@ class PhotoTask:
 class PhotoRun:
     """A run over photos: one is read and one is written while a third is restored."""
 
-    def __init__(
-        self,
-        deblurrer: Deblurrer,
-        run: RunOptions,
-        options: PhotoOptions,
-        places: Destinations,
-        journals: Mapping[Path | None, Journal],
-        reporter: Reporter,
-        tell: Callable[[Outcome], None],
-    ) -> None:
+    def __init__(self, run: Run, options: PhotoOptions) -> None:
         """Set up.
 
         Args:
-            deblurrer: restores the photos.
-            run: which files, and where the results go.
+            run: what it shares with videos.
             options: options for photos.
-            places: where files are read and written.
-            journals: by the folder that a job names as its home.
-            reporter: shows the progress.
-            tell: called with each outcome.
         """
-        self._deblurrer = deblurrer
-        self._run = run
+        self._deblurrer = run.deblurrer
+        self._run = run.options
         self._options = options
-        self._places = places
-        self._journals = journals
-        self._reporter = reporter
-        self._tell = tell
+        self._places = run.places
+        self._journals = run.journals
+        self._reporter = run.reporter
+        self._tell = run.tell
         self._going: Future[Outcome] | None = None
         self._full = False
 

@@ -3,60 +3,45 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.errors import BlurdmError, InputError, OutputError
 from blurdm_cli.files.atomic import keep_original, no_seal
 from blurdm_cli.files.attributes import following
 from blurdm_cli.files.formats import FORMATS, PHOTO_SUFFIXES
-from blurdm_cli.files.journal import Journal, Stamp
+from blurdm_cli.files.journal import Stamp
 from blurdm_cli.files.naming import FileJob, numbered
 from blurdm_cli.files.numbered import is_sequence
 from blurdm_cli.pipeline.clip import Result, deblur_clip, plan_clip
-from blurdm_cli.pipeline.destinations import Destination, Destinations
-from blurdm_cli.pipeline.options import RunOptions, VideoOptions
+from blurdm_cli.pipeline.destinations import Destination
+from blurdm_cli.pipeline.options import VideoOptions
 from blurdm_cli.pipeline.outcome import Outcome, failed, left, planned
-from blurdm_cli.pipeline.reporter import Advance, Reporter
+from blurdm_cli.pipeline.reporter import Advance
+from blurdm_cli.pipeline.run import Run
 from blurdm_cli.pipeline.sequences import find_other
 
 
 class VideoRun:
     """A run over videos, one after another."""
 
-    def __init__(
-        self,
-        deblurrer: Deblurrer,
-        run: RunOptions,
-        options: VideoOptions,
-        places: Destinations,
-        journals: Mapping[Path | None, Journal],
-        settings: str,
-        reporter: Reporter,
-        tell: Callable[[Outcome], None],
-    ) -> None:
+    def __init__(self, run: Run, options: VideoOptions, settings: str) -> None:
         """Set up.
 
         Args:
-            deblurrer: restores the videos.
-            run: which files, and where the results go.
+            run: what it shares with photos.
             options: options for videos.
-            places: where files are read and written.
-            journals: by the folder that a job names as its home.
             settings: identifies everything that determines the output, except the input.
-            reporter: shows the progress.
-            tell: called with each outcome.
         """
-        self._deblurrer = deblurrer
-        self._run = run
+        self._deblurrer = run.deblurrer
+        self._run = run.options
         self._options = options
-        self._places = places
-        self._journals = journals
+        self._places = run.places
+        self._journals = run.journals
         self._settings = settings
-        self._reporter = reporter
-        self._tell = tell
+        self._reporter = run.reporter
+        self._tell = run.tell
 
     def __call__(self, jobs: Sequence[FileJob]) -> None:
         """Deblur videos one by one; report errors and continue."""

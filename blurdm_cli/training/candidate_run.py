@@ -19,10 +19,11 @@ from blurdm_cli.errors import InputError, TrainingError
 from blurdm_cli.files.atomic import output_error
 from blurdm_cli.files.inputs import Search, find_files
 from blurdm_cli.photo.photo import read_photo
-from blurdm_cli.training.candidate_maker import GROUP, CandidateMaker, CandidateRecipe
+from blurdm_cli.training.candidate_maker import GROUP, CandidateMaker
 from blurdm_cli.training.candidate_store import SHARD, shard_path, write_shard
 from blurdm_cli.training.photo_crops import PhotoCrops
 from blurdm_cli.training.run import changes
+from blurdm_cli.training.scenes import CandidateRecipe
 
 MADE = "made.json"
 

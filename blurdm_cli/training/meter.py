@@ -8,7 +8,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from blurdm_cli.errors import TrainingError
-from blurdm_cli.training.recipe import Recipe
 from blurdm_cli.training.state import State
 
 PATIENCE = 100
@@ -18,12 +17,12 @@ PATIENCE = 100
 class Meter:
     """Time and losses of the steps since the last look."""
 
-    def __init__(self, state: State, recipe: Recipe) -> None:
+    def __init__(self, state: State) -> None:
         self.loss = 0.0
         """Mean of the finite losses at the last look."""
         self.rate = math.nan
         """Crops per second at the last look."""
-        self._state, self._batch = state, recipe.batch
+        self._state, self._batch = state, state.recipe.batch
         self._losses: list[Tensor] = []
         self._in_a_row = 0
         self.start()

@@ -22,7 +22,6 @@ from blurdm_cli.networks.build import build
 from blurdm_cli.networks.fusion import widened
 from blurdm_cli.spec import ModelSpec
 from blurdm_cli.training.card import model_card
-from blurdm_cli.training.loop import Machine, fit
 from blurdm_cli.training.model import Networks
 from blurdm_cli.training.pairs import Batch, Source
 from blurdm_cli.training.recipe import Objective, Progress, Recipe
@@ -30,6 +29,7 @@ from blurdm_cli.training.run import RunFolder, changes
 from blurdm_cli.training.stage1 import OraclePrior, Stage1
 from blurdm_cli.training.stage2 import FoundPrior, Stage2
 from blurdm_cli.training.stage3 import Stage3, WholeModel
+from blurdm_cli.training.trainer import Machine, Trainer
 
 Report = Callable[[str, Progress], None]
 """Called with the stage's name and its progress."""
@@ -98,7 +98,8 @@ def train(
             history |= _load(networks, result)
             continue
         objective = OBJECTIVES[name](networks, recipe)
-        last = fit(objective, source, validation, recipe, machine, run, partial(report, name))
+        tell = partial(report, name)
+        last = Trainer(objective, source, validation, recipe, machine, run, tell).fit()
         history[name] = asdict(recipe) | last.outcome()
         if isinstance(objective, WholeModel):
             trained = replace(spec, training=history)

@@ -2,6 +2,8 @@
 
 import math
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +16,12 @@ from blurdm_cli.training.recipe import Objective, Progress, Recipe
 
 @dataclass
 class State:
-    """Everything that a checkpoint holds."""
+    """Everything that a checkpoint holds, and the objective and recipe that it belongs to."""
 
     objective: Objective
+    recipe: Recipe
     parameters: list[Tensor]
+    """The parameters in training."""
     ema: list[Tensor]
     optimizer: torch.optim.Optimizer
     step: int = 0
@@ -25,10 +29,12 @@ class State:
     skipped: int = 0
 
     @classmethod
-    def start(cls, objective: Objective, parameters: list[Tensor], recipe: Recipe) -> "State":
+    def start(cls, objective: Objective, recipe: Recipe) -> "State":
         torch.manual_seed(recipe.seed)
+        parameters: list[Tensor] = [p for p in objective.parameters() if p.requires_grad]
         return cls(
             objective,
+            recipe,
             parameters,
             ema=[p.detach().clone() for p in parameters],
             optimizer=torch.optim.AdamW(
@@ -40,22 +46,22 @@ class State:
             ),
         )
 
-    def fraction(self, recipe: Recipe, step: int | None = None) -> float:
+    def fraction(self, step: int | None = None) -> float:
         """Share of the run that is done, now or before `step`; with a time limit, always now."""
-        if recipe.duration:
-            return min(self.seconds / recipe.duration, 1.0)
-        return min((self.step if step is None else step) / recipe.steps, 1.0)
+        if self.recipe.duration:
+            return min(self.seconds / self.recipe.duration, 1.0)
+        return min((self.step if step is None else step) / self.recipe.steps, 1.0)
 
-    def learning_rate(self, recipe: Recipe) -> float:
-        fraction = self.fraction(recipe)
+    def learning_rate(self) -> float:
+        fraction = self.fraction()
         warm_up = min(fraction / 0.02, 1.0) if fraction else 0.01
-        return (
-            recipe.learning_rate * warm_up * (0.01 + 0.99 * math.cos(math.pi / 2 * fraction) ** 2)
-        )
+        falling = 0.01 + 0.99 * math.cos(math.pi / 2 * fraction) ** 2
+        return self.recipe.learning_rate * warm_up * falling
 
-    def order(self, recipe: Recipe, step: int, steps: int = 1) -> Order:
+    def order(self, step: int, steps: int = 1) -> Order:
         """Order of the crops for `steps` steps, beginning with `step`."""
-        grown = min(self.fraction(recipe, step) / recipe.growth, 1.0) if recipe.growth else 1.0
+        recipe = self.recipe
+        grown = min(self.fraction(step) / recipe.growth, 1.0) if recipe.growth else 1.0
         return Order(
             count=recipe.batch * steps,
             side=recipe.crop,
@@ -65,23 +71,38 @@ class State:
             reach=max(math.ceil(grown * 16), 1) / 16,
         )
 
-    def row(self, recipe: Recipe) -> dict[str, float]:
+    def row(self) -> dict[str, float]:
         return {
             "step": self.step,
             "seconds": self.seconds,
-            "learning_rate": self.learning_rate(recipe),
+            "learning_rate": self.learning_rate(),
             "skipped": self.skipped,
         }
 
     def progress(
         self,
-        recipe: Recipe,
         loss: float,
         scores: tuple[float, float] | None = None,
         rate: float = math.nan,
     ) -> Progress:
-        fraction = self.fraction(recipe)
+        fraction = self.fraction()
         return Progress(self.step, fraction, self.seconds, loss, self.skipped, scores, rate)
+
+    @torch.no_grad()
+    def average(self) -> None:
+        """Set the parameters to their EMA."""
+        torch._foreach_copy_(self.parameters, self.ema)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Run a block with the parameters replaced by their EMA, and without gradients."""
+        kept = [p.detach().clone() for p in self.parameters]
+        with torch.no_grad():
+            self.average()
+            try:
+                yield
+            finally:
+                torch._foreach_copy_(self.parameters, kept)
 
     def save(self) -> dict[str, Any]:
         state = {

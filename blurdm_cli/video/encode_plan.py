@@ -12,6 +12,7 @@ from av.codec.codec import PixFmtLoss, find_best_pix_fmt_of_list
 from av.video.format import VideoFormat
 
 from blurdm_cli.errors import UsageError
+from blurdm_cli.video.clip import Clip
 from blurdm_cli.video.codecs import (
     FAMILIES,
     HARDWARE,
@@ -25,7 +26,6 @@ from blurdm_cli.video.codecs import (
 )
 from blurdm_cli.video.encoder import Encoding, try_encoder
 from blurdm_cli.video.hdr import hdr_options
-from blurdm_cli.video.reader import Clip
 from blurdm_cli.video.tags import Colour
 from blurdm_cli.video.yuv import BT709, LIMITED
 

@@ -22,7 +22,7 @@ from blurdm_cli.photo.metadata import Metadata
 from blurdm_cli.photo.photo import Photo, read_photo, write_photo
 from blurdm_cli.photo.pixels import upright
 from blurdm_cli.spec import parse_json
-from blurdm_cli.video.reader import Clip
+from blurdm_cli.video.clip import Clip
 from blurdm_cli.video.tags import Colour
 from blurdm_cli.video.yuv import FULL, RGB, to_rgb
 

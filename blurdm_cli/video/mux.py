@@ -21,12 +21,16 @@ from av.video.stream import VideoStream
 from blurdm_cli.choices import Keep
 from blurdm_cli.errors import OutputError
 from blurdm_cli.files.atomic import Seal, atomic_output, no_seal
+from blurdm_cli.video.clip import Clip
 from blurdm_cli.video.codecs import STEADY, ordinary_priority
 from blurdm_cli.video.encoder import Encoding, configure
-from blurdm_cli.video.reader import AnyPacket, Clip, main_stream, open_video
+from blurdm_cli.video.other_packets import Timed, other_packets
+from blurdm_cli.video.packet import AnyPacket
+from blurdm_cli.video.reader import main_stream, open_video
 from blurdm_cli.video.segments import Segment
-from blurdm_cli.video.streams import Kept, Track, add_track, copy_tags
+from blurdm_cli.video.streams import Kept
 from blurdm_cli.video.tags import ALPHA_MODE, kept_tags
+from blurdm_cli.video.tracks import Track, add_track, copy_tags
 
 OF_THE_CONTAINER = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
 """Tags that describe how the source was written."""
@@ -37,12 +41,6 @@ WITHOUT_TAGS = frozenset({"mpegts"})
 
 FAR = Fraction(10)
 """Seconds: a clock that begins later than this is that of a broadcast or recorder, not a delay."""
-
-NEW_CLOCK = Fraction(1, 2)
-"""Seconds: a timestamp that is earlier than the one before by more than this is of a new clock."""
-
-Timed = tuple[Fraction, int, AnyPacket]
-"""The decode time of a packet in seconds, its stream, and the packet."""
 
 
 def mux(
@@ -99,7 +97,7 @@ def mux(
                     output.start_encoding()
                 zero = Fraction(0) if steady else shift
                 pictures = _pictures(picture, encoding, segments, zero)
-                others = _others(source, tracks, shift, stop, lost) if source else iter(())
+                others = other_packets(source, tracks, shift, stop, lost) if source else iter(())
                 for _, _, packet in merge(pictures, others, key=lambda timed: timed[:2]):
                     output.mux(packet)
                 for track in tracks.values():
@@ -221,83 +219,6 @@ def decode_times(segments: Sequence[Sequence[int]]) -> list[int]:
     step = min(steps, default=1)
     before = [shown[0] - step * (delay - number) for number in range(delay)] if shown else []
     return [*before, *shown][: len(coded)]
-
-
-def _others(
-    source: InputContainer,
-    tracks: dict[int, Track],
-    shift: Fraction,
-    end: Fraction | None,
-    lost: Counter[str],
-) -> Iterator[Timed]:
-    """Yield the packets of all other streams, within the output's time, while readable.
-
-    Those that are damaged, or not later than the one before, are counted in `lost`.
-    """
-    reached: dict[int, int] = {}
-    moved: Counter[int] = Counter()  # by which a new clock is late, in units of the stream
-    hidden: dict[int, AnyPacket] = {}
-    begin = shift if shift else None
-    packets = source.demux([source.streams[place] for place in tracks]) if tracks else iter(())
-    last = Fraction(0)
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.FFmpegError:  # the file is cut off there
-            return
-        if packet is None:
-            return
-        if not packet.size:
-            continue
-        place = packet.stream.index
-        time = packet.dts if packet.dts is not None else packet.pts
-        if time is not None and packet.stream.type == "audio":
-            time = _continued(packet, time, reached.get(place), moved)
-            if time is None:
-                lost[_name(packet)] += 1
-                continue
-            reached[place] = time
-        if time is not None:
-            now = time * packet.time_base
-            if (begin is not None and now < begin) or (end is not None and now >= end):
-                continue
-            offset = round(shift / packet.time_base)
-            packet.dts = time - offset
-            packet.pts = packet.dts if packet.pts is None else packet.pts - offset
-            last = max(last, now - shift)
-        if packet.is_discard and packet.stream.type == "audio":
-            hidden[place] = packet  # by an edit list; the last one primes the decoder
-            continue
-        name = _name(packet)
-        for each in filter(None, (hidden.pop(place, None), packet)):
-            try:
-                made = list(tracks[place].packets(each))
-            except av.FFmpegError:
-                lost[name] += 1
-                continue
-            for kept in made:
-                yield last, kept.stream_index, kept
-
-
-def _continued(packet: AnyPacket, time: int, before: int | None, moved: Counter[int]) -> int | None:
-    """The time of a packet of sound, later than the one before; None if it is not.
-
-    Where a recorder's clock starts anew, the sound goes on without a gap.
-    """
-    place = packet.stream.index
-    now = time + moved[place]
-    if before is None or now > before:
-        packet.pts = None if packet.pts is None else packet.pts + moved[place]
-        return now
-    if (before - now) * packet.time_base <= NEW_CLOCK:
-        return None
-    moved[place] += before - now + (packet.duration or 1)
-    packet.pts = None if packet.pts is None else packet.pts + moved[place]
-    return time + moved[place]
-
-
-def _name(packet: AnyPacket) -> str:
-    return f"{packet.stream.type} stream {packet.stream.index}"
 
 
 def _chapters(

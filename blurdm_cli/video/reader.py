@@ -8,72 +8,23 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
 
 import av
 from av.container import InputContainer
-from av.packet import Packet
-from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from blurdm_cli.errors import DecodeError, InputError
 from blurdm_cli.files.reading import check_regular, no_input
-from blurdm_cli.video.tags import Colour, Matrix, colour_of, hdr_of, matrix_of, side_data_of
+from blurdm_cli.video.clip import Clip
+from blurdm_cli.video.losses import Losses
+from blurdm_cli.video.tags import colour_of, hdr_of, matrix_of, side_data_of
 from blurdm_cli.video.yuv import planar
-
-if TYPE_CHECKING:
-    AnyPacket: TypeAlias = Packet[Stream]
-else:
-    AnyPacket = Packet  # is not a generic class at run time
 
 WITHOUT_TIMES = frozenset({"h264", "hevc", "m4v", "mjpeg", "obu"})
 """FFmpeg's names of formats that contain only frames and no timestamps."""
-
-
-@dataclass(frozen=True)
-class Clip:
-    """Properties of a video, from its headers and its first frame."""
-
-    path: Path
-    height: int
-    width: int
-    codec: str
-    """FFmpeg's name of the codec family: "h264", "prores"."""
-    profile: str
-    pix_fmt: str
-    """Pixel format of the frames from `read_frames`."""
-    rate: Fraction
-    """Average frame rate, per second."""
-    time_base: Fraction
-    """Seconds per unit of a timestamp."""
-    aspect: Fraction | None
-    """Pixel aspect ratio: width by height."""
-    colour: Colour
-    matrix: Matrix | None
-    """Rotation for display."""
-    hdr: dict[str, bytes] = field(default_factory=dict)
-    """FFmpeg's structures of the first frame with the mastering brightness."""
-    begin: Fraction = Fraction(0)
-    """Start of the file's first stream, seconds."""
-    end: Fraction | None = None
-    """End of the video stream by its header, or else of the file; in the file's time, seconds."""
-    is_own_end: bool = False
-    """Whether `end` is the end of the video stream."""
-    frames: int | None = None
-    """Number of frames, from the header or estimated from duration and rate."""
-    interlaced: bool = False
-    side_data: tuple[str, ...] = ()
-    """Properties of the picture that only the source states, in words: a 360-degree projection."""
-    steady: Fraction | None = None
-    """The lowest rate per second at which no two frames coincide; None: the average rate."""
-    is_pictures: bool = False
-    """Whether it is not a file but numbered images."""
-    unkept: tuple[str, ...] = ()
-    """Losses when numbered images are written as a video, a line each."""
 
 
 @contextmanager
@@ -184,47 +135,6 @@ def _is_without_times(container: InputContainer) -> bool:
 def _is_avi(container: InputContainer) -> bool:
     """Whether packets only have numbers, with gaps for dropped frames."""
     return container.format.name == "avi"
-
-
-@dataclass
-class Losses:
-    """Record of the data that could not be decoded."""
-
-    damaged: int = 0
-    """Number of damaged packets and frames."""
-    pictures_end: Fraction = Fraction(0)
-    """End of the last video packet, complete or not; seconds in the file's time."""
-    file_end: Fraction = Fraction(0)
-    """End of the last packet of any stream."""
-
-    def reached(self, packet: AnyPacket, *, is_picture: bool) -> None:
-        """Record how far the file reaches."""
-        begin = packet.dts if packet.pts is None else packet.pts
-        if begin is not None and packet.time_base:
-            end = (begin + (packet.duration or 0)) * Fraction(packet.time_base)
-            self.file_end = max(self.file_end, end)
-            if is_picture:
-                self.pictures_end = max(self.pictures_end, end)
-
-    def loss_note(self, clip: Clip, frames: int) -> str | None:
-        """One line on missing data, or None if nothing is missing.
-
-        Args:
-            clip: the properties from the headers.
-            frames: number of decoded frames, if all were requested.
-        """
-        end = self.pictures_end if clip.is_own_end else self.file_end
-        short = clip.end is not None and end < clip.end - SLACK
-        missing = (clip.frames or 0) - frames
-        if not self.damaged and not short:
-            return None
-        if missing > 0:
-            return f"the file is damaged or cut off: {frames} of {clip.frames} frames were decoded"
-        return f"the file is damaged: {self.damaged} of its packets cannot be fully decoded"
-
-
-SLACK = Fraction(1, 4)
-"""Tolerance for the duration in headers, seconds."""
 
 
 def read_frames(

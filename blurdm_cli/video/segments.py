@@ -30,7 +30,7 @@ from blurdm_cli.files.atomic import atomic_output, output_error, stump
 from blurdm_cli.files.journal import FOLDER
 from blurdm_cli.spec import parse_json
 from blurdm_cli.video.encoder import Encoding, as_encoded, open_encoder
-from blurdm_cli.video.reader import AnyPacket
+from blurdm_cli.video.packet import AnyPacket
 
 SECONDS = 4
 """Approximate duration of a segment."""

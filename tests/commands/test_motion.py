@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blurdm_cli.motion.estimation import HYPOTHESES, Motion, find_motion
+from blurdm_cli.motion.estimation import HYPOTHESES, find_motion
+from blurdm_cli.motion.found import Motion
 from tests.cli import Blurdm
 from tests.motion.scenes import blurred, leaves, path_kernel
 

@@ -5,7 +5,7 @@ from blurdm_cli.engine.candidates import Candidates, with_candidates
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.engine.tiling import blend, plan_tiles
 from blurdm_cli.motion.candidates import make_candidates
-from blurdm_cli.motion.estimation import Found, Motion
+from blurdm_cli.motion.found import Found, Motion
 from tests.motion.scenes import blurred, leaves, path_kernel
 
 from .test_deblur import FakeRuntime, spec

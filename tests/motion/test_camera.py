@@ -4,7 +4,7 @@ import torch
 
 from blurdm_cli.motion.camera import CameraPath, Window, fit_camera
 from blurdm_cli.motion.candidates import make_candidates, patches_of
-from blurdm_cli.motion.estimation import NONE, Found, Motion
+from blurdm_cli.motion.found import NONE, Found, Motion
 from blurdm_cli.motion.kernel import centroid, likeness
 from blurdm_cli.motion.light import LUMA, to_encoded, to_linear
 from blurdm_cli.motion.windows import spread_windows

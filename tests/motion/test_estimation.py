@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from blurdm_cli.motion.candidates import make_candidates
-from blurdm_cli.motion.estimation import HYPOTHESES, NONE, Motion, find_motion
+from blurdm_cli.motion.estimation import HYPOTHESES, find_motion
+from blurdm_cli.motion.found import NONE, Motion
 from blurdm_cli.motion.kernel import likeness
 from blurdm_cli.motion.light import LUMA
 from blurdm_cli.motion.windows import is_pagelike, window

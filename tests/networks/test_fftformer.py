@@ -9,8 +9,8 @@ from blurdm_cli.networks.fftformer import (
     AttentionBlock,
     FFTformer,
     FrequencyFeedForward,
-    PatchFourier,
 )
+from blurdm_cli.networks.patch_fourier import PatchFourier
 from tests.networks.golden import image, set_weights
 
 

@@ -21,6 +21,7 @@ from blurdm_cli.pipeline.options import PhotoOptions, RunOptions
 from blurdm_cli.pipeline.outcome import Outcome
 from blurdm_cli.pipeline.photos import PhotoRun
 from blurdm_cli.pipeline.reporter import Silent
+from blurdm_cli.pipeline.run import Run
 from tests.clips import fake_deblurrer
 
 World = Callable[[int], object]
@@ -59,8 +60,8 @@ def run(
     with open_journal(home, "settings") as journal:
         journals = {home: journal}
         places = Destinations(jobs, journals, in_place=in_place, **policy)
-        work = (places, journals, Silent(), outcomes.append)
-        PhotoRun(deblurrer, asked, PhotoOptions(**photo), *work)(jobs)
+        run = Run(deblurrer, asked, places, journals, Silent(), outcomes.append)
+        PhotoRun(run, PhotoOptions(**photo))(jobs)
     return outcomes
 
 
@@ -234,8 +235,8 @@ def run_unchanged(folder: Path) -> list[Outcome]:
     deblurrer.restore = lambda pixels, *_: Restored(pixels)  # type: ignore[method-assign]
     jobs = plan_outputs(gather([folder]), folder.parent / "out")
     outcomes: list[Outcome] = []
-    work = (Destinations(jobs, {}), {}, Silent(), outcomes.append)
-    PhotoRun(deblurrer, RunOptions(), PhotoOptions(), *work)(jobs)
+    run = Run(deblurrer, RunOptions(), Destinations(jobs, {}), {}, Silent(), outcomes.append)
+    PhotoRun(run, PhotoOptions())(jobs)
     return outcomes
 
 

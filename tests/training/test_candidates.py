@@ -10,19 +10,16 @@ from PIL import Image
 from blurdm_cli.errors import InputError, TrainingError
 from blurdm_cli.motion.estimation import HYPOTHESES, find_motion
 from blurdm_cli.training import candidate_run, candidate_store
+from blurdm_cli.training.alignment import moved_to_candidate
 from blurdm_cli.training.candidate_crops import CandidateCrops
-from blurdm_cli.training.candidate_maker import (
-    GROUP,
-    CandidateMaker,
-    CandidateRecipe,
-    moved_to_candidate,
-    through_h264,
-)
+from blurdm_cli.training.candidate_maker import GROUP, CandidateMaker
 from blurdm_cli.training.candidate_run import make_shards, read_objects
 from blurdm_cli.training.candidate_store import Shard, shards_of
+from blurdm_cli.training.h264 import through_h264
 from blurdm_cli.training.pages import random_page
 from blurdm_cli.training.pairs import Order
 from blurdm_cli.training.photo_crops import PhotoCrops
+from blurdm_cli.training.scenes import CandidateRecipe
 from tests.motion.scenes import leaves
 
 RECIPE = CandidateRecipe(side=64, longest=16)

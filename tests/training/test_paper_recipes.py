@@ -11,12 +11,12 @@ from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.networks.build import BACKBONES
 from blurdm_cli.spec import BackboneSpec, ModelSpec, PriorSpec
 from blurdm_cli.training import losses, stages
-from blurdm_cli.training.loop import Machine
 from blurdm_cli.training.model import Networks
 from blurdm_cli.training.pairs import Batch, Order
 from blurdm_cli.training.paper_recipes import LEFT_ALONE, PUBLISHED
 from blurdm_cli.training.recipe import ImageRecipe
 from blurdm_cli.training.stage1 import OraclePrior, Stage1
+from blurdm_cli.training.trainer import Machine
 
 SHORT: dict[str, Any] = {"steps": 1, "batch": 1, "evaluate_every": 100}
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from blurdm_cli.errors import RuntimeMissing, UsageError
+from blurdm_cli.video.clip import Clip
 from blurdm_cli.video.codecs import FAMILIES, SAME, hardware_encoders
 from blurdm_cli.video.encode_plan import Wish, plan_encoding
 from blurdm_cli.video.encoder import as_encoded
-from blurdm_cli.video.reader import Clip
 from blurdm_cli.video.tags import Colour
 from blurdm_cli.video.yuv import from_rgb, to_rgb
 

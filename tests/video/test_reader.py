@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from blurdm_cli.video import reader as video
-from blurdm_cli.video.reader import Losses, open_clip, read_frames
+from blurdm_cli.video.losses import Losses
+from blurdm_cli.video.reader import open_clip, read_frames
 from tests.clips import make_clip
 
 

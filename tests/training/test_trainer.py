@@ -2,73 +2,18 @@ import csv
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
 from blurdm_cli.errors import StepTooLarge, TrainingError
-from blurdm_cli.training import loop, meter
-from blurdm_cli.training.loop import Machine, fit
-from blurdm_cli.training.pairs import Batch, Order
-from blurdm_cli.training.recipe import Objective, Progress, Recipe
+from blurdm_cli.training import meter, trainer
 from blurdm_cli.training.run import RunFolder, changes
-from blurdm_cli.training.state import State
-
-RECIPE = Recipe(steps=8, batch=2, crop=16, learning_rate=0.01, evaluate_every=4)
-
-
-class Line(Objective):
-    """Learns one factor, with a little noise."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tell: Callable[[], None] = lambda: None
-        """Called with each step."""
-        self.backbone = nn.Conv2d(3, 3, 1)
-        nn.init.zeros_(self.backbone.weight)
-        self.fusion = nn.Linear(1, 1)
-
-    def loss(self, batch: Batch) -> torch.Tensor:
-        self.tell()
-        found = self.backbone(batch.blurred) * self.fusion.weight
-        return ((found - batch.sharp) ** 2).mean() + 0 * torch.randn(()) * found.mean()
-
-    def restore(self, batch: Batch) -> torch.Tensor:
-        return self.backbone(batch.blurred) * self.fusion.weight
-
-
-class Crops:
-    """Random crops that follow from the order; calls `told` with it first."""
-
-    def __init__(self, told: Callable[[Order], float] = lambda order: 1.0) -> None:
-        self.told = told
-
-    def draw(self, order: Order) -> Batch:
-        factor = self.told(order)
-        values = torch.from_numpy(order.rng().random((order.count, 3, order.side, order.side)))
-        return Batch(values.float(), values.float() * 0.5 * factor)
-
-
-def train(
-    folder: Path,
-    source: Crops | None = None,
-    recipe: Recipe = RECIPE,
-    tell: Callable[[], None] = lambda: None,
-    **machine: object,
-) -> tuple[Progress, dict[str, torch.Tensor]]:
-    torch.manual_seed(1)
-    objective, run = Line(), RunFolder(folder)
-    objective.tell = tell
-    validation = Crops().draw(Order(2, 16))
-    where = Machine(**machine)
-    run.start({"steps": recipe.steps}, resume=where.resume)
-    progress = fit(objective, source or Crops(), validation, recipe, where, run)
-    return progress, objective.state_dict()
+from tests.training.line import RECIPE, Crops, Line, train
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -153,7 +98,7 @@ def test_a_run_is_kept_by_the_clock_too_with_the_rows_that_belong_to_it(
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
 
     def pass_time() -> None:
-        clock[0] += loop.KEEP_EVERY / 3
+        clock[0] += trainer.KEEP_EVERY / 3
         if next(asked) == 8:
             raise ArithmeticError
 
@@ -255,22 +200,6 @@ def test_the_weights_that_come_out_are_the_average_of_those_on_the_way(tmp_path:
     assert (done / way)[moved].max() < 1
 
 
-def test_the_rate_rises_and_falls_and_the_prior_has_its_share(tmp_path: Path) -> None:
-    seen: list[list[float]] = []
-    objective = Line()
-    state = State.start(objective, list(objective.parameters()), RECIPE)
-    for step in range(0, 101):
-        state.step = step
-        seen.append([state.learning_rate(replace(RECIPE, steps=100))])
-    rates = [rate for (rate,) in seen]
-    assert max(rates) == rates[2] == pytest.approx(0.01, rel=0.01)
-    assert rates[0] < 0.002
-    assert rates[2:] == sorted(rates[2:], reverse=True)
-    assert rates[100] == pytest.approx(0.0001)
-    shares = {group["share"]: len(group["params"]) for group in state.optimizer.param_groups}
-    assert shares == {1.0: 2, 0.1: 2}
-
-
 def test_blurs_grow_over_the_share_of_the_run_that_is_asked_for(tmp_path: Path) -> None:
     reached: list[float] = []
     train(
@@ -296,28 +225,6 @@ def test_the_parts_of_a_recipe_that_changed_are_named() -> None:
     before = {"model": {"training": {"data": ["a"], "evaluated": "b"}}, "steps": 3}
     now = {"model": {"training": {"data": ["a"], "evaluated": "c", "new": 1}}, "steps": 3}
     assert changes(now, before) == ["model.training.evaluated"]
-
-
-def test_wide_layers_learn_slower(tmp_path: Path) -> None:
-    objective = Line()
-    slow = replace(RECIPE, full_rate_inputs=2)  # of three
-    state = State.start(objective, list(objective.parameters()), slow)
-    shares = {group["share"]: len(group["params"]) for group in state.optimizer.param_groups}
-    assert shares == {2 / 3: 1, 1.0: 1, 0.1: 2}
-
-
-@pytest.mark.parametrize(("kernel", "stride", "inputs"), [(2, 2, 6), (4, 2, 24), (3, 1, 54)])
-def test_outputs_of_a_transposed_convolution_hear_of_one_place_in_a_stride(
-    kernel: int, stride: int, inputs: int
-) -> None:
-    objective = Line()
-    objective.backbone = nn.ConvTranspose2d(6, 3, kernel, stride=stride)
-    slow = replace(RECIPE, full_rate_inputs=2)
-    state = State.start(objective, list(objective.parameters()), slow)
-    weight = objective.backbone.weight
-    groups = state.optimizer.param_groups
-    [share] = [g["share"] for g in groups if any(p is weight for p in g["params"])]
-    assert share == pytest.approx(2 / inputs)
 
 
 def test_losses_csv_tells_how_fast_it_goes(tmp_path: Path) -> None:

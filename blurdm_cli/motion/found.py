@@ -1,0 +1,79 @@
+"""The motion of a photo, as it was found: a kernel in linear light and one in encoded values."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from blurdm_cli.motion.camera import CameraPath
+from blurdm_cli.motion.kernel import DELTA, Kernel, direction, entropy, extent, spread
+
+NO_BLUR = 1.25
+"""Score of the hypothesis that there was no motion; wrong kernels are mostly above."""
+
+SHAKEN = 2.5
+"""Standard deviation of a path in pixels from which on a photo counts as shaken. Of sharp photos
+some 1 to 2 are found: their own softness."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A kernel that was found, and how well it explains the photo."""
+
+    kernel: Kernel
+    score: float
+    name: str
+    """Name of the hypothesis that led to it; "none": no motion was found."""
+    scale: float = 1.0
+    """Scale of the photo at which the kernel holds."""
+    camera: CameraPath | None = None
+    """The path with roll and zoom, where it explains the photo better; `kernel` is its middle's."""
+
+    @property
+    def confidence(self) -> float:
+        """0 for none, towards 1 the better the kernel explains the photo."""
+        if self.kernel.size == 1:
+            return 0.0
+        return float(np.clip((1.4 - self.score - 0.025 * entropy(self.kernel)) / 0.8, 0, 1))
+
+    @property
+    def length(self) -> float:
+        """Longest side of the path's box, in pixels."""
+        return extent(self.kernel)
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the path's displacements, in pixels."""
+        return spread(self.kernel)
+
+    @property
+    def direction(self) -> float:
+        """Angle of the path in degrees: 0 is level, 90 is upright."""
+        return direction(self.kernel)
+
+
+NONE = Found(DELTA, NO_BLUR, "none")
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """A photo's motion, in linear light and in encoded values."""
+
+    linear: Found = NONE
+    encoded: Found = NONE
+    noise: float = 0.0
+    """Standard deviation of the photo's noise, of white, in encoded values."""
+
+    @property
+    def best(self) -> Found:
+        """The one of the two that explains the photo better."""
+        return max((self.linear, self.encoded), key=lambda found: found.confidence)
+
+    @property
+    def reach(self) -> int:
+        """Rows and columns of the larger kernel; 1 where there is no motion."""
+        return max(self.linear.kernel.shape[0], self.encoded.kernel.shape[0])
+
+    @property
+    def is_shaken(self) -> bool:
+        """Whether a path was found that sharp photos do not have."""
+        return self.best.spread >= SHAKEN
