@@ -6,6 +6,7 @@ import signal
 import sys
 from contextlib import nullcontext
 from io import TextIOWrapper
+from mmap import mmap
 from typing import Annotated
 
 import typer
@@ -23,8 +24,11 @@ from blurdm_cli.commands.score import score
 from blurdm_cli.commands.synth import synth
 from blurdm_cli.commands.train import train
 from blurdm_cli.errors import BlurdmError, RuntimeMissing, UsageError
-from blurdm_cli.machine import tune_allocator
+from blurdm_cli.machine import tune_allocator, within_memory
 from blurdm_cli.version import __version__
+
+RESERVE = 2**24
+"""Bytes of addresses that are set free before an error is reported; no memory is behind them."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -91,7 +95,8 @@ def main() -> None:
     words = sys.argv[1:]
     try:
         _check_command(words)
-        with nullcontext() if words[:1] == ["train"] else ending_in_time():
+        ending = nullcontext() if words[:1] == ["train"] else ending_in_time()
+        with within_memory("The program"), mmap(-1, RESERVE), ending:
             app(words)
     except BlurdmError as error:
         sys.exit(report(error))

@@ -15,6 +15,7 @@ from blurdm_cli.files.formats import FORMATS, PHOTO_SUFFIXES
 from blurdm_cli.files.journal import Journal, Stamp
 from blurdm_cli.files.naming import FileJob, numbered
 from blurdm_cli.files.numbered import is_sequence
+from blurdm_cli.machine import within_memory
 from blurdm_cli.pipeline.clip import Result, deblur_clip, plan_clip
 from blurdm_cli.pipeline.destinations import Destination, Destinations
 from blurdm_cli.pipeline.options import RunOptions, VideoOptions
@@ -77,7 +78,8 @@ class VideoRun:
             if self._run.dry_run:
                 lost = "; ".join(plan_clip(place.source, target, self._options, self._run))
                 return replace(planned(job.input, target), notes=(lost,) if lost else ())
-            with self._reporter.progress(f"{count}{job.input.name}") as advance:
+            shown = self._reporter.progress(f"{count}{job.input.name}")
+            with within_memory(str(job.input)), shown as advance:
                 return self._write(job, place, target, advance)
         except BlurdmError as error:
             return failed(job.input, error)

@@ -20,8 +20,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from blurdm_cli.engine.torch_runtime import is_out_of_memory, move
+from blurdm_cli.engine.torch_runtime import move
 from blurdm_cli.errors import StepTooLarge
+from blurdm_cli.machine import lacks_memory
 from blurdm_cli.prefetch import Prefetcher
 from blurdm_cli.training.interruption import interruptions
 from blurdm_cli.training.meter import Meter
@@ -163,7 +164,7 @@ def _enough_memory(recipe: Recipe, device: torch.device) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if is_out_of_memory(error):
+        if lacks_memory(error):
             raise StepTooLarge(str(device), recipe.batch, recipe.crop) from error
         raise
 

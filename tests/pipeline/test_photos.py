@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,6 +17,7 @@ from blurdm_cli.engine.deblur import Restored
 from blurdm_cli.files.inputs import gather
 from blurdm_cli.files.journal import Past, open_journal
 from blurdm_cli.files.naming import Naming, plan_outputs
+from blurdm_cli.photo import photo as image
 from blurdm_cli.pipeline.destinations import Destinations
 from blurdm_cli.pipeline.options import PhotoOptions, RunOptions
 from blurdm_cli.pipeline.outcome import Outcome
@@ -105,6 +107,32 @@ def test_a_photo_that_changes_after_it_was_read_is_done_again_in_the_next_run(al
     assert written(album) == ALL
     assert statuses(run(album)) == "ssdsss"
     assert written(album) == ALL | {"c.png": 57}
+
+
+NO_MEMORY = (MemoryError("1 GiB"), cv2.error("(-4:Insufficient memory) Failed to allocate 9 bytes"))
+
+
+@pytest.mark.parametrize("error", NO_MEMORY, ids=["python", "opencv"])
+@pytest.mark.parametrize("step", ["decode", "restore", "encode"])
+def test_a_photo_that_does_not_fit_in_memory_is_told_and_the_others_go_on(
+    album: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, step: str
+) -> None:
+    def fail(number: int) -> None:
+        if number == 2:
+            raise error
+
+    def fails(*words: Any, **options: Any) -> Any:
+        fail(next(calls))
+        return whole(*words, **options)
+
+    calls, whole = iter(range(9)), getattr(image, step, None)
+    if whole:
+        monkeypatch.setattr(image, step, fails)
+    outcomes = run(album, lambda number: None if whole else fail(number))
+    assert statuses(outcomes) == "ddfddd"
+    assert outcomes[2].exit_code == 8
+    assert "does not fit in memory" in outcomes[2].message
+    assert list(written(album)) == [name for name in ALL if name != "c.png"]
 
 
 def test_a_full_disk_ends_the_run_with_nothing_partial_and_the_next_one_goes_on(
