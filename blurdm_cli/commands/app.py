@@ -4,17 +4,17 @@ import os
 import shlex
 import signal
 import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, redirect_stderr
 from io import TextIOWrapper
 from mmap import mmap
-from typing import Annotated
+from typing import Annotated, TextIO, cast
 
 import typer
 
 from blurdm_cli.commands import export, models
 from blurdm_cli.commands.bench import bench
 from blurdm_cli.commands.compare import compare
-from blurdm_cli.commands.console import print_data, report
+from blurdm_cli.commands.console import Stderr, print_data, report
 from blurdm_cli.commands.deblur import deblur
 from blurdm_cli.commands.doctor import doctor
 from blurdm_cli.commands.ending import ending_in_time
@@ -23,7 +23,7 @@ from blurdm_cli.commands.motion import motion
 from blurdm_cli.commands.score import score
 from blurdm_cli.commands.synth import synth
 from blurdm_cli.commands.train import train
-from blurdm_cli.errors import BlurdmError, RuntimeMissing, UsageError
+from blurdm_cli.errors import BlurdmError, InputError, RuntimeMissing, UsageError
 from blurdm_cli.machine import tune_allocator, within_memory
 from blurdm_cli.version import __version__
 
@@ -92,7 +92,12 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold any bytes
-    words = sys.argv[1:]
+    talk = cast(TextIO, Stderr(sys.stderr)) if sys.stderr else None
+    with redirect_stderr(talk):
+        _run(sys.argv[1:])
+
+
+def _run(words: list[str]) -> None:
     try:
         _check_command(words)
         ending = nullcontext() if words[:1] == ["train"] else ending_in_time()
@@ -105,3 +110,15 @@ def main() -> None:
             raise
         hint = "pip install torch"
         sys.exit(report(RuntimeMissing("PyTorch is not installed", hint=hint)))
+    except FileNotFoundError:
+        if _current_folder_exists():
+            raise
+        hint = "Change to another folder: cd"
+        sys.exit(report(InputError("The current folder no longer exists", hint=hint)))
+
+
+def _current_folder_exists() -> bool:
+    try:
+        return bool(os.getcwd())
+    except FileNotFoundError:
+        return False
