@@ -254,7 +254,7 @@ class PhotoRun:
         journal, original = self._journals.get(task.job.home), task.place.original
         if not task.stamp:
             journal = None
-        seal = journal.begin(original, path) if journal else no_seal
+        seal = task.place.guard(path, journal.begin(original, path) if journal else no_seal)
         in_place = self._run.in_place and path == task.place.target
         yield following(task.place.source, path, seal, notes, in_place=in_place)
         if journal and task.stamp:

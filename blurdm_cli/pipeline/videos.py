@@ -116,7 +116,7 @@ class VideoRun:
             # fails before the original is copied
             plan_clip(place.source, target, self._options, self._run)
             keep_original(target)
-        seal = journal.begin(place.original, target) if journal else no_seal
+        seal = place.guard(target, journal.begin(place.original, target) if journal else no_seal)
         notes: list[str] = []
         seal = following(place.source, target, seal, notes, in_place=self._run.in_place)
         result = deblur_clip(

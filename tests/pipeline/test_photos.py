@@ -15,7 +15,7 @@ from PIL import Image
 
 from blurdm_cli.engine.deblur import Restored
 from blurdm_cli.files.inputs import gather
-from blurdm_cli.files.journal import Past, open_journal
+from blurdm_cli.files.journal import Journal, Past, open_journal
 from blurdm_cli.files.naming import Naming, plan_outputs
 from blurdm_cli.photo import photo as image
 from blurdm_cli.pipeline.destinations import Destinations
@@ -39,7 +39,11 @@ def album(tmp_path: Path) -> Path:
 
 
 def run(
-    folder: Path, world: World = lambda number: None, in_place: bool = False, **options: Any
+    folder: Path,
+    world: World = lambda number: None,
+    in_place: bool = False,
+    journal: bool = True,
+    **options: Any,
 ) -> list[Outcome]:
     """Brighten the photos of a folder by 7, into "out" beside it; the world acts at each photo."""
     count = iter(range(100))
@@ -58,8 +62,8 @@ def run(
     asked = RunOptions(naming=naming, **options)
     outcomes: list[Outcome] = []
     home = jobs[0].home or folder
-    with open_journal(home, "settings") as journal:
-        journals = {home: journal}
+    with open_journal(home, "settings") as opened:
+        journals: dict[Path | None, Journal] = {home: opened} if journal else {}
         places = Destinations(jobs, journals, in_place=in_place, **policy)
         work = (places, journals, Silent(), outcomes.append)
         PhotoRun(deblurrer, asked, PhotoOptions(**photo), *work)(jobs)
@@ -179,6 +183,37 @@ def test_a_file_of_the_users_at_the_output_is_kept(album: Path) -> None:
     assert statuses(run(album, on_exists="overwrite")) == "dsssss"
     (out / "a-2.png").unlink()
     assert written(album) == ALL
+
+
+@pytest.mark.parametrize("journal", [True, False])
+@pytest.mark.parametrize(("name", "expected"), [("b.png", "dfdddd"), ("b.compare.png", "dddddd")])
+def test_a_file_that_the_user_puts_there_while_a_photo_is_restored_is_kept(
+    album: Path, name: str, expected: str, journal: bool
+) -> None:
+    theirs = album.parent / "out" / name
+
+    def put(number: int) -> None:
+        if number == 1:
+            theirs.parent.mkdir(exist_ok=True)
+            theirs.write_bytes(b"mine")
+
+    outcomes = run(album, put, journal=journal, compare=True)
+    assert statuses(outcomes) == expected
+    assert "changed by somebody else" in " ".join([outcomes[1].message, *outcomes[1].notes])
+    assert theirs.read_bytes() == b"mine"
+
+
+def test_in_place_a_photo_that_comes_while_the_old_one_is_restored_is_kept(album: Path) -> None:
+    run(album, in_place=True)
+
+    def put(number: int) -> None:
+        if number == 1:
+            (album / "b.png").write_bytes(b"new")
+
+    outcomes = run(album, put, in_place=True, resume=False)
+    assert statuses(outcomes) == "dfdddd"
+    assert (album / "b.png").read_bytes() == b"new"
+    assert Image.open(album / "b.png.orig").getpixel((0, 0)) == (10, 100, 200)
 
 
 def test_renaming_never_takes_the_place_of_another_result(album: Path) -> None:
