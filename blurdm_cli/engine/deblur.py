@@ -1,5 +1,6 @@
 """The engine: a photo's pixels in, restored pixels out, through any runtime."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -49,7 +50,7 @@ class Deblurrer:
     """Deblurs photos of any size with one model on one device.
 
     Photos are restored tile by tile. If memory runs out, batches and then tiles become
-    smaller, also for later photos. Threads may share a Deblurrer.
+    smaller, also for later photos. Threads may share a Deblurrer; processes need one each.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Deblurrer:
             shorter = side = whole_tile(spec.tile if tile is None else tile, spec.multiple_of)
         halo = min(spec.halo, shorter // 4) if halo is None else halo
         noise = np.random.default_rng(seed).standard_normal(spec.prior_channels)
+        self._process = os.getpid()
         self.runtime = runtime
         self.spec = spec
         self.strength = strength
@@ -182,6 +184,7 @@ class Deblurrer:
 
         Raises:
             ValueError: the pixels do not match `Pixels`.
+            RuntimeError: the process was forked after the model was opened.
             OutOfMemory: not even a tile of 128 pixels fits on the device.
             ComputeError: the runtime failed, its output is not a number, or its output looks
                 wrong and the guard is strict.
@@ -211,13 +214,15 @@ class Deblurrer:
             The restored photos in order, each with the notes on its own tiles.
 
         Raises:
-            ValueError, OutOfMemory, ComputeError: as `restore`.
+            ValueError, RuntimeError, OutOfMemory, ComputeError: as `restore`.
         """
         return self._restore_jobs(map(self._job, photos))
 
     def _restore_jobs(
         self, jobs: Iterable[Job], progress: Progress = lambda done, of: None
     ) -> Iterator[Restored | None]:
+        if os.getpid() != self._process:  # a fork has none of the runtime's threads: it would hang
+            raise RuntimeError("A Deblurrer does not survive a fork: open one in each process")
         with Prefetcher(self.tiles.restore_each(jobs), max(2, self.tiles.batch)) as tiles:
             for job, own in groupby(tiles, key=itemgetter(0)):
                 yield self._assemble(job, _counted(job, own, progress))

@@ -12,14 +12,11 @@ from jaxtyping import Float32
 from blurdm_cli.engine.devices import has_gpu_driver
 from blurdm_cli.engine.graph import INPUTS, OUTPUT, understand
 from blurdm_cli.engine.runtime import Runtime
-from blurdm_cli.errors import ComputeError, ModelError, OutOfMemory, RuntimeMissing
-from blurdm_cli.machine import available_cores
+from blurdm_cli.errors import ComputeError, MemoryFull, ModelError, OutOfMemory, RuntimeMissing
+from blurdm_cli.machine import available_cores, lacks_memory
 
 ERRORS_ONLY = 3
 """Log level. ONNX Runtime's warnings are about its own optimisations."""
-
-NO_MEMORY = ("failed to allocate", "bad_alloc", "bad allocation", "out of memory")
-"""Parts of ONNX Runtime's error messages when memory runs out, in lower case."""
 
 
 class OnnxRuntime(Runtime):
@@ -66,10 +63,8 @@ class OnnxRuntime(Runtime):
                     self._values[name].update_inplace(np.ascontiguousarray(given[name]))
                 self._session.run_with_iobinding(self._binding)
                 return self._values[OUTPUT].numpy().copy()
-        except MemoryError as error:
-            raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
         except Exception as error:  # ONNX Runtime's errors share no base class
-            if any(words in str(error).lower() for words in NO_MEMORY):
+            if lacks_memory(error):
                 self._shape = ()
                 raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
             raise ComputeError(f"ONNX Runtime failed on {self.device}: {error}") from error
@@ -135,9 +130,9 @@ def _load(graph: Path, options: ort.SessionOptions, providers: list[Any]) -> ort
     try:
         return ort.InferenceSession(str(graph), options, providers=providers)
     except Exception as error:  # ONNX Runtime's errors share no base class
+        if lacks_memory(error):
+            raise MemoryFull("The model") from error
         said = " ".join(str(error).split())
-        if any(words in said.lower() for words in NO_MEMORY):
-            raise OutOfMemory("cpu", tile=0) from error
         hint = "Export it again: blurdm export onnx MODEL -o FILE.onnx"
         if "opset" in said.lower():
             hint = "Update ONNX Runtime, or export with a lower --opset"

@@ -1,13 +1,21 @@
 """Find a model, and open it in the fastest runtime that this machine has."""
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from blurdm_cli import zoo
 from blurdm_cli.engine.devices import has_gpu_driver
+from blurdm_cli.engine.graph import check_config
 from blurdm_cli.engine.runtime import Runtime
 from blurdm_cli.errors import ModelError, RuntimeMissing, UsageError
 from blurdm_cli.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from blurdm_cli.engine.onnx_runtime import OnnxRuntime
+    from blurdm_cli.engine.openvino_runtime import OpenVinoRuntime
 
 RUNTIMES = ("auto", "torch", "onnx", "openvino")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
@@ -87,8 +95,7 @@ def _open(
 def _open_onnx(found: Path | zoo.Model, device: str, precision: str) -> tuple[Runtime, ModelSpec]:
     from blurdm_cli.engine.onnx_runtime import OnnxRuntime
 
-    opened = OnnxRuntime(_graph(found), device, precision)
-    return opened, opened.spec
+    return _checked(OnnxRuntime(_graph(found), device, precision), found)
 
 
 def _open_openvino(
@@ -96,12 +103,20 @@ def _open_openvino(
 ) -> tuple[Runtime, ModelSpec]:
     from blurdm_cli.engine.openvino_runtime import OpenVinoRuntime
 
-    opened = OpenVinoRuntime(_graph(found), device, precision)
-    return opened, opened.spec
+    return _checked(OpenVinoRuntime(_graph(found), device, precision), found)
 
 
 def _graph(found: Path | zoo.Model) -> Path:
     return found if isinstance(found, Path) else found.graph()
+
+
+def _checked(
+    opened: OnnxRuntime | OpenVinoRuntime, found: Path | zoo.Model
+) -> tuple[Runtime, ModelSpec]:
+    """Return a runtime and its graph's spec, if the model folder's config.json agrees with it."""
+    if not isinstance(found, Path):
+        check_config(found.spec, opened.spec, found.folder)
+    return opened, opened.spec
 
 
 def _open_torch(found: Path | zoo.Model, device: str, precision: str) -> tuple[Runtime, ModelSpec]:

@@ -15,8 +15,8 @@ from jaxtyping import Float32
 from blurdm_cli.engine.graph import INPUTS
 from blurdm_cli.engine.onnx_runtime import OnnxRuntime
 from blurdm_cli.engine.runtime import Runtime
-from blurdm_cli.errors import ComputeError, ModelError, OutOfMemory, RuntimeMissing
-from blurdm_cli.machine import available_cores
+from blurdm_cli.errors import ComputeError, MemoryFull, ModelError, OutOfMemory, RuntimeMissing
+from blurdm_cli.machine import available_cores, lacks_memory
 
 HINTS = {"fp32": "f32", "bf16": "bf16"}
 """OpenVINO's names of precisions."""
@@ -112,10 +112,8 @@ class OpenVinoRuntime(Runtime):
                 request.start_async()
             request.wait()
             return restored
-        except MemoryError as error:
-            raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
-        except RuntimeError as error:
-            if "alloc" in str(error).lower() or "memory" in str(error).lower():
+        except (RuntimeError, MemoryError) as error:
+            if lacks_memory(error):
                 raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
             raise ComputeError(f"OpenVINO failed: {' '.join(str(error).split())}") from error
         finally:
@@ -130,7 +128,9 @@ class OpenVinoRuntime(Runtime):
         }
         try:
             compiled = _core().compile_model(str(self._graph), "CPU", config)
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
+            if lacks_memory(error):
+                raise MemoryFull("The model") from error
             said = " ".join(str(error).split())
             raise ModelError(
                 f"OpenVINO cannot open {self._graph}: {said[:200]}", hint="Try --runtime onnx"

@@ -18,18 +18,18 @@ proves nothing.
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from blurdm_cli.errors import InputError, OutputError
 from blurdm_cli.files.atomic import Seal, original_of, output_error
 from blurdm_cli.files.inputs import Found
+from blurdm_cli.files.locks import locked, no_locks
 from blurdm_cli.files.reading import check_regular, no_input
 from blurdm_cli.spec import parse_json
 
@@ -85,20 +85,22 @@ class Stamp:
 class Journal:
     """The journal of one folder, open for one run."""
 
-    def __init__(self, home: Path, settings: str) -> None:
+    def __init__(self, home: Path, settings: str, name: str = JOURNAL) -> None:
         """Read the entries of earlier runs.
 
         Args:
             home: the folder; its `.blurdm` exists already.
             settings: identifies everything that determines the result, except the input.
+            name: the journal's path in `.blurdm`.
         """
         self.home = home
         self.settings = settings
-        self._path = home / FOLDER / JOURNAL
+        self._path = home / FOLDER / name
         self._last: dict[str, dict[str, Any]] = {}
         self._torn = False
         with suppress(FileNotFoundError):
-            for line in self._path.read_bytes().splitlines(keepends=True):
+            whole = stat.S_ISREG(self._path.lstat().st_mode)  # a pipe would block
+            for line in self._path.read_bytes().splitlines(keepends=True) if whole else ():
                 self._torn = not line.endswith(b"\n")
                 with suppress(ValueError, KeyError, TypeError):  # cut off when the run was killed
                     entry = parse_json(line)
@@ -141,18 +143,12 @@ class Journal:
         """Record that the output is about to be written.
 
         Returns:
-            A function that records the finished file; it raises an OutputError if the file at
-            the output path has changed since.
+            A function that records the finished file.
         """
-        replaced, there = self._own(output), _identity(output)
+        replaced = self._own(output)
         self._note(source, output, {"status": "writing", "replaced": replaced})
 
         def seal(part: Path) -> None:
-            if _identity(output) != there:
-                raise OutputError(
-                    f"{output} was changed by somebody else while the result was being made",
-                    hint="Move it elsewhere and run the same command again",
-                )
             result = asdict(Stamp.of(part))
             facts = {"status": "written", "result": result, "replaced": replaced}
             self._note(source, output, facts)
@@ -196,15 +192,6 @@ class Journal:
             return Path(os.path.relpath(path, self.home)).as_posix()
         except ValueError:  # another drive
             return os.path.abspath(path)
-
-
-def _identity(path: Path) -> tuple[int, int, int] | None:
-    """Inode, time and size, which differ if a file was replaced; None if there is no file."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _fits(stamp: Any, path: Path) -> bool:
@@ -258,33 +245,51 @@ class Past:
         return [(path, home(path, root)) for path, root in found]
 
 
+def open_folder(home: Path) -> Path:
+    """Create a folder's `.blurdm`.
+
+    Raises:
+        OutputError: it is a link, which may lead to files of somebody else.
+    """
+    folder = home / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    refuse_link(folder)
+    return folder
+
+
+def refuse_link(path: Path) -> None:
+    """Raise an OutputError if a path is a link: a run writes its state to no other place."""
+    if path.is_symlink():
+        raise OutputError(f"{path} is a link and is not followed", hint=f"Remove {path}")
+
+
 @contextmanager
-def open_journal(home: Path, settings: str) -> Iterator[Journal]:
+def open_journal(
+    home: Path, settings: str, warn: Callable[[str], object] = lambda words: None
+) -> Iterator[Journal]:
     """Open and lock a folder's journal; no other run can use it meanwhile.
 
     Args:
         home: the folder; it is created if missing.
         settings: identifies everything that determines the result, except the input.
+        warn: called with a line if the disk has no locks.
 
     Raises:
-        OutputError: another run holds it, or the folder cannot be written to.
+        OutputError: another run holds it, the folder cannot be written to, or the journal is a
+            link.
     """
-    folder = home / FOLDER
-    lock = FileLock(folder / "lock", timeout=0)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
-        raise OutputError(
-            f"Another run is writing to {home}", hint="Wait until it ends, or use another folder"
-        ) from error
-    except OSError as error:
-        raise output_error(folder, error) from error
-    try:
+    with ExitStack() as stack:
+        try:
+            folder = open_folder(home)
+            refuse_link(folder / JOURNAL)
+            stack.callback(remove_if_empty, folder)
+            if not stack.enter_context(locked(folder / "lock", home)):
+                warn(no_locks(home))
+        except OSError as error:
+            raise output_error(home / FOLDER, error) from error
         yield Journal(home, settings)
-    finally:
-        lock.release()
-        if not (folder / JOURNAL).exists():  # nothing was written
-            with suppress(OSError):
-                (folder / "lock").unlink(missing_ok=True)
-                folder.rmdir()
+
+
+def remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()

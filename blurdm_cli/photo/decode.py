@@ -16,6 +16,7 @@ from blurdm_cli.photo import metadata as md
 from blurdm_cli.photo import pixels as px
 from blurdm_cli.photo.encode import Coding, read_coding
 from blurdm_cli.photo.heic_raw import PACKAGES, decode_apart
+from blurdm_cli.photo.libtiff import noting_damage
 from blurdm_cli.photo.metadata import Metadata
 from blurdm_cli.photo.pixels import Planes
 
@@ -81,7 +82,10 @@ def _decode_tiff(data: bytes) -> tuple[Planes, Metadata, list[str]]:
         if deep:
             planes, notes = px.decode_deep_tiff(data, page)
     if not deep:
-        planes, notes = px.decode_pillow(px.OPENERS["tiff"](BytesIO(px.unturned(data, page))))
+        damage: list[str] = []
+        with noting_damage(damage):
+            planes, notes = px.decode_pillow(px.OPENERS["tiff"](BytesIO(px.unturned(data, page))))
+        notes += damage
         if page.bitspersample > 8:
             notes.append(f"{page.bitspersample} bits per channel converted to 8")
     if place:

@@ -17,11 +17,12 @@ from jaxtyping import UInt8, UInt16
 from PIL import Image
 
 from blurdm_cli.choices import Quality
-from blurdm_cli.errors import BlurdmError, DecodeError, OutputError, UsageError
+from blurdm_cli.errors import BlurdmError, DecodeError, MemoryFull, OutputError, UsageError
 from blurdm_cli.files.atomic import Seal, atomic_output, no_seal
 from blurdm_cli.files.formats import FORMATS, INSTEAD, format_of
 from blurdm_cli.files.reading import check_regular, no_input
 from blurdm_cli.files.signatures import HEAD, HEIC, PHOTOS, RAW, kind_of
+from blurdm_cli.machine import lacks_memory
 from blurdm_cli.photo import metadata as md
 from blurdm_cli.photo import pixels as px
 from blurdm_cli.photo.decode import decode
@@ -87,6 +88,7 @@ def read_photo(source: Path | bytes) -> Photo:
     Raises:
         InputError: the file does not exist or may not be read.
         DecodeError: it is not a photo, is damaged, or is of an unsupported kind.
+        MemoryFull: it does not fit in memory.
     """
     name = str(source) if isinstance(source, Path) else "The photo"
     if isinstance(source, bytes):
@@ -128,8 +130,6 @@ def _damage_named(name: str) -> Iterator[None]:
             f"{name} is too large",
             hint=f"The limit is {px.LARGEST:,} pixels, and {px.LONGEST:,} on a side",
         ) from error
-    except MemoryError as error:
-        raise DecodeError(f"{name} does not fit in memory", hint="Close other programs") from error
     except px.ExtraMissing as error:
         raise DecodeError(
             f"{name} needs {error.package}, which is not installed",
@@ -142,6 +142,8 @@ def _damage_named(name: str) -> Iterator[None]:
     except BlurdmError:
         raise
     except Exception as error:  # codecs raise all kinds of errors: LZMAError, RecursionError, ...
+        if lacks_memory(error):
+            raise MemoryFull(name) from error
         raise DecodeError(f"{name} is damaged or cut off", hint=COPY_AGAIN) from error
 
 
@@ -242,6 +244,7 @@ def encode_photo(photo: Photo, format: str | None = None, quality: Quality = "au
     Raises:
         UsageError: the format or the quality is unknown.
         OutputError: the format cannot store the photo.
+        MemoryFull: it does not fit in memory.
     """
     format = format_of(format or photo.format)
     if quality != "auto" and not 1 <= quality <= 100:
@@ -261,6 +264,8 @@ def encode_photo(photo: Photo, format: str | None = None, quality: Quality = "au
     try:
         return encode(planes, format, photo.metadata, photo.coding, quality)
     except FOREIGN as error:
+        if lacks_memory(error):
+            raise MemoryFull("The photo") from error
         raise OutputError(
             f"The photo cannot be written as {format.upper()}", hint="Write a PNG file"
         ) from error

@@ -68,7 +68,7 @@ def deblur_files(
     moving: list[FileJob] = []
     for job in jobs:
         (moving if is_moving(job) else still).append(job)
-    with _journals(jobs, settings, run.dry_run) as journals:
+    with _journals(jobs, settings, run.dry_run, reporter) as journals:
         try:
             if still:
                 destinations = _destinations(run, jobs, journals)
@@ -111,7 +111,7 @@ def _destinations(
 
 @contextmanager
 def _journals(
-    jobs: Sequence[FileJob], settings: str, dry_run: bool
+    jobs: Sequence[FileJob], settings: str, dry_run: bool, reporter: Reporter
 ) -> Iterator[dict[Path | None, Journal]]:
     """Open the journals of all folders that jobs name as their homes."""
     homes = sorted({job.home for job in jobs if job.home})
@@ -119,7 +119,7 @@ def _journals(
         yield {
             home: Journal(home, settings)
             if dry_run
-            else stack.enter_context(open_journal(home, settings))
+            else stack.enter_context(open_journal(home, settings, reporter.warn))
             for home in homes
         }
 

@@ -1,3 +1,4 @@
+import os
 import tracemalloc
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -446,3 +447,19 @@ def test_memory_that_runs_out_between_frames_changes_nothing() -> None:
     for result, frame in zip(together, frames, strict=True):
         alone = Deblurrer(FakeRuntime(box), spec(), tile=512)(frame)
         np.testing.assert_array_equal(result.pixels, alone)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_deblurrer_refuses_to_work_in_a_fork() -> None:
+    deblurrer = Deblurrer(FakeRuntime(), spec())
+    child = os.fork()
+    if not child:
+        try:
+            deblurrer(photo(20, 30))
+        except RuntimeError as error:
+            os._exit(7 if "fork" in str(error) else 1)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert deblurrer(photo(20, 30)).shape == (20, 30, 3)

@@ -1,6 +1,7 @@
 """What all runtimes have in common, and which of them is taken."""
 
 import ctypes
+import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -60,6 +61,21 @@ def test_batches_side_by_side_give_the_same_bits_as_one_after_another() -> None:
         )
     for shape, found in zip(shapes, beside, strict=True):
         np.testing.assert_array_equal(found, runtime.restore(*tiles(*shape)))
+
+
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_a_config_that_its_graph_contradicts_is_an_error(tmp_path: Path, name: str) -> None:
+    config = json.loads((GRAPH.parent / "config.json").read_text())
+    for path in GRAPH.parent.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"name": "renamed"}))
+    assert open_runtime(str(tmp_path), name)[1].tile == config["tile"]
+    (tmp_path / "config.json").write_text(json.dumps(config | {"tile": 512, "halo": 8}))
+    with pytest.raises(
+        ModelError, match=f"contradicts.*tile is 512, not {config['tile']}"
+    ) as caught:
+        open_runtime(str(tmp_path), name)
+    assert "export" in str(caught.value.hint)
 
 
 def signal_stack() -> int:

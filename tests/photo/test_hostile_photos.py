@@ -1,6 +1,7 @@
 """Small photos that ask for much memory or time: each is read, or refused, in little of either."""
 
 import io
+import os
 import struct
 import time
 import tracemalloc
@@ -82,3 +83,18 @@ def test_fill_bytes_take_no_time() -> None:
     photo = read_photo(filled)
     assert photo.pixels.shape == smooth().shape
     assert encode_photo(photo)[:2] == b"\xff\xd8"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Pillow for Windows hides its libtiff")
+def test_damage_that_libtiff_passes_over_is_noted_and_not_printed(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    file = io.BytesIO()
+    Image.fromarray(smooth(200, 300)[..., 1] > 127).save(file, "TIFF", compression="group4")
+    whole = bytearray(file.getvalue())
+    assert not [note for note in read_photo(bytes(whole)).notes if "damaged" in note]
+    whole[20:24] = bytes(4)
+    photo = read_photo(bytes(whole))
+    assert photo.pixels.shape[:2] == (200, 300)
+    assert [note for note in photo.notes if "damaged" in note]
+    assert capfd.readouterr().err == ""

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -15,8 +16,14 @@ import numpy as np
 import pytest
 
 from blurdm_cli.errors import DecodeError, InputError, OutputError, UsageError
+from blurdm_cli.files.naming import FileJob
 from blurdm_cli.photo.photo import read_photo
 from blurdm_cli.pipeline import clip as module
+from blurdm_cli.pipeline.destinations import Destinations
+from blurdm_cli.pipeline.options import RunOptions, VideoOptions
+from blurdm_cli.pipeline.outcome import Outcome
+from blurdm_cli.pipeline.reporter import Silent
+from blurdm_cli.pipeline.videos import VideoRun
 from blurdm_cli.video.reader import open_clip
 from tests import clips
 from tests.clips import make_clip, packets, scene, seconds, shown
@@ -73,6 +80,25 @@ def test_a_resumed_run_keeps_times_and_b_frames(tmp_path: Path) -> None:
     deblurred(source, tmp_path / "b.mp4")
     assert seconds(tmp_path / "b.mp4") == seconds(source)
     assert packets(tmp_path / "b.mp4", "audio") == packets(source, "audio")
+
+
+def test_a_file_that_the_user_puts_there_during_the_work_is_kept(tmp_path: Path) -> None:
+    source, target = make_clip(tmp_path / "a.mkv", codec="ffv1"), tmp_path / "b.mkv"
+
+    def put(done: float, note: str) -> None:
+        target.write_bytes(b"mine")
+
+    reporter = Silent()
+    reporter.progress = lambda what: nullcontext(put)  # type: ignore[method-assign]
+    outcomes: list[Outcome] = []
+    places = Destinations([FileJob(source, target)], {})
+    options = VideoOptions(all_frames=True)
+    VideoRun(
+        clips.fake_deblurrer(), RunOptions(), options, places, {}, "", reporter, outcomes.append
+    )([FileJob(source, target)])
+    assert [outcome.status for outcome in outcomes] == ["failed"]
+    assert "changed by somebody else" in outcomes[0].message
+    assert target.read_bytes() == b"mine"
 
 
 KILLED = """

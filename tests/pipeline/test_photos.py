@@ -8,14 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from blurdm_cli.engine.deblur import Restored
 from blurdm_cli.files.inputs import gather
-from blurdm_cli.files.journal import Past, open_journal
+from blurdm_cli.files.journal import Journal, Past, open_journal
 from blurdm_cli.files.naming import Naming, plan_outputs
+from blurdm_cli.photo import photo as image
 from blurdm_cli.pipeline.destinations import Destinations
 from blurdm_cli.pipeline.options import PhotoOptions, RunOptions
 from blurdm_cli.pipeline.outcome import Outcome
@@ -38,7 +40,11 @@ def album(tmp_path: Path) -> Path:
 
 
 def run(
-    folder: Path, world: World = lambda number: None, in_place: bool = False, **options: Any
+    folder: Path,
+    world: World = lambda number: None,
+    in_place: bool = False,
+    journal: bool = True,
+    **options: Any,
 ) -> list[Outcome]:
     """Brighten the photos of a folder by 7, into "out" beside it; the world acts at each photo."""
     count = iter(range(100))
@@ -57,8 +63,8 @@ def run(
     asked = RunOptions(naming=naming, **options)
     outcomes: list[Outcome] = []
     home = jobs[0].home or folder
-    with open_journal(home, "settings") as journal:
-        journals = {home: journal}
+    with open_journal(home, "settings") as opened:
+        journals: dict[Path | None, Journal] = {home: opened} if journal else {}
         places = Destinations(jobs, journals, in_place=in_place, **policy)
         run = Run(deblurrer, asked, places, journals, Silent(), outcomes.append)
         PhotoRun(run, PhotoOptions(**photo))(jobs)
@@ -108,6 +114,32 @@ def test_a_photo_that_changes_after_it_was_read_is_done_again_in_the_next_run(al
     assert written(album) == ALL | {"c.png": 57}
 
 
+NO_MEMORY = (MemoryError("1 GiB"), cv2.error("(-4:Insufficient memory) Failed to allocate 9 bytes"))
+
+
+@pytest.mark.parametrize("error", NO_MEMORY, ids=["python", "opencv"])
+@pytest.mark.parametrize("step", ["decode", "restore", "encode"])
+def test_a_photo_that_does_not_fit_in_memory_is_told_and_the_others_go_on(
+    album: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, step: str
+) -> None:
+    def fail(number: int) -> None:
+        if number == 2:
+            raise error
+
+    def fails(*words: Any, **options: Any) -> Any:
+        fail(next(calls))
+        return whole(*words, **options)
+
+    calls, whole = iter(range(9)), getattr(image, step, None)
+    if whole:
+        monkeypatch.setattr(image, step, fails)
+    outcomes = run(album, lambda number: None if whole else fail(number))
+    assert statuses(outcomes) == "ddfddd"
+    assert outcomes[2].exit_code == 8
+    assert "does not fit in memory" in outcomes[2].message
+    assert list(written(album)) == [name for name in ALL if name != "c.png"]
+
+
 def test_a_full_disk_ends_the_run_with_nothing_partial_and_the_next_one_goes_on(
     album: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +184,37 @@ def test_a_file_of_the_users_at_the_output_is_kept(album: Path) -> None:
     assert statuses(run(album, on_exists="overwrite")) == "dsssss"
     (out / "a-2.png").unlink()
     assert written(album) == ALL
+
+
+@pytest.mark.parametrize("journal", [True, False])
+@pytest.mark.parametrize(("name", "expected"), [("b.png", "dfdddd"), ("b.compare.png", "dddddd")])
+def test_a_file_that_the_user_puts_there_while_a_photo_is_restored_is_kept(
+    album: Path, name: str, expected: str, journal: bool
+) -> None:
+    theirs = album.parent / "out" / name
+
+    def put(number: int) -> None:
+        if number == 1:
+            theirs.parent.mkdir(exist_ok=True)
+            theirs.write_bytes(b"mine")
+
+    outcomes = run(album, put, journal=journal, compare=True)
+    assert statuses(outcomes) == expected
+    assert "changed by somebody else" in " ".join([outcomes[1].message, *outcomes[1].notes])
+    assert theirs.read_bytes() == b"mine"
+
+
+def test_in_place_a_photo_that_comes_while_the_old_one_is_restored_is_kept(album: Path) -> None:
+    run(album, in_place=True)
+
+    def put(number: int) -> None:
+        if number == 1:
+            (album / "b.png").write_bytes(b"new")
+
+    outcomes = run(album, put, in_place=True, resume=False)
+    assert statuses(outcomes) == "dfdddd"
+    assert (album / "b.png").read_bytes() == b"new"
+    assert Image.open(album / "b.png.orig").getpixel((0, 0)) == (10, 100, 200)
 
 
 def test_renaming_never_takes_the_place_of_another_result(album: Path) -> None:

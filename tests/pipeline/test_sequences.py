@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from blurdm_cli.errors import InputError
+from blurdm_cli.errors import InputError, OutputError
 from blurdm_cli.files.numbered import frame_path
 from blurdm_cli.photo.photo import Photo, read_photo, write_photo
+from blurdm_cli.pipeline import clip, sequences
+from blurdm_cli.pipeline.options import RunOptions, VideoOptions
+from blurdm_cli.pipeline.sequences import find_other
+from blurdm_cli.video.segments import open_state
 from tests import clips
 from tests.cli import TINY, Blurdm
 from tests.clips import make_clip, scene, shown
@@ -105,15 +109,14 @@ def test_pictures_are_replaced_where_that_is_asked_for(blurdm: Blurdm, tmp_path:
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, at: int) -> Callable[[], None]:
     """Have Ctrl-C come when a picture of this number is written; returns what ends that."""
-    from blurdm_cli.pipeline import sequences as pictures
 
     def write(photo: Photo, path: Path, **options: Any) -> list[str]:
         if path.stem == str(at):
             raise KeyboardInterrupt
         return write_photo(photo, path, **options)
 
-    monkeypatch.setattr(pictures, "write_photo", write)
-    return lambda: monkeypatch.setattr(pictures, "write_photo", write_photo)
+    monkeypatch.setattr(sequences, "write_photo", write)
+    return lambda: monkeypatch.setattr(sequences, "write_photo", write_photo)
 
 
 def test_what_an_interrupted_run_wrote_is_gone_on_with_by_the_same_run_alone(
@@ -138,11 +141,55 @@ def test_what_an_interrupted_run_wrote_is_gone_on_with_by_the_same_run_alone(
     assert names(tmp_path / "f") == sorted(f"{number}.png" for number in range(1, 13))
 
 
+@pytest.mark.parametrize("number", [2, 8], ids=["written", "to come"])
+def test_a_picture_of_the_users_between_two_runs_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(clip, "SECONDS", 0.08)  # two frames
+    source, pattern = make_clip(tmp_path / "a.mp4"), tmp_path / "f" / "%d.png"
+    end = interrupt(monkeypatch, at=4)
+    with pytest.raises(KeyboardInterrupt):
+        deblurred(source, pattern)
+    end()
+    options = VideoOptions(all_frames=True), RunOptions(), ""
+    assert find_other(source, pattern, *options) is None
+    theirs = frame_path(pattern, number)
+    theirs.write_bytes(b"mine")
+    assert find_other(source, pattern, *options) == theirs
+    with pytest.raises(OutputError, match=f"{number}.png exists already"):
+        deblurred(source, pattern)
+    assert theirs.read_bytes() == b"mine"
+    deblurred(source, pattern, on_exists="overwrite")
+    assert read_photo(theirs).pixels.shape == (48, 64, 3)
+
+
+@pytest.mark.parametrize("number", [4, 5], ids=["being written", "next"])
+def test_a_picture_of_the_users_that_comes_during_the_run_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def write(photo: Photo, path: Path, **options: Any) -> list[str]:
+        if path.stem == "4":
+            path.with_stem(str(number)).write_bytes(b"mine")
+        return write_photo(photo, path, **options)
+
+    monkeypatch.setattr(sequences, "write_photo", write)
+    source, pattern = make_clip(tmp_path / "a.mp4"), tmp_path / "f" / "%d.png"
+    with pytest.raises(OutputError, match=f"{number}.png"):
+        deblurred(source, pattern)
+    assert frame_path(pattern, number).read_bytes() == b"mine"
+
+
+def test_two_runs_do_not_write_the_same_pictures_at_once(tmp_path: Path) -> None:
+    source, pattern = make_clip(tmp_path / "a.mp4"), tmp_path / "f" / "%d.png"
+    with open_state(pattern), pytest.raises(OutputError, match="Another run"):
+        deblurred(source, pattern)
+    deblurred(source, pattern)
+    assert names(tmp_path / "f") == sorted(f"{number}.png" for number in range(1, 13))
+
+
 def test_pictures_that_were_taken_away_meanwhile_are_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from blurdm_cli.pipeline import clip
-
     monkeypatch.setattr(clip, "SECONDS", 0.08)  # two frames
     source, pattern = make_clip(tmp_path / "a.mp4"), tmp_path / "f" / "%d.png"
     end = interrupt(monkeypatch, at=6)
