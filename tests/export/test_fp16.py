@@ -13,6 +13,8 @@ from blurdm_cli.export.verify import verify
 from blurdm_cli.spec import PriorSpec
 from tests.export.models import SCHEDULE, model_of
 
+pytestmark = pytest.mark.usefixtures("traced_once")
+
 
 @pytest.fixture(scope="module")
 def spectral(tmp_path_factory: pytest.TempPathFactory) -> zoo.Model:
@@ -22,7 +24,9 @@ def spectral(tmp_path_factory: pytest.TempPathFactory) -> zoo.Model:
 
 
 @pytest.fixture(scope="module")
-def spectral_graphs(spectral: zoo.Model) -> dict[tuple[int, int] | None, onnx.ModelProto]:
+def spectral_graphs(
+    traced_once: None, spectral: zoo.Model
+) -> dict[tuple[int, int] | None, onnx.ModelProto]:
     """Its graphs in fp32, by the size that they take."""
     return {size: make_graph(spectral, Options(size=size)) for size in (None, (128, 128))}
 

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from blurdm_cli.networks.build import BACKBONES
 from blurdm_cli.spec import EncoderKind, PriorSpec
 from tests.export.models import SCHEDULE, model_of
 
+pytestmark = pytest.mark.usefixtures("traced_once")
+
 
 @pytest.fixture(scope="module")
 def tiny() -> zoo.Model:
@@ -23,14 +26,13 @@ def tiny() -> zoo.Model:
 
 
 @pytest.fixture(scope="module")
-def graph(tiny: zoo.Model) -> onnx.ModelProto:
+def graph(traced_once: None, tiny: zoo.Model) -> onnx.ModelProto:
     return make_graph(tiny, Options())
 
 
 @pytest.mark.parametrize(
     ("backbone", "kind"),
-    [("unet", kind) for kind in ("none", "mlp", "noise", "blur")]
-    + [(backbone, "blurdm") for backbone in BACKBONES],
+    [("unet", "none"), *zip(BACKBONES, cycle(("blurdm", "mlp", "noise", "blur")), strict=False)],
 )
 def test_every_backbone_and_every_prior_exports(
     backbone: str, kind: str, tmp_path: Path, photo: np.ndarray
