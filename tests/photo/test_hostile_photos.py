@@ -14,8 +14,8 @@ from blurdm_cli.errors import DecodeError
 from blurdm_cli.photo.photo import encode_photo, read_photo
 from blurdm_cli.photo.png import SIGNATURE, chunk
 
+from .samples import exif, smooth
 from .test_jpeg import jpeg
-from .test_photo import exif, smooth
 
 MOST_SECONDS, MOST_BYTES = 3.0, 200_000_000
 """For any of these; each is of a few kilobytes, or took minutes or gigabytes."""

@@ -13,9 +13,9 @@ from blurdm_cli.errors import DecodeError
 from blurdm_cli.files.signatures import kind_of
 from blurdm_cli.photo.photo import encode_photo, losses, read_photo
 
+from .samples import exif, photo_file, smooth
 from .test_hostile_photos import png
 from .test_jpeg import jpeg
-from .test_photo import exif, photo_file, smooth
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
