@@ -8,10 +8,9 @@ import struct
 from dataclasses import replace
 from io import BytesIO
 
-import tifffile
 from PIL import Image
 
-from blurdm_cli.photo import cicp, jpeg, png
+from blurdm_cli.photo import cicp, jpeg, png, tiff
 from blurdm_cli.photo import metadata as md
 from blurdm_cli.photo import pixels as px
 from blurdm_cli.photo.encode import Coding, read_coding
@@ -33,7 +32,7 @@ def decode(kind: str, data: bytes) -> tuple[Planes, Metadata, Coding, list[str]]
     if kind == "png":
         planes, metadata, notes = _decode_png(data)
     elif kind == "tiff":
-        planes, metadata, notes = _decode_tiff(data)
+        planes, metadata, notes = tiff.decode(data)
     elif kind in PACKAGES:
         planes, metadata, notes = decode_apart(kind, data)
     else:
@@ -68,28 +67,6 @@ def _decode_png(data: bytes) -> tuple[Planes, Metadata, list[str]]:
         notes.append("the transparent colour of a 16-bit PNG file is dropped")
     planes = px.decode_png16(data, colour_type)
     return planes[..., : {0: 1, 2: 3, 4: 2, 6: 4}[colour_type]], metadata, notes
-
-
-def _decode_tiff(data: bytes) -> tuple[Planes, Metadata, list[str]]:
-    if data[:4] == b"MM\0+":  # Pillow misidentifies it
-        raise px.Unsupported("a big-endian BigTIFF file")
-    with tifffile.TiffFile(BytesIO(data)) as file:
-        place, page = px.full_page(file)
-        deep = px.is_deep_tiff(page)
-        pages = len(file.pages)
-        data = px.beginning_with(data, page) if place else data
-        if deep:
-            planes, notes = px.decode_deep_tiff(data, page)
-    if not deep:
-        planes, notes = px.decode_pillow(px.OPENERS["tiff"](BytesIO(px.unturned(data, page))))
-        if page.bitspersample > 8:
-            notes.append(f"{page.bitspersample} bits per channel converted to 8")
-    if place:
-        notes.append(f"{pages} pages: page {place + 1} is used, earlier pages are thumbnails")
-    elif pages > 1:
-        notes.append(f"{pages} pages: only the first one is used")
-    metadata, more = md.tiff_metadata(data)
-    return planes, metadata, notes + more
 
 
 def _left_out(image: Image.Image, data: bytes) -> list[str]:

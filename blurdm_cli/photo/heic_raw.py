@@ -18,7 +18,7 @@ import numpy as np
 import tifffile
 
 from blurdm_cli.files.signatures import HEIC, RAW
-from blurdm_cli.photo import cicp
+from blurdm_cli.photo import cicp, tiff
 from blurdm_cli.photo import metadata as md
 from blurdm_cli.photo.metadata import Metadata
 from blurdm_cli.photo.pixels import ExtraMissing, Planes, TooLarge, check_size
@@ -135,7 +135,7 @@ def _decode_raw(data: bytes) -> Decoded:
     notes = ["RAW can be read but not written: it is developed to 16-bit sRGB"]
     if data[:4] not in (b"II*\0", b"MM\0*"):
         return planes, Metadata(), [*notes, "EXIF of this type of RAW file is not read"]
-    metadata, more = md.tiff_metadata(data, CAMERA_TAGS)
+    metadata, more = tiff.read_metadata(data, CAMERA_TAGS)
     exif = metadata.exif and _upright(metadata.exif)
     return planes, replace(metadata, exif=exif, icc=None), notes + more
 

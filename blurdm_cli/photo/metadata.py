@@ -10,7 +10,6 @@ import struct
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from io import BytesIO
 from typing import Literal
 
 from PIL import Image
@@ -27,13 +26,22 @@ WIDTHS, HEIGHTS = (256, 40962), (257, 40963)
 
 PIXEL_TAGS = frozenset(
     {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284}
-    | {288, 289, 290, 291, 292, 293, 301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 330}
+    | {288, 289, 290, 291, 292, 293, 297, 301, 317, 320, 321, 322, 323, 324, 325, 330}
     | {332, 333, 334, 336, 338, 339, 340, 341, 347, *range(512, 522), 529, 530, 531, 532}
     | {XMP, ICC, C2PA}
 )
 """TIFF tags that describe pixel storage, sign pixels, or have their own field in `Metadata`."""
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 1, 2, 3, 4, 5, 7
+SRGB_IN_XMP = {
+    b"photoshop:ColorMode": b"3",
+    b"photoshop:ICCProfile": b"sRGB IEC61966-2.1",
+    b"tiff:PhotometricInterpretation": b"2",
+    b"tiff:SamplesPerPixel": b"3",
+    b"exif:ColorSpace": b"1",
+}
+"""What XMP says of sRGB photos."""
+
 LETTERS = {BYTE: "B", SHORT: "H", LONG: "I", RATIONAL: "I"}
 
 
@@ -145,6 +153,9 @@ def settle_exif(exif: bytes) -> tuple[bytes, int | None]:
         (value,) = struct.unpack_from(order + ("I" if kind else "H"), raw[ORIENTATION], 8)
         orientation = value if 1 <= value <= 8 else 1
         entries[ORIENTATION] = field(order, SHORT, [1])
+    if orientation and orientation >= 5 and {X_RESOLUTION, Y_RESOLUTION} <= raw.keys():
+        for tag, other in ((X_RESOLUTION, Y_RESOLUTION), (Y_RESOLUTION, X_RESOLUTION)):
+            entries[tag] = struct.pack(f"{order}H", tag) + raw[other][2:]
     software = _text(exif, raw[SOFTWARE], order) if SOFTWARE in raw else ""
     name = f"blurdm {__version__}"
     if not software.endswith(name):
@@ -246,6 +257,15 @@ def _sized_exif(exif: bytes, height: int, width: int) -> bytes:
     return bytes(result)
 
 
+def as_srgb(metadata: Metadata) -> Metadata:
+    """The metadata of a photo whose colours were converted to sRGB."""
+    xmp = metadata.xmp
+    for name, value in SRGB_IN_XMP.items():
+        told = rb"(" + name + rb"\s*(?:=\s*[\"']|>)\s*)[^\"'<]*"
+        xmp = xmp and re.sub(told, rb"\g<1>" + value, xmp)
+    return replace(metadata, icc=None, xmp=xmp)
+
+
 def pillow_metadata(image: Image.Image) -> Metadata:
     """Metadata that Pillow found in a JPEG, WebP, AVIF, BMP or GIF file; not adjusted yet."""
     info = image.info
@@ -260,30 +280,6 @@ def pillow_metadata(image: Image.Image) -> Metadata:
         segments=write_segments(captions),
         others=other_segments(segments),
     )
-
-
-def tiff_metadata(data: bytes, only: frozenset[int] | None = None) -> tuple[Metadata, list[str]]:
-    """Metadata in a TIFF file's first directory, without pixel tags; and notes on losses."""
-    exif, start = Image.Exif(), None
-    if data[:4] == b"II+\0":  # Pillow does not detect BigTIFF here
-        exif.bigtiff, exif.endian = True, "<"
-        (start,) = struct.unpack_from("<Q", data, 8)
-    exif.load_from_fp(BytesIO(data), start)
-    exif.bigtiff = False
-    per_unit = 2.54 if exif.get(RESOLUTION_UNIT) == 3 else 1.0
-    x, y = exif.get(X_RESOLUTION) or 0, exif.get(Y_RESOLUTION) or 0
-    icc, xmp = exif.get(ICC), exif.get(XMP)
-    for tag in set(exif) & PIXEL_TAGS if only is None else set(exif) - only:
-        del exif[tag]
-    try:
-        blob, notes = exif.tobytes(), []
-    except (ValueError, TypeError, AttributeError, struct.error):  # Pillow's, on odd values
-        kept = Image.Exif()
-        kept[ORIENTATION] = exif.get(ORIENTATION, 1)
-        blob, notes = kept.tobytes(), ["EXIF is damaged and is dropped"]
-    dpi = positive_dpi(float(x) * per_unit, float(y) * per_unit)
-    blob = blob.removeprefix(b"Exif\0\0") if len(exif) else b""
-    return Metadata(icc or None, blob or None, bytes(xmp) if xmp else None, dpi), notes
 
 
 def positive_dpi(x: float, y: float) -> tuple[float, float] | None:

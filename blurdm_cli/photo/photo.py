@@ -150,9 +150,11 @@ def _decode(kind: str, data: bytes) -> Photo:
         kind = RAW
     planes, metadata, coding, notes = decode(kind, data)
     if any(note.startswith(("CMYK", "LAB")) for note in notes):
-        metadata = replace(metadata, icc=None)  # it describes inks, or Lab
+        metadata = md.as_srgb(metadata)
     metadata, orientation, more = _settled(metadata, turned=kind in (HEIC, RAW))
     planes = px.upright(planes, orientation)
+    if orientation >= 5 and metadata.dpi:
+        metadata = replace(metadata, dpi=metadata.dpi[::-1])
     colours = 1 if planes.shape[2] < 3 else 3
     return Photo(
         pixels=np.ascontiguousarray(planes[..., :colours]),
@@ -176,7 +178,8 @@ def _settled(metadata: Metadata, *, turned: bool) -> tuple[Metadata, int, list[s
         try:
             exif, told = md.settle_exif(exif)
         except (ValueError, struct.error):
-            exif, notes = None, ["EXIF is damaged and is dropped"]
+            exif = None
+            notes.append("EXIF is damaged and is dropped")
     xmp = metadata.xmp
     if xmp is not None:
         try:
