@@ -77,6 +77,8 @@ def _left_out(image: Image.Image, data: bytes) -> list[str]:
     if "mp" in image.info:
         notes.append("the second image in the file (a gain map or preview) is dropped")
     if image.format == "JPEG":
+        if image.info.get("jfif_unit") == 0:
+            notes += md.aspect_notes(*image.info["jfif_density"])
         notes += jpeg.dropped_behind(data, "mp" in image.info)
     if b"HasExtendedXMP" in image.info.get("xmp", b""):
         notes.append("extended XMP is dropped")

@@ -14,7 +14,7 @@ from typing import Literal
 
 from PIL import Image
 
-from blurdm_cli.photo.jpeg import other_segments
+from blurdm_cli.photo.jpeg import has_profile, other_segments
 from blurdm_cli.photo.photoshop import write_segments
 from blurdm_cli.version import __version__
 
@@ -257,6 +257,11 @@ def _sized_exif(exif: bytes, height: int, width: int) -> bytes:
     return bytes(result)
 
 
+def is_profile(icc: bytes) -> bool:
+    """Whether this is a whole colour profile, by its header."""
+    return icc[36:40] == b"acsp" and 128 < int.from_bytes(icc[:4]) <= len(icc)
+
+
 def as_srgb(metadata: Metadata) -> Metadata:
     """The metadata of a photo whose colours were converted to sRGB."""
     xmp = metadata.xmp
@@ -273,13 +278,18 @@ def pillow_metadata(image: Image.Image) -> Metadata:
     segments = getattr(image, "applist", [])
     captions = [data for name, data in segments if name == "APP13"]
     return Metadata(
-        icc=info.get("icc_profile") or None,
+        icc=info.get("icc_profile") or (b"" if has_profile(segments) else None),
         exif=exif.removeprefix(b"Exif\0\0") if exif else None,
         xmp=info.get("xmp") or None,
         dpi=positive_dpi(*info.get("dpi", (0, 0))),
         segments=write_segments(captions),
         others=other_segments(segments),
     )
+
+
+def aspect_notes(x: float, y: float) -> list[str]:
+    """A note on densities without a unit, horizontal and vertical, if pixels are not square."""
+    return [f"the pixel aspect ratio {y:g}:{x:g} is dropped"] if x != y and min(x, y) > 0 else []
 
 
 def positive_dpi(x: float, y: float) -> tuple[float, float] | None:

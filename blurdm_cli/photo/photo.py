@@ -173,7 +173,9 @@ def _settled(metadata: Metadata, *, turned: bool) -> tuple[Metadata, int, list[s
         metadata: as read from the file.
         turned: whether the pixels are upright already.
     """
-    told, notes, exif = None, list[str](), metadata.exif
+    told, notes, exif, icc = None, list[str](), metadata.exif, metadata.icc
+    if icc is not None and not md.is_profile(icc):
+        icc, notes = None, ["the colour profile is damaged and is dropped"]
     if exif is not None:
         try:
             exif, told = md.settle_exif(exif)
@@ -190,7 +192,7 @@ def _settled(metadata: Metadata, *, turned: bool) -> tuple[Metadata, int, list[s
     segments = metadata.segments
     with suppress(ValueError):  # unknown segments are kept as they are
         segments = without(segments, THUMBNAILS)
-    return replace(metadata, exif=exif, xmp=xmp, segments=segments), told or 1, notes
+    return replace(metadata, icc=icc, exif=exif, xmp=xmp, segments=segments), told or 1, notes
 
 
 def write_photo(

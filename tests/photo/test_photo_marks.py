@@ -10,9 +10,9 @@ from PIL import Image
 
 from blurdm_cli.errors import DecodeError
 from blurdm_cli.files.signatures import kind_of
-from blurdm_cli.photo.photo import encode_photo, read_photo
+from blurdm_cli.photo.photo import encode_photo, losses, read_photo
 
-from .samples import exif, exif_of, photo_file, smooth
+from .samples import ICC, exif, exif_of, photo_file, smooth
 from .test_hostile_photos import png
 from .test_jpeg import jpeg
 
@@ -86,6 +86,51 @@ def test_a_whole_jpeg_of_an_unread_sort_is_not_called_damaged(
     with pytest.raises(DecodeError, match=f"{words} JPEG") as caught:
         read_photo(odd + whole[at + 5 :])
     assert "damaged" not in str(caught.value)
+
+
+def test_a_damaged_profile_is_dropped_from_a_file_of_any_format() -> None:
+    for format in ("jpeg", "webp", "tiff", "avif"):
+        options = {} if format == "tiff" else {"icc_profile": ICC[:200]}
+        data = photo_file(format, smooth(), **options)
+        if format == "tiff":
+            data = data.replace(b"acsp", b"ACSP")
+        photo = read_photo(data)
+        assert photo.notes == ("the colour profile is damaged and is dropped",)
+        assert photo.metadata.icc is None
+
+
+def test_a_profile_of_which_segments_are_missing_is_damaged() -> None:
+    photo = read_photo(jpeg(("APP2", b"ICC_PROFILE\0\1\3" + ICC)))
+    assert photo.notes == ("the colour profile is damaged and is dropped",)
+
+
+def test_a_profile_of_gray_is_not_given_to_rgb() -> None:
+    gray = ICC[:16] + b"GRAY" + ICC[20:]
+    file = io.BytesIO()
+    Image.fromarray(smooth()[..., 0]).save(file, "PNG", icc_profile=gray)
+    photo = read_photo(file.getvalue())
+    for format in ("png", "jpeg", "tiff"):
+        assert losses(photo, format) == []
+        assert read_photo(encode_photo(photo, format)).metadata.icc == gray
+    for format in ("webp", "avif"):
+        assert any("gray profile" in line for line in losses(photo, format))
+        assert read_photo(encode_photo(photo, format)).metadata.icc is None
+
+
+@pytest.mark.parametrize("format", ["jpeg", "png"])
+@pytest.mark.parametrize(("sides", "notes"), [((2, 1), 1), ((1, 1), 0)])
+def test_pixels_that_are_not_square_are_said(
+    format: str, sides: tuple[int, int], notes: int
+) -> None:
+    if format == "png":
+        data = png((b"pHYs", struct.pack(">IIB", *sides, 0)))
+    else:
+        whole = jpeg()
+        at = whole.index(b"JFIF\0") + 7
+        data = whole[:at] + struct.pack(">BHH", 0, *sides) + whole[at + 5 :]
+    photo = read_photo(data)
+    assert photo.notes == ("the pixel aspect ratio 1:2 is dropped",) * notes
+    assert photo.metadata.dpi is None
 
 
 @pytest.mark.parametrize("format", ["jpeg", "png"])
