@@ -10,7 +10,7 @@ from io import BytesIO
 
 from PIL import Image
 
-from blurdm_cli.photo import cicp, jpeg, png, tiff
+from blurdm_cli.photo import bmp, cicp, gif, jpeg, png, tiff
 from blurdm_cli.photo import metadata as md
 from blurdm_cli.photo import pixels as px
 from blurdm_cli.photo.encode import Coding, read_coding
@@ -43,9 +43,13 @@ def decode(kind: str, data: bytes) -> tuple[Planes, Metadata, Coding, list[str]]
         metadata, coding = md.pillow_metadata(image), read_coding(image, data)
         if kind == "avif" and not metadata.icc:
             metadata = replace(metadata, chunks=cicp.read_avif(data))
-        if kind == "gif" and (comment := image.info.get("comment")):
-            text = comment.replace(b"\0", b" ")
-            metadata = replace(metadata, chunks=((b"tEXt", b"Comment\0" + text),))
+        elif kind == "gif":
+            metadata, more = gif.read_metadata(data, metadata)
+            notes += more
+        elif kind == "bmp":
+            icc, chunks, more = bmp.read_colours(data)
+            metadata = replace(metadata, icc=icc, chunks=chunks)
+            notes += more
         notes += _left_out(image, data)
     if SIGNED.search(data):
         notes.append("the C2PA signature is dropped: it is only valid for the unchanged photo")
