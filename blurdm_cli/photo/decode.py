@@ -13,6 +13,7 @@ from PIL import Image
 from blurdm_cli.photo import bmp, cicp, gif, jpeg, png, tiff
 from blurdm_cli.photo import metadata as md
 from blurdm_cli.photo import pixels as px
+from blurdm_cli.photo.auxiliary import dropped_images
 from blurdm_cli.photo.encode import Coding, read_coding
 from blurdm_cli.photo.heic_raw import PACKAGES, decode_apart
 from blurdm_cli.photo.metadata import Metadata
@@ -89,6 +90,8 @@ def _left_out(image: Image.Image, data: bytes) -> list[str]:
     configuration = data.find(b"av1C") + 4
     if image.format == "AVIF" and data[configuration + 2] & 0x40:
         notes.append("more than 8 bits per channel are read as 8")
+    if image.format == "AVIF":
+        notes += dropped_images(data)
     if image.format == "AVIF" and (b"\0\0\0\x0cclli" in data or b"\0\0\0\x20mdcv" in data):
         notes.append("HDR brightness metadata (clli, mdcv) is dropped")
     return notes

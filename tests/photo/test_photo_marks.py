@@ -10,6 +10,7 @@ from PIL import Image
 
 from blurdm_cli.errors import DecodeError
 from blurdm_cli.files.signatures import kind_of
+from blurdm_cli.photo.auxiliary import dropped_images
 from blurdm_cli.photo.photo import encode_photo, losses, read_photo
 
 from .samples import ICC, exif, exif_of, photo_file, smooth
@@ -143,3 +144,29 @@ def test_densities_are_turned_with_the_photo(format: str) -> None:
         assert image.info["dpi"] == pytest.approx((150, 300), abs=0.1)
     found = exif_of(written)
     assert (found[282], found[283]) == (150, 300)
+
+
+def auxiliary(kind: str) -> bytes:
+    """A box that names the type of an auxiliary image."""
+    return struct.pack(">I4sI", 13 + len(kind), b"auxC", 0) + kind.encode() + b"\0"
+
+
+def test_images_beside_the_main_one_are_said_by_their_names() -> None:
+    entry = b"\0\0\0\x15infe\2\0\0\0\0\2\0\0tmap\0"
+    kinds = (
+        "urn:mpeg:mpegB:cicp:systems:auxiliary:alpha",
+        "urn:mpeg:hevc:2015:auxid:1",
+        "urn:mpeg:hevc:2015:auxid:2",
+        "urn:com:apple:photo:2018:aux:portraiteffectsmatte",
+        "urn:com:acme:sketch",
+    )
+    assert dropped_images(b"".join(map(auxiliary, kinds[:2]))) == []
+    assert dropped_images(entry + b"".join(map(auxiliary, kinds))) == [
+        "the gain map is dropped",
+        "urn:com:acme:sketch is dropped",
+        "a matte is dropped",
+        "the depth map is dropped",
+    ]
+    data = photo_file("avif", smooth())
+    beside = struct.pack(">I4s", 8 + len(entry), b"free") + entry
+    assert read_photo(data + beside).notes == ("the gain map is dropped",)
