@@ -62,8 +62,7 @@ def _decode_png(data: bytes) -> tuple[Planes, Metadata, list[str]]:
     width, height, depth, colour_type = struct.unpack_from(">IIBB", data, 16)
     px.check_size(height, width)
     kinds = {kind for kind, _ in png.chunks_of(data)}
-    if b"acTL" in kinds:
-        notes.append("animation: only the first frame is used")
+    notes += _animation(data)
     if depth < 16:
         seen = png.bare(data) if kinds & png.TEXTS or b"iCCP" in kinds else data
         planes, more = px.decode_pillow(px.OPENERS["png"](BytesIO(seen)))
@@ -74,11 +73,28 @@ def _decode_png(data: bytes) -> tuple[Planes, Metadata, list[str]]:
     return planes[..., : {0: 1, 2: 3, 4: 2, 6: 4}[colour_type]], metadata, notes
 
 
+def _animation(data: bytes) -> list[str]:
+    """A note on an animated PNG file, whose first image may not be one of the frames."""
+    frames, first = 0, False
+    for kind, content in png.chunks_of(data):
+        if kind == b"acTL":
+            frames = int.from_bytes(content[:4])
+        elif kind == b"fcTL":
+            first = True
+        elif kind == b"IDAT":
+            break
+    if frames and not first:
+        video = "--output NAME.mp4 restores its frames"
+        return [f"animation: only the still image before it is used; {video}"]
+    return [gif.animation_note(frames)] if frames > 1 else []
+
+
 def _left_out(image: Image.Image, data: bytes) -> list[str]:
     """List the content of a JPEG, WebP, AVIF or GIF file that is not read."""
     notes = []
-    if getattr(image, "is_animated", False):
-        notes.append("animation: only the first frame is used")
+    if image.format in ("WEBP", "AVIF") and getattr(image, "is_animated", False):
+        frames = getattr(image, "n_frames", 0)
+        notes.append(gif.animation_note(frames, "convert it to a video to restore"))
     if "mp" in image.info:
         notes.append("the second image in the file (a gain map or preview) is dropped")
     if image.format == "JPEG":

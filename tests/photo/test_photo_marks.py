@@ -13,7 +13,7 @@ from blurdm_cli.files.signatures import kind_of
 from blurdm_cli.photo.auxiliary import dropped_images
 from blurdm_cli.photo.photo import encode_photo, losses, read_photo
 
-from .samples import ICC, exif, exif_of, photo_file, smooth
+from .samples import ICC, exif, exif_of, noise, photo_file, smooth
 from .test_hostile_photos import png
 from .test_jpeg import jpeg
 
@@ -144,6 +144,27 @@ def test_densities_are_turned_with_the_photo(format: str) -> None:
         assert image.info["dpi"] == pytest.approx((150, 300), abs=0.1)
     found = exif_of(written)
     assert (found[282], found[283]) == (150, 300)
+
+
+@pytest.mark.parametrize("format", ["webp", "avif", "png", "gif"])
+def test_of_an_animation_the_run_says_how_many_frames_are_left_out(format: str) -> None:
+    first, *others = (Image.fromarray(noise(8, 8, 3, seed=seed)) for seed in range(3))
+    file = io.BytesIO()
+    first.save(file, format, save_all=True, append_images=others, duration=40)
+    ways = {"png": "--output", "gif": "--output"}
+    (note,) = (note for note in read_photo(file.getvalue()).notes if "animation" in note)
+    assert "only the first of 3 frames is used" in note
+    assert ways.get(format, "convert it to a video") in note
+
+
+def test_a_still_image_before_an_animation_is_told_from_its_frames() -> None:
+    still, *frames = (Image.fromarray(noise(8, 8, 3, seed=seed)) for seed in range(3))
+    file = io.BytesIO()
+    still.save(file, "PNG", save_all=True, append_images=frames, default_image=True)
+    photo = read_photo(file.getvalue())
+    np.testing.assert_array_equal(photo.pixels, np.asarray(still))
+    assert len(photo.notes) == 1
+    assert "only the still image before it" in photo.notes[0]
 
 
 def auxiliary(kind: str) -> bytes:
