@@ -42,6 +42,11 @@ SRGB_IN_XMP = {
 }
 """What XMP says of sRGB photos."""
 
+GONE = rb"(?:hdrgm|GDepth|GImage|GAudio):\w+|xmpNote:HasExtendedXMP"
+GONE_ATTRIBUTE = re.compile(rb"\s(?:" + GONE + rb")\s*=\s*(?:\"[^\"]*\"|'[^']*')")
+GONE_ELEMENT = re.compile(rb"<(xmp:Thumbnails|Container:Directory|" + GONE + rb")(?=[\s/>])")
+"""XMP about images that are gone: thumbnails, gain maps, depth maps, a further part of the XMP."""
+
 LETTERS = {BYTE: "B", SHORT: "H", LONG: "I", RATIONAL: "I"}
 
 
@@ -206,18 +211,17 @@ def settle_xmp(xmp: bytes, *, turned: bool) -> bytes:
         ValueError: the XMP is damaged.
     """
     xmp = re.sub(rb"(\w:(?:MotionPhoto|MicroVideo)\s*(?:=\s*[\"']|>)\s*)1", rb"\g<1>0", xmp)
-    for name in (b"xmp:Thumbnails", b"Container:Directory"):
-        xmp = _without_element(xmp, name)
-    xmp = re.sub(rb"\shdrgm:\w+\s*=\s*(?:\"[^\"]*\"|'[^']*')", b"", xmp)
+    xmp = GONE_ATTRIBUTE.sub(b"", _without_gone_elements(xmp))
     if not turned:
         return xmp
     return re.sub(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)\d+", rb"\g<1>1", xmp)
 
 
-def _without_element(xmp: bytes, name: bytes) -> bytes:
-    """Remove all occurrences of an element with their content, in one pass."""
+def _without_gone_elements(xmp: bytes) -> bytes:
+    """Remove elements about images that are gone with their content, in one pass."""
     parts, at = list[bytes](), 0
-    while (begin := xmp.find(b"<" + name, at)) >= 0:
+    while found := GONE_ELEMENT.search(xmp, at):
+        name, begin = found[1], found.start()
         end = xmp.find(b">", begin)
         if xmp[end - 1 : end] != b"/":
             closing = b"</" + name + b">"

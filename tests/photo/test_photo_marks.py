@@ -49,6 +49,22 @@ def test_xmp_of_a_gain_map_goes_with_it() -> None:
 
 
 @pytest.mark.parametrize(
+    "claim",
+    [
+        "<hdrgm:GainMapMax><rdf:Seq><rdf:li>1.5</rdf:li></rdf:Seq></hdrgm:GainMapMax>",
+        "<hdrgm:Version>1.0</hdrgm:Version><hdrgm:Gamma/>",
+        "<GDepth:Near>0.5</GDepth:Near>",
+        "<xmpNote:HasExtendedXMP>0123</xmpNote:HasExtendedXMP>",
+    ],
+)
+def test_xmp_about_images_that_are_gone_goes_as_elements_and_as_attributes(claim: str) -> None:
+    attributes = "GDepth:Format='RangeInverse' xmpNote:HasExtendedXMP=\"0123\" xmp:Rating='4'"
+    whole = f"<x:xmpmeta><rdf:Description {attributes}>{claim}<dc:x/></rdf:Description>"
+    left = b"<x:xmpmeta><rdf:Description xmp:Rating='4'><dc:x/></rdf:Description>"
+    assert read_photo(jpeg(xmp=whole.encode())).metadata.xmp == left
+
+
+@pytest.mark.parametrize(
     ("brands", "kind"), [(b"avifmif1miaf", "avif"), (b"mif1heicmiaf", "heic"), (b"mif1", "heic")]
 )
 def test_a_picture_of_any_kind_is_told_by_its_other_brands(brands: bytes, kind: str) -> None:
