@@ -61,16 +61,18 @@ def _decode_png(data: bytes) -> tuple[Planes, Metadata, list[str]]:
     metadata, notes = png.read_metadata(data)  # first: it checks that the file is complete
     width, height, depth, colour_type = struct.unpack_from(">IIBB", data, 16)
     px.check_size(height, width)
-    kinds = {kind for kind, _ in png.chunks_of(data)}
+    chunks = dict(png.chunks_of(data))
     notes += _animation(data)
     if depth < 16:
-        seen = png.bare(data) if kinds & png.TEXTS or b"iCCP" in kinds else data
+        seen = png.bare(data) if chunks.keys() & png.TEXTS or b"iCCP" in chunks else data
         planes, more = px.decode_pillow(px.OPENERS["png"](BytesIO(seen)))
         return planes, metadata, notes + more
-    if b"tRNS" in kinds:
-        notes.append("the transparent colour of a 16-bit PNG file is dropped")
-    planes = px.decode_png16(data, colour_type)
-    return planes[..., : {0: 1, 2: 3, 4: 2, 6: 4}[colour_type]], metadata, notes
+    colours = {0: 1, 2: 3, 4: 2, 6: 4}[colour_type]
+    planes = px.decode_png16(data, colour_type)[..., :colours]
+    hidden = chunks.get(b"tRNS")
+    if hidden and colour_type in (0, 2):
+        planes = px.with_hidden_colour(planes, struct.unpack(f">{colours}H", hidden))
+    return planes, metadata, notes
 
 
 def _animation(data: bytes) -> list[str]:

@@ -152,6 +152,13 @@ def decode_png16(png: bytes, colour_type: int) -> Planes:
     return planes[..., [0, 3]] if colour_type == 4 and planes.shape[2] == 4 else planes
 
 
+def with_hidden_colour(planes: Planes, colour: tuple[int, ...]) -> NewPlanes:
+    """Add transparency that is 0 where pixels have this colour, and full elsewhere."""
+    seen = (planes != np.array(colour, planes.dtype)).any(axis=2, keepdims=True)
+    alpha = seen.astype(planes.dtype) * np.iinfo(planes.dtype).max
+    return np.concatenate([planes, alpha], axis=2)
+
+
 def from_opencv(data: bytes) -> Planes:
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:

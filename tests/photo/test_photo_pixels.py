@@ -1,6 +1,7 @@
 """Pixels of every depth and number of channels: read, prepared for the network, put back."""
 
 import io
+import struct
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 
 from blurdm_cli.errors import DecodeError
 from blurdm_cli.photo.photo import Photo, encode_photo, losses, read_photo
+from blurdm_cli.photo.png import chunk
 
 from .samples import FORMATS, ICC, again, noise, png16, smooth, tiff_file
 
@@ -54,6 +56,20 @@ def test_a_dark_16_bit_png_stays_16_bit(channels: int) -> None:
     assert photo.pixels.dtype == np.uint16
     assert np.array_equal(photo.pixels, dark)
     assert np.array_equal(again(photo).pixels, dark)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_transparent_colour_of_a_16_bit_png_becomes_alpha(channels: int) -> None:
+    pixels = noise(8, 9, channels, dtype=np.uint16)
+    pixels[2, 3] = pixels[5, 5] = (7, 500, 65535)[:channels]
+    plain = png16(pixels) if channels == 3 else cv2.imencode(".png", pixels)[1].tobytes()
+    hidden = chunk(b"tRNS", struct.pack(f">{channels}H", *pixels[2, 3]))
+    photo = read_photo(plain[:33] + hidden + plain[33:])
+    assert photo.alpha is not None
+    assert sorted(zip(*np.nonzero(photo.alpha == 0), strict=True)) == [(2, 3), (5, 5)]
+    assert photo.alpha.max() == 65535
+    assert np.array_equal(photo.pixels, pixels)
+    assert photo.notes == ()
 
 
 def test_16_bit_tiff_keeps_profile_and_bits() -> None:
