@@ -17,7 +17,7 @@ from blurdm_cli.photo import photoshop
 from blurdm_cli.photo import pixels as px
 from blurdm_cli.photo.metadata import Metadata
 from blurdm_cli.photo.pixels import Planes
-from blurdm_cli.photo.tiff_samples import COLOURS, decode_samples
+from blurdm_cli.photo.tiff_samples import CIELAB, COLOURS, ICCLAB, decode_samples
 
 REDUCED, MASK = 1, 4
 """Bits of the subfile type: a smaller copy of another page, a transparency mask."""
@@ -76,7 +76,8 @@ def check_sort(page: tifffile.TiffPage) -> None:
     if colours not in COLOURS and colours not in PILLOWS:
         name = getattr(colours, "name", colours)
         raise px.Unsupported(f"a TIFF file with colours of type {name}")
-    if 8 < bits < 16 or (bits < 8 and colours > 3):
+    of_lab = colours in (CIELAB, ICCLAB)
+    if 8 < bits < 16 or (bits < 8 and colours > 3) or (bits > 16 and of_lab):
         raise px.Unsupported(f"a TIFF file with {bits} bits per channel")
     if bits > 8 and colours in PILLOWS:
         raise px.Unsupported(f"a TIFF file with {bits} bits per channel and {PILLOWS[colours]}")

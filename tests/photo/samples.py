@@ -1,4 +1,4 @@
-"""Photos and metadata for tests, made without the code under test."""
+"""Photos and metadata for tests: files made without the code under test, and shorthands."""
 
 import io
 import struct

@@ -98,7 +98,7 @@ def test_cmyk_of_any_depth_and_channels_becomes_rgb(
         np.testing.assert_allclose(photo.alpha, extras[..., 0] / (white // 255), atol=1)
 
 
-def test_cmyk_is_converted_with_its_profile_in_16_bits_as_in_8() -> None:
+def test_a_profile_of_another_sort_is_passed_over_for_cmyk_of_any_depth() -> None:
     inks = noise(4, 5, 4)
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()  # of the wrong sort
     for depth in (inks, inks.astype(np.uint16) * 257):
@@ -137,15 +137,17 @@ def test_lab_is_converted_as_a_colour_management_system_does(
     ("options", "words"),
     [
         ({"photometric": "itulab"}, "ITULAB"),
+        ({"photometric": "cielab", "dtype": np.uint32}, "32 bits"),
         ({"photometric": "separated", "channels": 6, "extratags": [(332, 3, 1, 2)]}, "inks"),
     ],
 )
 def test_colours_that_are_not_read_are_not_called_damaged(
     options: dict[str, Any], words: str
 ) -> None:
-    pixels = noise(4, 5, options.pop("channels", 3))
+    given = {"channels": 3, "dtype": np.uint8, "planarconfig": "contig", **options}
+    pixels = noise(4, 5, given.pop("channels"), dtype=given.pop("dtype"))
     with pytest.raises(DecodeError, match=f"{words}.*not supported yet"):
-        read_photo(tiff((pixels, {"planarconfig": "contig", **options})))
+        read_photo(tiff((pixels, given)))
 
 
 def test_xmp_no_longer_claims_the_colours_that_were_converted() -> None:
