@@ -9,8 +9,6 @@ LIMIT = 300
 
 LONGER = {
     "blurdm_cli/importing.py": 330,
-    "blurdm_cli/photo/pixels.py": 320,
-    "tests/photo/test_photo.py": 890,
     "tests/test_importing.py": 349,
 }
 """Files that are longer, and their lines. They may only become shorter; none is to be added."""

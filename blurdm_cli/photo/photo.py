@@ -152,9 +152,11 @@ def _decode(kind: str, data: bytes) -> Photo:
         kind = RAW
     planes, metadata, coding, notes = decode(kind, data)
     if any(note.startswith(("CMYK", "LAB")) for note in notes):
-        metadata = replace(metadata, icc=None)  # it describes inks, or Lab
+        metadata = md.as_srgb(metadata)
     metadata, orientation, more = _settled(metadata, turned=kind in (HEIC, RAW))
     planes = px.upright(planes, orientation)
+    if orientation >= 5 and metadata.dpi:
+        metadata = replace(metadata, dpi=metadata.dpi[::-1])
     colours = 1 if planes.shape[2] < 3 else 3
     return Photo(
         pixels=np.ascontiguousarray(planes[..., :colours]),
@@ -173,12 +175,15 @@ def _settled(metadata: Metadata, *, turned: bool) -> tuple[Metadata, int, list[s
         metadata: as read from the file.
         turned: whether the pixels are upright already.
     """
-    told, notes, exif = None, list[str](), metadata.exif
+    told, notes, exif, icc = None, list[str](), metadata.exif, metadata.icc
+    if icc is not None and not md.is_profile(icc):
+        icc, notes = None, ["the colour profile is damaged and is dropped"]
     if exif is not None:
         try:
             exif, told = md.settle_exif(exif)
         except (ValueError, struct.error):
-            exif, notes = None, ["EXIF is damaged and is dropped"]
+            exif = None
+            notes.append("EXIF is damaged and is dropped")
     xmp = metadata.xmp
     if xmp is not None:
         try:
@@ -189,7 +194,7 @@ def _settled(metadata: Metadata, *, turned: bool) -> tuple[Metadata, int, list[s
     segments = metadata.segments
     with suppress(ValueError):  # unknown segments are kept as they are
         segments = without(segments, THUMBNAILS)
-    return replace(metadata, exif=exif, xmp=xmp, segments=segments), told or 1, notes
+    return replace(metadata, icc=icc, exif=exif, xmp=xmp, segments=segments), told or 1, notes
 
 
 def write_photo(

@@ -17,6 +17,9 @@ from blurdm_cli.files.reading import no_input
 from blurdm_cli.files.signatures import VIDEO, kind_of_file
 from blurdm_cli.pipeline.options import RunOptions
 
+ANIMATIONS = ("gif", "png")
+"""Kinds of photos that may be animated, and that FFmpeg decodes frame by frame."""
+
 
 def plan_jobs(run: RunOptions) -> list[FileJob]:
     """List the files to restore, and where each result goes.
@@ -66,9 +69,10 @@ def _check_output_is_no_input(run: RunOptions) -> None:
 
 
 def is_moving(job: FileJob) -> bool:
-    """Whether a job's input is a video or an image sequence."""
+    """Whether a job's input is a video or an image sequence, or an animation that becomes one."""
     if job.input.is_file():
-        return kind_of_file(job.input) == VIDEO
+        kind = kind_of_file(job.input)
+        return kind == VIDEO or (kind in ANIMATIONS and job.output.suffix.lower() in CONTAINERS)
     return job.input.is_dir() or is_sequence(job.input)
 
 

@@ -15,8 +15,8 @@ from blurdm_cli.errors import DecodeError
 from blurdm_cli.photo.photo import encode_photo, read_photo
 from blurdm_cli.photo.png import SIGNATURE, chunk
 
+from .samples import exif, smooth
 from .test_jpeg import jpeg
-from .test_photo import exif, smooth
 
 MOST_SECONDS, MOST_BYTES = 3.0, 200_000_000
 """For any of these; each is of a few kilobytes, or took minutes or gigabytes."""
@@ -52,6 +52,18 @@ def test_a_side_or_an_area_that_is_claimed_is_refused_before_it_is_decoded(
     with pytest.raises(DecodeError, match="too large") as caught:
         read_photo(png(width=width, height=height))
     assert "on a side" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(("channels", "words"), [(65535, "65535 channels"), (40, "too large")])
+def test_channels_that_are_claimed_are_refused_before_they_are_decoded(
+    channels: int, words: str
+) -> None:
+    side = 8 if channels > 64 else 8000
+    values = {256: side, 257: side, 258: 8, 259: 1, 262: 1, 273: 8, 277: channels, 279: 64}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in values.items())
+    data = b"II*\0" + struct.pack("<IH", 8, len(values)) + entries + bytes(4)
+    with pytest.raises(DecodeError, match=words):
+        read_photo(data)
 
 
 def test_a_thumbnail_that_claims_gigabytes_is_damaged_exif() -> None:
