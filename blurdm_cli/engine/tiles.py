@@ -19,6 +19,7 @@ from blurdm_cli.engine.self_ensemble import restore_turned
 from blurdm_cli.engine.tiling import Plan, blend, plan_tiles
 from blurdm_cli.errors import ComputeError, OutOfMemory
 from blurdm_cli.prefetch import Prefetcher
+from blurdm_cli.spec import Padding
 
 SMALLEST_RETREAT = 128
 """Smallest side in pixels that tiles are reduced to when memory runs out."""
@@ -47,6 +48,10 @@ class TileRestorer:
     guard: Guard = "on"
     tta: bool = False
     """Average over the eight rotations and flips of each tile."""
+    smallest: int = 1
+    """Smallest height and width of a tile."""
+    padding: Padding = "mirror"
+    """What is in tiles beyond the photo."""
     in_fp32: Callable[[], Runtime] | None = None
     """Opens the same model in fp32; None if the runtime already computes in fp32."""
     _spare: Runtime | None = field(default=None, init=False)
@@ -54,8 +59,15 @@ class TileRestorer:
 
     def plan(self, height: int, width: int) -> Plan:
         """Cut a photo of this size into tiles."""
-        tile = self.size or self.side
-        return plan_tiles(height, width, tile=tile, halo=self.halo, multiple_of=self.multiple_of)
+        return plan_tiles(
+            height,
+            width,
+            tile=self.size or self.side,
+            halo=self.halo,
+            multiple_of=self.multiple_of,
+            smallest=self.smallest,
+            padding=self.padding,
+        )
 
     def restore_each(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Tile | None]]:
         """Restore the tiles of photos, in the order of their plans.
