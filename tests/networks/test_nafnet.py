@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d, pad
 
-from blurdm_cli.importing import rename
+from blurdm_cli.importing.checkpoints import rename
 from blurdm_cli.networks.nafnet import ORIGINAL_NAMES, SIZES, ChannelWeights, NAFNet
 from tests.networks.golden import image, set_weights
 
