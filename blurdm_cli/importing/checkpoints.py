@@ -116,6 +116,8 @@ def import_model(
     spec = replace(
         spec,
         input_range=spec.input_range if channels else kind.original_range,
+        multiple_of=kind.original_multiple_of or spec.multiple_of,
+        padding=kind.original_padding,
         licence=licence,
         training=origin(*sources),
     )

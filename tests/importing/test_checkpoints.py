@@ -10,7 +10,7 @@ from torch import Tensor
 
 from blurdm_cli.errors import ModelError, UsageError
 from blurdm_cli.importing.checkpoints import import_model
-from blurdm_cli.networks import mimo_unet, nafnet
+from blurdm_cli.networks import mimo_unet, nafnet, stripformer
 from blurdm_cli.networks.build import build
 from blurdm_cli.physics.diffusion import schedule
 from blurdm_cli.spec import ModelSpec
@@ -150,6 +150,7 @@ def test_a_checkpoint_in_any_wrapper_gives_the_same_weights(
     spec, weights = imported([path], "nafnet", name="mine")
     assert spec.backbone.sizes == SMALL_NAFNET | {"window": 384}
     assert spec.input_range == (0.0, 1.0)
+    assert (spec.multiple_of, spec.padding) == (16, "zeros")
     assert (weights["backbone.stem.weight"] == state["intro.weight"].numpy()).all()
     assert (weights["backbone.middle.0.share"] == state["middle_blks.0.beta"][0].numpy()).all()
     assert len(weights) == len(state)
@@ -352,3 +353,20 @@ def test_the_options_of_a_training_script_in_a_checkpoint_are_no_obstacle(tmp_pa
     content = {"model": mimo_checkpoint(0), "args": Namespace(lr=1e-4, name="x")}
     spec, _ = imported([saved(tmp_path, content)], name="mine")
     assert spec.backbone.kind == "mimo_unet"
+
+
+def test_stripformer_takes_its_authors_sizes(tmp_path: Path) -> None:
+    """The authors do not pad: sides are multiples of its two halvings, as 720 rows are."""
+    tiny = stripformer.Stripformer(0, **stripformer.SIZES["tiny"])
+    state = tiny.state_dict()
+    spec, weights = imported([saved(tmp_path, state)], "stripformer", name="x")
+    assert (spec.multiple_of, spec.padding, spec.backbone.sizes) == (
+        4,
+        "mirror",
+        stripformer.SIZES["tiny"],
+    )
+    photo = torch.rand(1, 3, 36, 44)
+    restored = build(spec, weights).eval()(photo)
+    low, high = spec.input_range
+    wanted = (tiny.eval()(photo * (high - low) + low, None) - low) / (high - low)
+    torch.testing.assert_close(restored, wanted, atol=1e-5, rtol=0)
