@@ -120,6 +120,8 @@ class Deblurrer:
             size=size,
             guard=guard,
             tta=tta,
+            smallest=spec.smallest,
+            padding=spec.padding,
             in_fp32=in_fp32,
         )
         """Cuts photos into tiles and restores the tiles."""

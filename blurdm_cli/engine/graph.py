@@ -45,17 +45,17 @@ def describe(spec: ModelSpec, precision: str) -> dict[str, str]:
     return {SPEC: json.dumps(short.to_json()), PRECISION: precision, **strings}
 
 
+def is_ours(metadata: Mapping[str, str]) -> bool:
+    """Whether blurdm exported a graph with this metadata."""
+    return SPEC in metadata and PRECISION in metadata
+
+
 def understand(metadata: Mapping[str, str], graph: Path) -> tuple[ModelSpec, str]:
-    """Read the spec and the precision from a graph's metadata.
+    """Read the spec and the precision from the metadata of a graph that blurdm exported.
 
     Raises:
-        ModelError: blurdm did not write this graph, or a different version of blurdm did.
+        ModelError: a different version of blurdm exported it.
     """
-    if SPEC not in metadata or PRECISION not in metadata:
-        raise ModelError(
-            f"{graph} was not exported by blurdm",
-            hint="Export one: blurdm export onnx MODEL -o FILE.onnx",
-        )
     try:
         return ModelSpec.from_json(parse_json(metadata[SPEC])), metadata[PRECISION]
     except ValueError as error:

@@ -73,7 +73,10 @@ def _candidates(found: Path | zoo.Model, device: str) -> list[tuple[str, str]]:
     if isinstance(found, Path):
         able = set(RUNTIMES) - {"torch"}
     else:
-        able = set(RUNTIMES) if found.has_graph else {"torch"}
+        able = {"torch"} if found.shards else set()
+        able |= {"onnx", "openvino"} if found.has_graph else set()
+        if found.spec.graph and found.spec.graph.openvino == "none":
+            able.discard("openvino")
     return [(name, where) for name, where in tries if name in able]
 
 
@@ -95,7 +98,7 @@ def _open(
 def _open_onnx(found: Path | zoo.Model, device: str, precision: str) -> tuple[Runtime, ModelSpec]:
     from blurdm_cli.engine.onnx_runtime import OnnxRuntime
 
-    return _checked(OnnxRuntime(_graph(found), device, precision), found)
+    return _checked(OnnxRuntime(*_graph(found, device, precision)), found)
 
 
 def _open_openvino(
@@ -103,11 +106,16 @@ def _open_openvino(
 ) -> tuple[Runtime, ModelSpec]:
     from blurdm_cli.engine.openvino_runtime import OpenVinoRuntime
 
-    return _checked(OpenVinoRuntime(_graph(found), device, precision), found)
+    return _checked(OpenVinoRuntime(*_graph(found, device, precision)), found)
 
 
-def _graph(found: Path | zoo.Model) -> Path:
-    return found if isinstance(found, Path) else found.graph()
+def _graph(
+    found: Path | zoo.Model, device: str, precision: str
+) -> tuple[Path, str, str, ModelSpec | None]:
+    """Arguments of a runtime for graphs: only graphs that blurdm exported hold their spec."""
+    if isinstance(found, Path):
+        return found, device, precision, None
+    return found.graph(), device, precision, found.spec
 
 
 def _checked(
@@ -120,9 +128,9 @@ def _checked(
 
 
 def _open_torch(found: Path | zoo.Model, device: str, precision: str) -> tuple[Runtime, ModelSpec]:
-    if isinstance(found, Path):
+    if isinstance(found, Path) or not found.shards:
         raise UsageError(
-            f"PyTorch cannot run an ONNX graph such as {found}",
+            f"PyTorch cannot run an ONNX graph such as {getattr(found, 'folder', found)}",
             hint="Use a model folder, or --runtime onnx",
         )
     from blurdm_cli.engine.torch_runtime import TorchRuntime

@@ -13,6 +13,7 @@ from typing import Any
 
 from blurdm_cli.choices import OnExists
 from blurdm_cli.engine.deblur import Deblurrer
+from blurdm_cli.engine.foreign import describe
 from blurdm_cli.files.journal import Journal, open_journal
 from blurdm_cli.files.naming import FileJob
 from blurdm_cli.pipeline.destinations import Destinations
@@ -58,6 +59,8 @@ def deblur_files(
     reporter.say(
         "{model} · {runtime} on {device} · {precision} · tiles of {tile} pixels".format(**facts)
     )
+    if deblurrer.spec.graph:
+        reporter.say(describe(deblurrer.spec, deblurrer.tiles.size))
 
     def tell(outcome: Outcome) -> None:
         outcomes.append(outcome)

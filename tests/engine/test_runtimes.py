@@ -16,7 +16,7 @@ from blurdm_cli.engine import onnx_runtime
 from blurdm_cli.engine.onnx_runtime import OnnxRuntime
 from blurdm_cli.engine.opening import PACKAGES, open_runtime
 from blurdm_cli.engine.runtime import Runtime
-from blurdm_cli.errors import ComputeError, OutOfMemory, RuntimeMissing
+from blurdm_cli.errors import ComputeError, ModelError, OutOfMemory, RuntimeMissing
 from blurdm_cli.machine import available_cores
 from tests.engine.tiny import GRAPH, TINY, tiles
 
@@ -153,7 +153,7 @@ def test_running_out_of_memory_is_told_apart(
 ) -> None:
     runtime = OnnxRuntime(GRAPH, "cpu")
 
-    def fail(given: dict[str, np.ndarray]) -> None:
+    def fail(*shapes: object) -> None:
         raise RuntimeError(said)
 
     monkeypatch.setattr(runtime, "_bind", fail)
