@@ -20,6 +20,7 @@ from blurdm_cli.commands.ending import ending_in_time
 from blurdm_cli.commands.evaluate import evaluate
 from blurdm_cli.commands.motion import motion
 from blurdm_cli.commands.score import score
+from blurdm_cli.commands.serve import serve
 from blurdm_cli.commands.synth import synth
 from blurdm_cli.commands.train import train
 from blurdm_cli.errors import BlurdmError, RuntimeMissing, UsageError
@@ -35,6 +36,7 @@ app.command()(deblur)
 app.command()(compare)
 app.command()(motion)
 app.command()(score)
+app.command()(serve)
 app.add_typer(models.app, name="models")
 app.command()(train)
 app.command("eval")(evaluate)
@@ -81,8 +83,8 @@ def _check_command(words: list[str]) -> None:
 def main() -> None:
     """Run the command line; a `BlurdmError` becomes one line, a hint and an exit code.
 
-    SIGTERM is treated as an interruption (SIGINT). Training has no deadline to exit: it saves its
-    state first.
+    SIGTERM is treated as an interruption (SIGINT). Training and the server have no deadline to
+    exit: they finish what they are doing first.
     """
     tune_allocator()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -91,7 +93,7 @@ def main() -> None:
     words = sys.argv[1:]
     try:
         _check_command(words)
-        with nullcontext() if words[:1] == ["train"] else ending_in_time():
+        with nullcontext() if words[:1] in (["train"], ["serve"]) else ending_in_time():
             app(words)
     except BlurdmError as error:
         sys.exit(report(error))

@@ -1,6 +1,7 @@
 """The engine: a photo's pixels in, restored pixels out, through any runtime."""
 
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
@@ -12,7 +13,7 @@ from blurdm_cli.choices import Guard, MotionMode
 from blurdm_cli.engine import guard as gd
 from blurdm_cli.engine.candidates import Candidates
 from blurdm_cli.engine.jobs import Job, Progress, Tile, counted
-from blurdm_cli.engine.limits import check_options, check_size, whole_tile
+from blurdm_cli.engine.limits import check_options, check_size, check_strength, whole_tile
 from blurdm_cli.engine.opening import open_runtime
 from blurdm_cli.engine.photo_prior import PhotoPrior, check_scope, of_photo
 from blurdm_cli.engine.pixels import Pixels, quantise, white_of
@@ -146,6 +147,17 @@ class Deblurrer:
 
         spare = None if opened.precision == "fp32" else in_fp32
         return cls(opened, spec, in_fp32=spare, **options)
+
+    def adjusted(self: Own, strength: float, motion: MotionMode) -> Own:
+        """The same open model with another strength and motion mode.
+
+        Raises:
+            UsageError: the strength is not between 0 and 1.
+        """
+        check_strength(strength)
+        other = copy(self)
+        other.strength, other.motion = strength, motion
+        return other
 
     def __call__(self, pixels: Pixels, progress: Progress = lambda done, of: None) -> Pixels:
         """Deblur one photo, as `restore` does, and return only its pixels."""

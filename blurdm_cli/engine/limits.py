@@ -62,5 +62,10 @@ def check_options(tile: int, halo: int, batch: int, seed: int, strength: float) 
         raise UsageError(f"The batch size {batch} is below 1", hint="The smallest is --batch 1")
     if seed < 0:
         raise UsageError(f"The seed {seed} is below 0", hint="Try --seed 0")
+    check_strength(strength)
+
+
+def check_strength(strength: float) -> None:
+    """Raise a UsageError if the strength is not between 0 and 1."""
     if not 0 <= strength <= 1:
         raise UsageError(f"The strength {strength} is not between 0 and 1", hint="Try --strength 1")
