@@ -23,6 +23,7 @@ from blurdm_cli.commands.score import score
 from blurdm_cli.commands.serve import serve
 from blurdm_cli.commands.synth import synth
 from blurdm_cli.commands.train import train
+from blurdm_cli.commands.watch import watch
 from blurdm_cli.errors import BlurdmError, RuntimeMissing, UsageError
 from blurdm_cli.machine import tune_allocator
 from blurdm_cli.version import __version__
@@ -37,6 +38,7 @@ app.command()(compare)
 app.command()(motion)
 app.command()(score)
 app.command()(serve)
+app.command()(watch)
 app.add_typer(models.app, name="models")
 app.command()(train)
 app.command("eval")(evaluate)

@@ -120,6 +120,15 @@ class Journal:
             and self.is_result(output)
         )
 
+    def sources(self) -> dict[Path, list[Stamp]]:
+        """The files that results were made from, with any settings, as they were then."""
+        found: dict[Path, list[Stamp]] = {}
+        for output, entry in self._last.items():
+            with suppress(KeyError, TypeError):
+                source = self.source_of(self.home / output)
+                found.setdefault(source, []).append(Stamp(**entry["source"]))
+        return found
+
     def tells_of(self, output: Path) -> bool:
         """Whether a run wrote this output or started to."""
         return self._name(output) in self._last
