@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from heapq import nsmallest
 from pathlib import Path
 
 from blurdm_cli.files.inputs import Search, find_files
@@ -72,8 +73,8 @@ class Arrivals:
     def complete(self) -> list[Path]:
         """Take the complete files, in the order in which they were completed."""
         now = self._clock()
-        found = [(when, path) for path, (_, when) in self._arriving.items() if when <= now]
-        paths = [path for _, path in sorted(found)[:MOST]]
+        found = ((when, path) for path, (_, when) in self._arriving.items() if when <= now)
+        paths = [path for _, path in nsmallest(MOST, found)]
         for path in paths:
             self._handled[path] = self._arriving.pop(path)[0]
         return paths

@@ -56,13 +56,13 @@ class Access:
 
     def _check_site(self, headers: Headers) -> None:
         host = headers.get("host", "")
-        if not self._token and urlsplit(f"//{host}").hostname not in LOCAL:
+        if not self._token and _name(host) not in LOCAL:
             raise Forbidden(
                 f"{host!r} is not this machine's own name",
                 hint="Open http://127.0.0.1, or start the server with --token",
             )
         origin = headers.get("origin")
-        if origin and urlsplit(origin).netloc != host:
+        if origin and origin.partition("//")[2] != host:
             raise Forbidden("The request comes from another site", hint="Use the server's own page")
 
     def _check_token(self, headers: Headers) -> None:
@@ -78,3 +78,11 @@ class Access:
 
     def _fits(self, given: str) -> bool:
         return secrets.compare_digest(given.encode(), (self._token or "").encode())
+
+
+def _name(host: str) -> str | None:
+    """The name in a Host header, without the port; None if it is malformed."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None

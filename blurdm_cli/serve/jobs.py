@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import shutil
 import tempfile
@@ -106,7 +107,7 @@ class Job:
                 return [cleaned(each) for each in value]
             if isinstance(value, str):
                 for folder in folders:
-                    value = value.replace(f"{folder.rstrip('/')}/", "")
+                    value = value.replace(f"{folder.rstrip('/')}{os.sep}", "")
             return value
 
         return {name: cleaned(value) for name, value in row.items()}

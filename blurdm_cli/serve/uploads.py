@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import unicodedata
+from mimetypes import guess_extension
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,8 +14,8 @@ from starlette.requests import Request
 from starlette.types import Message, Receive
 
 from blurdm_cli.errors import BlurdmError, UsageError
-from blurdm_cli.files.formats import SUFFIX_OF
-from blurdm_cli.files.signatures import kind_of_file
+from blurdm_cli.files.formats import CONTAINERS, SUFFIX_OF
+from blurdm_cli.files.signatures import VIDEO, kind_of_file
 from blurdm_cli.serve.failures import TooLarge, TooSlow
 
 FIELD = "file"
@@ -92,7 +93,7 @@ async def _body(request: Request, folder: Path) -> Path:
         raise UsageError(
             "The request has no body", hint="Send a photo: curl --data-binary @photo.jpg"
         )
-    return _with_suffix(path)
+    return _with_suffix(path, request.headers.get("content-type", ""))
 
 
 def _copy(source: BinaryIO, path: Path) -> None:
@@ -119,11 +120,13 @@ def safe_name(name: str) -> str:
     return path.stem[: LONGEST_NAME - len(path.suffix[:10])] + path.suffix[:10]
 
 
-def _with_suffix(path: Path) -> Path:
-    """Give a file without a suffix the one of its kind."""
+def _with_suffix(path: Path, media_type: str = "") -> Path:
+    """Give a file without a suffix the one of its kind; of a video, that of its media type."""
     if path.suffix:
         return path
-    return path.rename(path.with_suffix(SUFFIX_OF.get(kind_of_file(path) or "", "")))
+    kind = kind_of_file(path) or ""
+    said = guess_extension(media_type.partition(";")[0].strip()) if kind == VIDEO else None
+    return path.rename(path.with_suffix(SUFFIX_OF.get(kind, said if said in CONTAINERS else "")))
 
 
 def _counted(receive: Receive, most_bytes: int) -> Receive:

@@ -82,8 +82,10 @@ def test_broken_forms_are_refused(pretending: Pretender, body: bytes) -> None:
 def test_without_a_token_only_this_machine_s_own_pages_may_ask(pretending: Pretender) -> None:
     client = pretending()
     assert client.get("/healthz", headers={"host": "evil.example"}).status_code == 403
+    assert client.get("/healthz", headers={"host": "[::1"}).status_code == 403
+    assert client.get("/healthz", headers={"host": "[::1]:8000"}).status_code == 200
     assert client.get("/healthz", headers={"host": "localhost:8000"}).status_code == 200
-    for origin, status in (("http://evil.example", 403), ("http://127.0.0.1", 200)):
+    for origin, status in (("http://evil.example", 403), ("null", 403), ("http://127.0.0.1", 200)):
         reply = client.post("/api/deblur", content=b"photo", headers={"origin": origin})
         assert reply.status_code == status
 
@@ -126,6 +128,16 @@ def test_a_model_that_cannot_be_opened_is_an_error_of_the_command(blurdm: Blurdm
 )
 def test_names_of_files_lead_nowhere(given: str, safe: str) -> None:
     assert safe_name(given) == safe
+
+
+def test_a_video_without_a_name_keeps_the_container_of_its_media_type(
+    pretending: Pretender,
+) -> None:
+    client = pretending()
+    body = b"\0\0\0\x18ftypisom"
+    for media, name in (("video/mp4", "photo.mp4"), ("application/octet-stream", "photo")):
+        reply = client.post("/api/deblur", content=body, headers={"content-type": media})
+        assert reply.headers["content-disposition"] == f'attachment; filename="{name}"'
 
 
 def test_long_names_fit_on_a_disk(tmp_path: Path) -> None:

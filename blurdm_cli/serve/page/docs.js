@@ -7,6 +7,9 @@ const part = (kind, text, ...children) => {
   return made;
 };
 
+// A paragraph in which `names` are code.
+const paragraph = text => part("p", "", ...text.split("`").map((words, index) => part(index % 2 ? "code" : "span", words)));
+
 const type = schema => schema?.enum?.join(" | ") ?? schema?.const ?? schema?.anyOf?.map(type).join(" | ") ?? schema?.type ?? "";
 
 function rows(action) {
@@ -25,7 +28,7 @@ function example(path, verb, action) {
 const { paths } = await (await fetch("openapi.json")).json();
 for (const [path, verbs] of Object.entries(paths)) {
   for (const [verb, action] of Object.entries(verbs)) {
-    const section = part("section", "", part("h2", `${verb.toUpperCase()} ${path}`), part("p", (action.description ?? action.summary).split("\nArgs:")[0]));
+    const section = part("section", "", part("h2", `${verb.toUpperCase()} ${path}`), paragraph((action.description ?? action.summary).split("\nArgs:")[0]));
     const fields = rows(action);
     if (fields.length) section.append(part("table", "", ...fields));
     section.append(part("pre", example(path, verb, action)));
