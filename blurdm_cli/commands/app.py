@@ -21,8 +21,10 @@ from blurdm_cli.commands.ending import ending_in_time
 from blurdm_cli.commands.evaluate import evaluate
 from blurdm_cli.commands.motion import motion
 from blurdm_cli.commands.score import score
+from blurdm_cli.commands.serve import serve
 from blurdm_cli.commands.synth import synth
 from blurdm_cli.commands.train import train
+from blurdm_cli.commands.watch import watch
 from blurdm_cli.errors import BlurdmError, InputError, RuntimeMissing, UsageError
 from blurdm_cli.machine import tune_allocator, within_memory
 from blurdm_cli.version import __version__
@@ -39,6 +41,8 @@ app.command()(deblur)
 app.command()(compare)
 app.command()(motion)
 app.command()(score)
+app.command()(serve)
+app.command()(watch)
 app.add_typer(models.app, name="models")
 app.command()(train)
 app.command("eval")(evaluate)
@@ -85,8 +89,8 @@ def _check_command(words: list[str]) -> None:
 def main() -> None:
     """Run the command line; a `BlurdmError` becomes one line, a hint and an exit code.
 
-    SIGTERM is treated as an interruption (SIGINT). Training has no deadline to exit: it saves its
-    state first.
+    SIGTERM is treated as an interruption (SIGINT). Training and the server have no deadline to
+    exit: they finish what they are doing first.
     """
     tune_allocator()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -100,7 +104,7 @@ def main() -> None:
 def _run(words: list[str]) -> None:
     try:
         _check_command(words)
-        ending = nullcontext() if words[:1] == ["train"] else ending_in_time()
+        ending = nullcontext() if words[:1] in (["train"], ["serve"]) else ending_in_time()
         with within_memory("The program"), mmap(-1, RESERVE), ending:
             app(words)
     except BlurdmError as error:

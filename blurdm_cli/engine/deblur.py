@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
@@ -93,9 +94,7 @@ class Deblurrer:
         check_scope(runtime, spec)
         if seed < 0:
             raise UsageError(f"The seed {seed} is below 0", hint="Try --seed 0")
-        if not 0 <= strength <= 1:
-            hint = "Try --strength 1"
-            raise UsageError(f"The strength {strength} is not between 0 and 1", hint=hint)
+        _check_strength(strength)
         size = runtime.fixed_size
         if size:
             _check_size(size, tile, batch, tta=tta)
@@ -157,6 +156,17 @@ class Deblurrer:
 
         spare = None if opened.precision == "fp32" else in_fp32
         return cls(opened, spec, in_fp32=spare, **options)
+
+    def adjusted(self: Own, strength: float, motion: MotionMode) -> Own:
+        """The same open model with another strength and motion mode.
+
+        Raises:
+            UsageError: the strength is not between 0 and 1.
+        """
+        _check_strength(strength)
+        other = copy(self)
+        other.strength, other.motion = strength, motion
+        return other
 
     def __call__(self, pixels: Pixels, progress: Progress = lambda done, of: None) -> Pixels:
         """Deblur one photo, as `restore` does, and return only its pixels."""
@@ -298,3 +308,9 @@ def _check_size(size: tuple[int, int], tile: int | None, batch: int, *, tta: boo
                 f" {option} is not possible",
                 hint="Leave it out, or export the graph without --size",
             )
+
+
+def _check_strength(strength: float) -> None:
+    """Raise a UsageError if the strength is not between 0 and 1."""
+    if not 0 <= strength <= 1:
+        raise UsageError(f"The strength {strength} is not between 0 and 1", hint="Try --strength 1")

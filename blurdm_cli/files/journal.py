@@ -15,14 +15,13 @@ own if its bytes match one of these stamps, and somebody else's otherwise: that 
 proves nothing.
 """
 
-import hashlib
 import json
 import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,56 +29,10 @@ from blurdm_cli.errors import InputError, OutputError
 from blurdm_cli.files.atomic import Seal, original_of, output_error
 from blurdm_cli.files.inputs import Found
 from blurdm_cli.files.locks import locked, no_locks
-from blurdm_cli.files.reading import check_regular, no_input
+from blurdm_cli.files.stamp import Stamp
 from blurdm_cli.spec import parse_json
 
 FOLDER, JOURNAL = ".blurdm", "run.ndjson"
-
-
-@dataclass(frozen=True)
-class Stamp:
-    """Identifies the content of a file."""
-
-    size: int
-    mtime_ns: int
-    sha256: str
-
-    @classmethod
-    def of(cls, path: Path) -> "Stamp":
-        """Read and hash the whole file.
-
-        Raises:
-            InputError: it cannot be read, or is changed meanwhile.
-        """
-        check_regular(path)
-        try:
-            before = path.stat()
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            after = path.stat()
-        except OSError as error:
-            raise no_input(path, error) from error
-        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-            raise InputError(
-                f"{path} changed while it was being read", hint="Try again when it is complete"
-            )
-        return cls(after.st_size, after.st_mtime_ns, digest)
-
-    def is_of(self, path: Path) -> bool:
-        """Whether the file still has this size and modification time; it is not read."""
-        try:
-            status = path.stat()
-        except OSError:
-            return False
-        return (status.st_size, status.st_mtime_ns) == (self.size, self.mtime_ns)
-
-    def fits(self, path: Path) -> bool:
-        """Whether the file still has this content; it is read only if its time has changed."""
-        return self.is_of(path) or (
-            path.is_file()
-            and path.stat().st_size == self.size
-            and Stamp.of(path).sha256 == self.sha256
-        )
 
 
 class Journal:
@@ -121,6 +74,15 @@ class Journal:
             and _fits(entry.get("source"), source)
             and self.is_result(output)
         )
+
+    def sources(self) -> dict[Path, list[Stamp]]:
+        """The files that results were made from, with any settings, as they were then."""
+        found: dict[Path, list[Stamp]] = {}
+        for output, entry in self._last.items():
+            with suppress(KeyError, TypeError):
+                source = self.source_of(self.home / output)
+                found.setdefault(source, []).append(Stamp(**entry["source"]))
+        return found
 
     def tells_of(self, output: Path) -> bool:
         """Whether a run wrote this output or started to."""

@@ -33,6 +33,7 @@ def deblur_files(
     photos: PhotoOptions,
     videos: VideoOptions,
     reporter: Reporter,
+    deblurrer: Deblurrer | None = None,
 ) -> list[Outcome]:
     """Restore all files of a run; an error in one file does not end the run.
 
@@ -41,7 +42,9 @@ def deblur_files(
         model: the model that restores them.
         photos: options for photos.
         videos: options for videos.
-        reporter: receives the outcome of each file as it finishes.
+        reporter: receives the outcome of each file as it finishes. If it raises a `BlurdmError`
+            while it shows progress, the current file fails.
+        deblurrer: the model, if it is open already.
 
     Returns:
         The outcomes of all files, in the order they finished.
@@ -54,7 +57,7 @@ def deblur_files(
     outcomes: list[Outcome] = []
     jobs = plan_jobs(run)
     run = replace(run, on_exists=_policy(run, jobs))
-    deblurrer = model.open()
+    deblurrer = deblurrer or model.open()
     facts = _facts(deblurrer)
     reporter.say(
         "{model} · {runtime} on {device} · {precision} · tiles of {tile} pixels".format(**facts)

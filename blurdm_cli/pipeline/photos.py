@@ -16,8 +16,8 @@ from blurdm_cli.engine.deblur import Restored
 from blurdm_cli.errors import BlurdmError, DiskFull, InputError
 from blurdm_cli.files.atomic import Seal, keep_original, no_seal
 from blurdm_cli.files.attributes import following
-from blurdm_cli.files.journal import Stamp
 from blurdm_cli.files.naming import FileJob
+from blurdm_cli.files.stamp import Stamp
 from blurdm_cli.machine import within_memory
 from blurdm_cli.motion.found import Motion
 from blurdm_cli.photo.blur_score import BLURRED, blur_score

@@ -30,6 +30,8 @@ def plan_jobs(run: RunOptions) -> list[FileJob]:
     """
     output = run.output
     _check_output_is_no_input(run)
+    if run.found is not None:
+        return plan_outputs(run.found, output, run.naming)
     if not run.in_place and (pictures := _pictures_job(run.inputs, output)):
         return [pictures]
     skip = Path(output) if output and Path(output).is_dir() else None

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from blurdm_cli.files.atomic import Seal, stump
-from blurdm_cli.files.journal import FOLDER, Stamp
+from blurdm_cli.files.journal import FOLDER
 from blurdm_cli.files.numbered import by_number, find_existing, is_sequence
+from blurdm_cli.files.stamp import Stamp
 from blurdm_cli.photo.photo import Photo, write_photo
 from blurdm_cli.photo.privacy import apply_privacy
 from blurdm_cli.pipeline.options import RunOptions, VideoOptions

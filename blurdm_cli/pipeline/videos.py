@@ -11,9 +11,9 @@ from blurdm_cli.errors import BlurdmError, InputError, OutputError
 from blurdm_cli.files.atomic import keep_original, no_seal
 from blurdm_cli.files.attributes import following
 from blurdm_cli.files.formats import FORMATS, PHOTO_SUFFIXES
-from blurdm_cli.files.journal import Stamp
 from blurdm_cli.files.naming import FileJob, numbered
 from blurdm_cli.files.numbered import is_sequence
+from blurdm_cli.files.stamp import Stamp
 from blurdm_cli.machine import within_memory
 from blurdm_cli.pipeline.clip import Result, deblur_clip, plan_clip
 from blurdm_cli.pipeline.destinations import Destination

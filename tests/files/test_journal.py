@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blurdm_cli.errors import InputError, OutputError
-from blurdm_cli.files.journal import FOLDER, Past, Stamp, open_journal
+from blurdm_cli.files.journal import FOLDER, Past, open_journal
+from blurdm_cli.files.stamp import Stamp
 
 from .conftest import touch
 
