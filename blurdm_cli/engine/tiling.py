@@ -214,7 +214,7 @@ def _best_sides(
     lengths: tuple[int, int], tile: int, halo: int, multiple_of: int
 ) -> tuple[int, int]:
     """Height and width of tiles with at most the square's area and the fewest pixels in total."""
-    shortest = _round_up(max(tile // 2, 3 * halo, _overlap(halo) + 1), multiple_of)
+    shortest = _round_up(max(-(-tile // 2), 3 * halo, _overlap(halo) + 1), multiple_of)
     longest = _round_down(tile**2 // shortest, multiple_of)
     found = []
     limit = longest

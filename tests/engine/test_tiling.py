@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from blurdm_cli.engine.tiling import blend, plan_tiles
@@ -48,6 +48,7 @@ def test_neighbours_overlap_by_more_than_two_halos_and_inner_halos_weigh_nothing
 
 
 @given(sides, sides, cuts())
+@example(1, 79, (9, 1, 1))
 @settings(deadline=None)
 def test_tiles_are_multiples_and_end_with_the_photo_padded_to_one(
     height: int, width: int, cut: tuple[int, int, int]

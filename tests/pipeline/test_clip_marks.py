@@ -137,7 +137,9 @@ def test_an_animation_becomes_a_video_if_one_is_asked_for(tmp_path: Path, format
     source = tmp_path / f"a.{format}"
     first.save(source, save_all=True, append_images=others, duration=[40, 200, 80])
     moving = {
-        suffix: is_moving(*plan_jobs(RunOptions((str(source),), str(tmp_path / f"b.{suffix}"))))
+        suffix: is_moving(
+            *plan_jobs(RunOptions((str(source),), output=str(tmp_path / f"b.{suffix}")))
+        )
         for suffix in ("mp4", "mkv", "png")
     }
     assert moving == {"mp4": True, "mkv": True, "png": False}
