@@ -87,18 +87,19 @@ def import_tfjs(
     say("reading the package")
     package = read_package(path)
     side = asked.tile or CONVERTED_TILE
+    halo = halo_of(side, asked.halo)
     small = min(side, SIDE)
     say("converting the graph")
     with tempfile.TemporaryDirectory() as folder:
         graph = Path(folder) / GRAPH
         onnx.save(convert(package.model, small, small), graph)
-        found = _examine(graph, name, replace(asked, tile=None), say)
+        found = _examine(graph, name, replace(asked, tile=None, halo=None), say)
     notice = NOTICES.get(package.name)
     stated = f"{package.licence} (package), {notice.licence} (weights)" if notice else None
     spec = replace(
         found.spec,
         tile=side,
-        halo=halo_of(side, asked.halo),
+        halo=halo,
         licence=licence or stated or package.licence,
         training=origin(path / TOPOLOGY if path.is_dir() else path),
     )
