@@ -4,8 +4,9 @@ Nothing is unpacked to the disk, and no script of a package is run.
 """
 
 import base64
-import json
+import gzip
 import tarfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -17,6 +18,8 @@ from blurdm_cli.errors import ModelError
 from blurdm_cli.spec import parse_json
 
 TOPOLOGY = "model.json"
+
+CHUNK = 2**20
 
 LARGEST = 2**31
 """Largest size in bytes of the files of a package."""
@@ -98,10 +101,10 @@ def read_package(path: Path) -> Package:
             return _read(path, list(named), lambda name: named[name].read_bytes())
         files = _unpack(path)
         return _read(path, list(files), files.__getitem__)
+    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise ModelError(f"{path} is not a package, or is damaged: {error}") from error
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (tarfile.TarError, EOFError) as error:
-        raise ModelError(f"{path} is not a package, or is damaged: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(
             f"{path} is not a TensorFlow.js graph model, or is damaged: {error}",
@@ -117,7 +120,7 @@ def _unpack(path: Path) -> dict[str, bytes]:
     """
     files: dict[str, bytes] = {}
     left = LARGEST
-    with tarfile.open(path) as archive:
+    with gzip.open(path) as data, tarfile.open(fileobj=data, mode="r:") as archive:
         for member in archive:
             name = PurePosixPath(member.name)
             if not member.isfile() or name.suffix not in (".json", ".bin", ""):
@@ -128,6 +131,8 @@ def _unpack(path: Path) -> dict[str, bytes]:
             file = archive.extractfile(member)
             assert file is not None  # members are files
             files[member.name] = file.read()
+        while data.read(CHUNK):
+            pass  # gzip compares the checksum at the end
     return files
 
 
@@ -137,7 +142,7 @@ def _read(path: Path, names: list[str], read: Read) -> Package:
         raise ModelError(f"{path} has no {TOPOLOGY}")
     topology = PurePosixPath(topologies[0])
     root = next((name for name in names if PurePosixPath(name).name == "package.json"), "")
-    facts = json.loads(read(root)) if root else {}
+    facts = parse_json(read(root)) if root else {}
     licences = [name for name in names if PurePosixPath(name).name.lower() == "license"]
     return Package(
         _graph_model(

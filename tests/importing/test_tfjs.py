@@ -14,7 +14,7 @@ import onnxruntime as ort
 import pytest
 
 from blurdm_cli.engine.trial import Asked
-from blurdm_cli.errors import ModelError
+from blurdm_cli.errors import ModelError, UsageError
 from blurdm_cli.importing.graphs import import_tfjs
 from blurdm_cli.importing.tfjs import GraphModel, read_package
 from blurdm_cli.importing.tfjs_onnx import convert
@@ -239,7 +239,9 @@ def test_quantised_weights_are_restored(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_package(tmp_path).model.weights["w"], [-1, -0.5, 0, 126.5])
 
 
-@pytest.mark.parametrize("damage", ["short", "absent", "text", "archive", "none"])
+@pytest.mark.parametrize(
+    "damage", ["short", "absent", "text", "archive", "none", "bytes", "end", "deep"]
+)
 def test_a_damaged_package_is_refused(damage: str, topology: Topology, tmp_path: Path) -> None:
     files = topology.files()
     if damage == "short":
@@ -250,11 +252,47 @@ def test_a_damaged_package_is_refused(damage: str, topology: Topology, tmp_path:
         files["package/models/model.json"] = b'{"modelTopology": 1}'
     elif damage == "none":
         del files["package/models/model.json"]
+    elif damage == "deep":
+        files["package/package.json"] = b"[" * 100_000
     path = packed(tmp_path, files)
+    data = bytearray(path.read_bytes())
     if damage == "archive":
-        path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(ModelError, match=r"model\.tgz"):
+        del data[200:]
+    elif damage == "bytes":
+        data[200:220] = b"\xff" * 20
+    elif damage == "end":
+        data[-8] ^= 1  # the checksum, which does not fit a weight that was changed
+    path.write_bytes(data)
+    with pytest.raises(ModelError, match=r"model\.tgz") as caught:
         read_package(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("op", ["AddV2", "Mul", "Sub"])
+def test_a_graph_in_a_circle_is_refused(op: str, tmp_path: Path) -> None:
+    made = Topology()
+    made.nodes.append({"name": "x", "op": "Placeholder", "attr": {}})
+    first = made.add("Mul", "x", "Mul_2")
+    made.add("Mul", first, first)
+    made.add(op, "Mul_2", first)
+    with pytest.raises(ModelError, match="depends on itself"):
+        convert(graph_model(made, tmp_path), 8, 8)
+
+
+def test_a_node_without_its_inputs_is_refused(tmp_path: Path) -> None:
+    made = Topology()
+    made.nodes.append({"name": "x", "op": "Placeholder", "attr": {}})
+    made.add("AddV2", "x", made.add("Sub", made.constant(1.0)))
+    with pytest.raises(ModelError, match="cannot be converted"):
+        convert(graph_model(made, tmp_path), 8, 8)
+
+
+def test_a_stated_halo_is_that_of_the_tiles(topology: Topology, tmp_path: Path) -> None:
+    """The trial's picture is smaller than the tiles: the halo need not fit in it."""
+    path = packed(tmp_path, topology.files())
+    assert import_tfjs(path, name="x", asked=Asked(tile=256, halo=80)).spec.halo == 80
+    with pytest.raises(UsageError, match="does not fit"):
+        import_tfjs(path, name="x", asked=Asked(tile=192, halo=80))
 
 
 def test_an_operation_that_is_not_known_is_named(topology: Topology, tmp_path: Path) -> None:
