@@ -9,11 +9,12 @@ import numpy as np
 import onnxruntime as ort
 from jaxtyping import Float32, Shaped
 
+from blurdm_cli.engine.declared import fixed_size
 from blurdm_cli.engine.devices import has_gpu_driver
 from blurdm_cli.engine.foreign import TYPES, restore_with
 from blurdm_cli.engine.graph import INPUTS, OUTPUT, is_ours, understand
 from blurdm_cli.engine.runtime import Runtime
-from blurdm_cli.engine.trial import find_facts, fixed_size
+from blurdm_cli.engine.trial import find_facts
 from blurdm_cli.errors import ComputeError, MemoryFull, ModelError, OutOfMemory, RuntimeMissing
 from blurdm_cli.machine import available_cores, lacks_memory
 from blurdm_cli.spec import ModelSpec

@@ -1,5 +1,6 @@
 """What graphs of others take and return is found by trying."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,32 +69,91 @@ def test_a_photo_smaller_than_a_graph_takes_is_padded(tmp_path: Path) -> None:
         assert deblurrer(photo(height, width)).shape == (height, width, 3)
 
 
-def refused(tmp_path: Path, *nodes: Any, inputs: int = 1, sides: tuple[int, ...] = (3,)) -> str:
+def written(
+    folder: Path,
+    *nodes: Any,
+    inputs: int = 1,
+    shape: Sequence[Any] = ("n", 3, "h", "w"),
+    returned: Sequence[int] = (TensorProto.FLOAT,),
+) -> str:
+    """A graph of these nodes, with inputs x0, x1, … and outputs y0, y1, …"""
     value = helper.make_tensor_value_info
-    names = [f"x{number}" for number in range(inputs)]
-    shape = ["n", *sides, "h", "w"]
     graph = helper.make_graph(
         list(nodes),
         "other",
-        [value(name, TensorProto.FLOAT, shape) for name in names],
-        [value("y", TensorProto.FLOAT, None)],
+        [value(f"x{number}", TensorProto.FLOAT, shape) for number in range(inputs)],
+        [value(f"y{number}", kind, None) for number, kind in enumerate(returned)],
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    save(made, tmp_path / "other.onnx")
-    with pytest.raises(ModelError) as caught:
-        open_runtime(str(tmp_path / "other.onnx"), "onnx", device="cpu")
+    save(made, folder / "other.onnx")
+    return str(folder / "other.onnx")
+
+
+IDENTITY = helper.make_node("Relu", ["x0"], ["y0"])
+
+DOUBLE = helper.make_node("Cast", ["x0"], ["y0"], to=TensorProto.DOUBLE)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "form", "said"),
+    [
+        (
+            [helper.make_node("Add", ["x0", "x1"], ["y0"])],
+            {"inputs": 2},
+            r"does not take one picture.*x0: float \['n', 3, 'h', 'w'\], x1",
+        ),
+        ([IDENTITY], {"shape": ("n", "h", "w")}, "does not take one picture"),
+        ([IDENTITY], {"shape": ("n", 4, "h", "w")}, "does not take one picture"),
+        ([IDENTITY], {"shape": ("n", 1, "h", "w")}, "does not take one picture"),
+        ([IDENTITY], {"shape": (4, 3, "h", "w")}, "only takes 4 pictures at a time"),
+        ([DOUBLE], {"returned": [TensorProto.DOUBLE]}, "does not return a picture.*y0: double"),
+        (
+            [helper.make_node("GlobalAveragePool", ["x0"], ["y0"])],
+            {},
+            r"of the size.*y0 is \(1, 3, 1, 1\) for \(1, 3, 65, 67\)",
+        ),
+        ([helper.make_node("Neg", ["x0"], ["y0"])], {}, "whatever the range"),
+        ([helper.make_node("Log", ["x0"], ["y0"])], {}, "whatever the range"),
+    ],
+)
+def test_what_does_not_deblur_pictures_is_refused(
+    nodes: list[Any], form: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    path = written(tmp_path, *nodes, **form)
+    with pytest.raises(ModelError, match=said) as caught:
+        open_runtime(path, "onnx", device="cpu")
     assert caught.value.hint
-    return str(caught.value)
 
 
-def test_what_does_not_deblur_pictures_is_refused(tmp_path: Path) -> None:
-    node = helper.make_node
-    two = refused(tmp_path, node("Add", ["x0", "x1"], ["y"]), inputs=2)
-    assert "x0: float ['n', 3, 'h', 'w'], x1" in two
-    assert "does not take one picture" in refused(tmp_path, node("Relu", ["x0"], ["y"]), sides=())
-    assert "of the size" in refused(tmp_path, node("GlobalAveragePool", ["x0"], ["y"]))
-    assert "of the size" in refused(tmp_path, node("Relu", ["x0"], ["y"]), sides=(4,))
-    assert "whatever the range" in refused(tmp_path, node("Neg", ["x0"], ["y"]))
+@pytest.mark.parametrize(
+    ("shape", "layout", "size"),
+    [
+        ((1, "c", 128, 96), "nchw", (128, 96)),
+        ((1, 128, 96, "c"), "nhwc", (128, 96)),
+        (("n", "c", "h", "w"), "nchw", None),
+    ],
+)
+def test_channels_need_not_be_stated(
+    shape: tuple[Any, ...], layout: str, size: tuple[int, int] | None, tmp_path: Path
+) -> None:
+    runtime, spec = open_runtime(written(tmp_path, IDENTITY, shape=shape), "onnx", device="cpu")
+    assert spec.graph is not None
+    assert (spec.graph.layout, runtime.fixed_size) == (layout, size)
+
+
+def test_of_several_outputs_the_restored_picture_is_taken(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        helper.make_node("Cast", ["x0"], ["y0"], to=TensorProto.DOUBLE),
+        helper.make_node("Sub", ["x0", "x0"], ["y1"]),
+        helper.make_node("Relu", ["x0"], ["y2"]),
+        returned=[TensorProto.DOUBLE, TensorProto.FLOAT, TensorProto.FLOAT],
+    )
+    deblurrer = Deblurrer.open(path, runtime="openvino", device="cpu", guard="off")
+    assert deblurrer.spec.graph is not None
+    assert deblurrer.spec.graph.output == "y2"
+    pixels = photo(70, 90)
+    assert psnr(deblurrer(pixels), pixels) > 60
 
 
 def test_pytorch_does_not_run_the_graph_of_a_folder(tmp_path: Path) -> None:
