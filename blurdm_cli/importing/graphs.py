@@ -27,8 +27,8 @@ CONVERTED_TILE = 512
 SAME_PSNR = 50.0
 """Results of two runtimes that are this close, in dB, do not differ visibly."""
 
-EXTERNAL = re.compile(rb"\n\x08location\x12([\x01-\x7f])")
-"""A tensor whose values are in another file, and the length of the file's name."""
+EXTERNAL = re.compile(rb"\n\x08location\x12([\x01-\x7f]|[\x80-\xff][\x01-\x7f])")
+"""A tensor whose values are in another file, and the length of the file's name (a varint)."""
 
 OWN_FILES = {"config.json", "README.md", GRAPH}
 
@@ -54,7 +54,7 @@ def import_graph(
     found = _examine(path, name, asked, say)
     spec = replace(found.spec, licence=licence, training=origin(path))
     data = path.read_bytes()
-    files = {GRAPH: data} | {name: _read_beside(path, name) for name in external_files(data)}
+    files = {GRAPH: data} | {file: _read_beside(path, file) for file in external_files(data)}
     notes = _notes(replace(found, spec=spec))
     return Imported(spec, {}, card(spec, "\n\n".join(notes)), files, notes)
 
@@ -125,7 +125,8 @@ def external_files(graph: bytes) -> set[str]:
     """
     names = set()
     for found in EXTERNAL.finditer(graph):
-        name = graph[found.end() : found.end() + found[1][0]].decode(errors="replace")
+        length = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(found[1]))
+        name = graph[found.end() : found.end() + length].decode(errors="replace")
         if Path(name).name != name or name in OWN_FILES:
             raise ModelError(
                 f"The graph reads its weights from {name!r}",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, save
+from onnx import TensorProto, helper, load, save
 
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.engine.foreign import describe
@@ -154,6 +154,43 @@ def test_of_several_outputs_the_restored_picture_is_taken(tmp_path: Path) -> Non
     assert deblurrer.spec.graph.output == "y2"
     pixels = photo(70, 90)
     assert psnr(deblurrer(pixels), pixels) > 60
+
+
+def damaged(folder: Path, how: str) -> Path:
+    path = write_graph(folder / "other.onnx", external="weights.bin")
+    if how == "weights gone":
+        (folder / "weights.bin").unlink()
+    elif how == "weights short":
+        (folder / "weights.bin").write_bytes(b"short")
+    elif how == "format of the future":
+        made = load(path)
+        made.ir_version = 99
+        save(made, path)
+    elif how == "operations of others":
+        written(folder, helper.make_node("Foo", ["x0"], ["y0"], domain="com.other"))
+    else:
+        path.write_bytes(b"not a graph")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("how", "said", "hint"),
+    [
+        ("weights gone", "does not exist", "beside it"),
+        ("weights short", "Exception", "beside it"),
+        ("format of the future", "max supported IR version", "Update ONNX Runtime"),
+        ("operations of others", "com.other", "not part of ONNX"),
+        ("no graph", "Protobuf parsing failed", "damaged"),
+    ],
+)
+def test_a_damaged_graph_is_refused_in_one_line(
+    how: str, said: str, hint: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ModelError, match=said) as caught:
+        open_runtime(str(damaged(tmp_path, how)), "onnx", device="cpu")
+    assert hint in str(caught.value.hint)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr().err == ""  # ONNX Runtime writes there itself
 
 
 def test_pytorch_does_not_run_the_graph_of_a_folder(tmp_path: Path) -> None:

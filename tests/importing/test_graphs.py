@@ -1,6 +1,7 @@
 """Graphs of others as model folders."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -105,8 +106,9 @@ def test_our_own_graphs_need_no_import() -> None:
 
 
 def test_weights_outside_the_graph_are_found_and_stay_in_their_folder(tmp_path: Path) -> None:
-    path = write_graph(tmp_path / "other.onnx", external="weights.bin")
-    assert external_files(path.read_bytes()) == {"weights.bin"}
+    for name in ("w" * 180 + ".bin", "weights.bin"):
+        path = write_graph(tmp_path / "other.onnx", external=name)
+        assert external_files(path.read_bytes()) == {name}
     for name in ("config.json", "../secret"):
         changed = path.read_bytes().replace(
             b"\n\x08location\x12\x0bweights.bin",
@@ -114,3 +116,14 @@ def test_weights_outside_the_graph_are_found_and_stay_in_their_folder(tmp_path: 
         )
         with pytest.raises(ModelError, match=name):
             external_files(changed)
+
+
+@pytest.mark.parametrize("end", ["input", "output"])
+def test_a_config_of_another_graph_is_refused(end: str, tmp_path: Path, models: Path) -> None:
+    path = write_graph(tmp_path / "other.onnx")
+    made = import_graph(path, name="changed", asked=Asked())
+    assert made.spec.graph is not None
+    graph = replace(made.spec.graph, **{end: "elsewhere"})
+    zoo.write(models / "changed", replace(made.spec, graph=graph), {}, made.card, made.others)
+    with pytest.raises(ModelError, match="'elsewhere'"):
+        Deblurrer.open("changed", runtime="openvino", device="cpu")
