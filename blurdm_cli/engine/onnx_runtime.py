@@ -99,7 +99,6 @@ class OnnxRuntime(Runtime):
                 )
         shape = inputs[own.input if own else INPUTS[0]].shape
         self.fixed_size = fixed_size(shape, own.layout if own else "nchw")
-        self.one_by_one = own is not None and isinstance(shape[0], int)
         self._shape: tuple[int, ...] = ()
         self._binding: Any = None
         self._values: dict[str, Any] = {}
@@ -117,7 +116,6 @@ class OnnxRuntime(Runtime):
             lambda pictures: self._run({graph.input: pictures}, graph.output, pictures.shape),
             self.types[graph.input],
             blurred,
-            one_by_one=self.one_by_one,
         )
 
     def _run(

@@ -102,6 +102,7 @@ def find_facts(session: ort.InferenceSession, name: str, asked: Asked | None = N
     graphs = [GraphSpec(trial.input.name, output, layout) for output in outputs]
     graph, gain = trial.find_ranges(graphs, multiple_of)
     tile = max(size) if size else _round_up(asked.tile or LARGEST_TILE, multiple_of)
+    graph = replace(graph, one_by_one=trial.takes_one_by_one(graph, multiple_of))
     spec = ModelSpec(
         name,
         BackboneSpec(KIND),
@@ -195,6 +196,13 @@ class _Trial:
         chosen = next(each for each in likely if each.score >= best - SAME)
         return chosen.graph, chosen.restored - psnr(blurred, sharp)
 
+    def takes_one_by_one(self, graph: GraphSpec, multiple_of: int) -> bool:
+        """Whether the graph does not take two pictures at a time."""
+        height, width = self._sides(graph.layout, _odd(multiple_of, 0), _odd(multiple_of, 2))
+        given = self._picture(graph, np.repeat(scene(height, width)[1], 2, axis=0))
+        found = self._run(given).get(graph.output)
+        return found is None or found.shape != given.shape
+
     def find_smallest(self, graph: GraphSpec, multiple_of: int) -> int:
         """The smallest side that the graph takes, among doublings of its multiple."""
         side = multiple_of
@@ -234,7 +242,7 @@ class _Trial:
                 both = (np.clip(from_graph(each, whole), 0, 1) for each in (restored, kept))
                 yield _Tried(whole, *(psnr(each, sharp) for each in both))
 
-    def _picture(self, graph: GraphSpec, tiles: Float32[np.ndarray, "1 3 h w"]) -> np.ndarray:
+    def _picture(self, graph: GraphSpec, tiles: Float32[np.ndarray, "n 3 h w"]) -> np.ndarray:
         return to_graph(tiles, graph, TYPES[self.input.type])
 
     def _run(self, given: np.ndarray) -> dict[str, Any]:

@@ -44,8 +44,9 @@ def test_every_kind_of_graph_is_understood(
     given = kind.get("given", (0, 1))
     tile = {} if kind.get("size") else {"tile": 128, "halo": 16, "batch": 2}
     deblurrer = Deblurrer.open(path, runtime=runtime, device="cpu", guard="off", **tile)
+    returned, one_by_one = kind.get("returned", given), kind.get("batch") == 1
     assert deblurrer.spec.graph == GraphSpec(
-        "picture", "sharp", kind.get("layout", "nchw"), "rgb", given, kind.get("returned", given)
+        "picture", "sharp", kind.get("layout", "nchw"), "rgb", given, returned, one_by_one
     )
     assert deblurrer.spec.multiple_of == kind.get("multiple_of", 1)
     assert deblurrer.runtime.fixed_size == kind.get("size")
@@ -139,6 +140,23 @@ def test_channels_need_not_be_stated(
     runtime, spec = open_runtime(written(tmp_path, IDENTITY, shape=shape), "onnx", device="cpu")
     assert spec.graph is not None
     assert (spec.graph.layout, runtime.fixed_size) == (layout, size)
+
+
+def test_a_graph_that_takes_one_picture_at_a_time_gets_no_batches(tmp_path: Path) -> None:
+    """Its shape allows batches, but a reshape in it does not."""
+    path = written(
+        tmp_path,
+        helper.make_node("Constant", [], ["one"], value_ints=[1]),
+        helper.make_node("Shape", ["x0"], ["sides"], start=1),
+        helper.make_node("Concat", ["one", "sides"], ["shape"], axis=0),
+        helper.make_node("Reshape", ["x0", "shape"], ["y0"]),
+    )
+    pixels = photo(70, 200)
+    for runtime in ("onnx", "openvino"):
+        deblurrer = Deblurrer.open(
+            path, runtime=runtime, device="cpu", guard="off", tile=64, batch=3
+        )
+        assert psnr(deblurrer(pixels), pixels) > 60
 
 
 def test_of_several_outputs_the_restored_picture_is_taken(tmp_path: Path) -> None:
