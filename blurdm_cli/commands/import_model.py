@@ -13,7 +13,7 @@ from blurdm_cli.commands.console import hold_progress, say
 from blurdm_cli.errors import RuntimeMissing, UsageError
 
 if TYPE_CHECKING:
-    from blurdm_cli.engine.trial import Asked
+    from blurdm_cli.engine.trial import StatedFacts
     from blurdm_cli.importing.imported import Imported
 
 CHECKPOINT = "Checkpoints"
@@ -202,7 +202,7 @@ def import_model(
         _refuse(of_checkpoint, "checkpoints")
         if len(files) > 1:
             raise UsageError("Only checkpoints come in several files", hint="Import one at a time")
-        imported = _import_graph(files[0], name, licence, _asked(of_graph))
+        imported = _import_graph(files[0], name, licence, _stated_facts(of_graph))
     else:
         _refuse(of_graph, "graphs")
         from blurdm_cli.importing.checkpoints import import_model as import_checkpoint
@@ -225,7 +225,7 @@ def import_model(
     say(f"try it: blurdm deblur PHOTO --model {name if known else output}")
 
 
-def _import_graph(path: Path, name: str, licence: str | None, asked: Asked) -> Imported:
+def _import_graph(path: Path, name: str, licence: str | None, stated: StatedFacts) -> Imported:
     from importlib.util import find_spec
 
     from blurdm_cli.importing.graphs import import_graph, import_tfjs
@@ -238,10 +238,10 @@ def _import_graph(path: Path, name: str, licence: str | None, asked: Asked) -> I
 
         if path.suffix == ".onnx":
             licence = licence or "unknown"
-            return import_graph(path, name=name, asked=asked, licence=licence, say=tell)
+            return import_graph(path, name=name, stated=stated, licence=licence, say=tell)
         if find_spec("onnx") is None:
             raise RuntimeMissing("onnx is not installed", hint="pip install onnx")
-        return import_tfjs(path, name=name, asked=asked, licence=licence, say=tell)
+        return import_tfjs(path, name=name, stated=stated, licence=licence, say=tell)
 
 
 def _is_graph(path: Path) -> bool:
@@ -260,9 +260,9 @@ def _refuse(options: dict[str, Any], what: str) -> None:
             raise UsageError(f"{option} is for {what}", hint=f"Leave out {option}")
 
 
-def _asked(options: dict[str, Any]) -> Asked:
+def _stated_facts(options: dict[str, Any]) -> StatedFacts:
     """The facts that options state."""
-    from blurdm_cli.engine.trial import Asked
+    from blurdm_cli.engine.trial import StatedFacts
 
     stated = {
         o.removeprefix("--").replace("-", "_"): v for o, v in options.items() if v is not None
@@ -273,7 +273,7 @@ def _asked(options: dict[str, Any]) -> Asked:
     plain: dict[str, Any] = {
         name: value.value if isinstance(value, StrEnum) else value for name, value in stated.items()
     }
-    return Asked(**plain)
+    return StatedFacts(**plain)
 
 
 def _range(option: str, text: str) -> tuple[float, float]:

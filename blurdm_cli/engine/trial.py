@@ -56,7 +56,7 @@ Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Asked:
+class StatedFacts:
     """Facts of a graph that the user states; None if they are to be found."""
 
     layout: Layout | None = None
@@ -70,7 +70,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Found:
+class GraphFacts:
     """A graph's facts, and how well it did with them."""
 
     spec: ModelSpec
@@ -80,28 +80,30 @@ class Found:
     """Gain in PSNR over the blurred scene, in dB."""
 
 
-def find_facts(session: ort.InferenceSession, name: str, asked: Asked | None = None) -> Found:
+def find_facts(
+    session: ort.InferenceSession, name: str, stated: StatedFacts | None = None
+) -> GraphFacts:
     """Find what a graph takes and returns.
 
     Args:
         session: the graph, opened.
         name: its name in messages, and the model's.
-        asked: facts that are known.
+        stated: facts that are known.
 
     Raises:
         ModelError: the graph does not take one picture and return one of the same size, or does
             not deblur.
         UsageError: an option contradicts the graph.
     """
-    asked = asked or Asked()
-    trial = _Trial(session, name, asked)
+    stated = stated or StatedFacts()
+    trial = _Trial(session, name, stated)
     layout, multiple_of, outputs = trial.find_form()
     size = fixed_size(trial.input.shape, layout)
-    if size and asked.tile and size != (asked.tile, asked.tile):
+    if size and stated.tile and size != (stated.tile, stated.tile):
         raise UsageError(f"{name} only takes {size[0]}x{size[1]} pixels", hint="Leave out --tile")
     graphs = [GraphSpec(trial.input.name, output, layout) for output in outputs]
     graph, gain = trial.find_ranges(graphs, multiple_of)
-    tile = max(size) if size else _round_up(asked.tile or LARGEST_TILE, multiple_of)
+    tile = max(size) if size else _round_up(stated.tile or LARGEST_TILE, multiple_of)
     graph = replace(graph, one_by_one=trial.takes_one_by_one(graph, multiple_of))
     spec = ModelSpec(
         name,
@@ -109,29 +111,29 @@ def find_facts(session: ort.InferenceSession, name: str, asked: Asked | None = N
         PriorSpec("none", 0),
         multiple_of=1 if size else multiple_of,
         smallest=1 if size else trial.find_smallest(graph, multiple_of),
-        padding=asked.padding,
+        padding=stated.padding,
         tile=tile,
-        halo=halo_of(min(size or (tile,)), asked.halo),
+        halo=halo_of(min(size or (tile,)), stated.halo),
         graph=graph,
         licence="unknown",
     )
-    return Found(spec, size, gain)
+    return GraphFacts(spec, size, gain)
 
 
-def halo_of(side: int, asked: int | None) -> int:
+def halo_of(side: int, stated: int | None) -> int:
     """The halo of tiles whose shorter side is this, in pixels.
 
     Raises:
         UsageError: the one that is asked for does not fit.
     """
-    if asked is None:
+    if stated is None:
         return side // 8
-    if 3 * asked > side:
+    if 3 * stated > side:
         raise UsageError(
-            f"A halo of {asked} pixels does not fit in a tile of {side} pixels",
+            f"A halo of {stated} pixels does not fit in a tile of {side} pixels",
             hint=f"The halo may be at most a third of the tile; try --halo {side // 8}",
         )
-    return asked
+    return stated
 
 
 @dataclass(frozen=True)
@@ -151,10 +153,10 @@ class _Tried:
 class _Trial:
     """Runs a graph that may fail."""
 
-    def __init__(self, session: ort.InferenceSession, name: str, asked: Asked) -> None:
-        self.input, self._outputs = picture_ends(session, name, asked.layout)
-        self._session, self._name, self._asked = session, name, asked
-        self._layouts = [asked.layout] if asked.layout else layouts(self.input.shape)
+    def __init__(self, session: ort.InferenceSession, name: str, stated: StatedFacts) -> None:
+        self.input, self._outputs = picture_ends(session, name, stated.layout)
+        self._session, self._name, self._stated = session, name, stated
+        self._layouts = [stated.layout] if stated.layout else layouts(self.input.shape)
         self._error = ""
 
     def find_form(self) -> tuple[Layout, int, list[str]]:
@@ -184,8 +186,8 @@ class _Trial:
         size = fixed_size(self.input.shape, graphs[0].layout)
         sharp, blurred = trial_scene(size, multiple_of)
         tried = [each for graph in graphs for each in self._ranges(graph, sharp, blurred)]
-        stated = self._asked.input_range or self._asked.output_range
-        likely = [each for each in tried if stated or each.restored >= LEAST_PSNR]
+        is_stated = self._stated.input_range or self._stated.output_range
+        likely = [each for each in tried if is_stated or each.restored >= LEAST_PSNR]
         if not likely:
             raise ModelError(
                 f"{self._name} does not return the picture that it is given, whatever the range of"
@@ -215,7 +217,7 @@ class _Trial:
         return side
 
     def _multiples(self) -> Sequence[int]:
-        return (self._asked.multiple_of,) if self._asked.multiple_of else MULTIPLES
+        return (self._stated.multiple_of,) if self._stated.multiple_of else MULTIPLES
 
     def _sides(self, layout: Layout, height: int, width: int) -> Size:
         return fixed_size(self.input.shape, layout) or (height, width)
@@ -227,8 +229,8 @@ class _Trial:
         blurred: Float32[np.ndarray, "1 3 h w"],
     ) -> Iterator["_Tried"]:
         """Run the graph on both scenes in each range, and read the results in each range."""
-        for taken in (self._asked.input_range,) if self._asked.input_range else RANGES:
-            form = replace(graph, channels=self._asked.channels, input_range=taken)
+        for taken in (self._stated.input_range,) if self._stated.input_range else RANGES:
+            form = replace(graph, channels=self._stated.channels, input_range=taken)
             restored, kept = (
                 self._run(self._picture(form, each)).get(graph.output) for each in (blurred, sharp)
             )
@@ -237,7 +239,7 @@ class _Trial:
             if not (np.isfinite(restored).all() and np.isfinite(kept).all()):
                 continue
             outputs = dict.fromkeys((taken, *RANGES))
-            for given in (self._asked.output_range,) if self._asked.output_range else outputs:
+            for given in (self._stated.output_range,) if self._stated.output_range else outputs:
                 whole = replace(form, output_range=given)
                 both = (np.clip(from_graph(each, whole), 0, 1) for each in (restored, kept))
                 yield _Tried(whole, *(psnr(each, sharp) for each in both))

@@ -11,7 +11,7 @@ from PIL import Image
 from blurdm_cli import zoo
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.engine.scene import psnr, scene
-from blurdm_cli.engine.trial import Asked
+from blurdm_cli.engine.trial import StatedFacts
 from blurdm_cli.errors import ModelError, UsageError
 from blurdm_cli.importing.graphs import external_files, import_graph
 from tests.cli import Blurdm
@@ -57,7 +57,7 @@ def test_an_imported_graph_is_a_model_like_any_other(
 
 def test_what_the_user_states_is_not_tried(tmp_path: Path, models: Path) -> None:
     path = write_graph(tmp_path / "other.onnx")
-    asked = Asked(
+    stated = StatedFacts(
         channels="bgr",
         input_range=(0.0, 2.0),
         output_range=(0.0, 1.0),
@@ -66,7 +66,7 @@ def test_what_the_user_states_is_not_tried(tmp_path: Path, models: Path) -> None
         tile=100,
         halo=10,
     )
-    spec = import_graph(path, name="stated", asked=asked).spec
+    spec = import_graph(path, name="stated", stated=stated).spec
     assert spec.graph is not None
     assert (spec.graph.channels, spec.graph.input_range) == ("bgr", (0.0, 2.0))
     assert (spec.multiple_of, spec.smallest, spec.padding) == (24, 24, "zeros")
@@ -75,7 +75,7 @@ def test_what_the_user_states_is_not_tried(tmp_path: Path, models: Path) -> None
 
 def test_colours_in_the_other_order_come_back_in_ours(tmp_path: Path, models: Path) -> None:
     path = write_graph(tmp_path / "other.onnx")
-    made = import_graph(path, name="bgr", asked=Asked(channels="bgr"))
+    made = import_graph(path, name="bgr", stated=StatedFacts(channels="bgr"))
     zoo.write(models / "bgr", made.spec, made.weights, made.card, made.others)
     pixels = np.full((64, 64, 3), (0.2, 0.5, 0.8), np.float32)
     restored = Deblurrer.open("bgr", runtime="onnx", device="cpu")(pixels)
@@ -102,7 +102,7 @@ def test_options_that_do_not_suit_a_graph_are_code_2(
 def test_our_own_graphs_need_no_import() -> None:
     graph = zoo.find("blurdm-tiny").folder / zoo.GRAPH
     with pytest.raises(UsageError, match="exported by blurdm"):
-        import_graph(graph, name="x", asked=Asked())
+        import_graph(graph, name="x", stated=StatedFacts())
 
 
 def test_weights_outside_the_graph_are_found_and_stay_in_their_folder(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_weights_outside_the_graph_are_found_and_stay_in_their_folder(tmp_path: 
 @pytest.mark.parametrize("end", ["input", "output"])
 def test_a_config_of_another_graph_is_refused(end: str, tmp_path: Path, models: Path) -> None:
     path = write_graph(tmp_path / "other.onnx")
-    made = import_graph(path, name="changed", asked=Asked())
+    made = import_graph(path, name="changed", stated=StatedFacts())
     assert made.spec.graph is not None
     graph = replace(made.spec.graph, **{end: "elsewhere"})
     zoo.write(models / "changed", replace(made.spec, graph=graph), {}, made.card, made.others)

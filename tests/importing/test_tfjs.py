@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from blurdm_cli.engine.trial import Asked
+from blurdm_cli.engine.trial import StatedFacts
 from blurdm_cli.errors import ModelError, UsageError
 from blurdm_cli.importing.graphs import import_tfjs
 from blurdm_cli.importing.tfjs import GraphModel, read_package
@@ -202,7 +202,7 @@ def test_convolutions_that_change_the_size(tmp_path: Path) -> None:
 
 def test_a_package_becomes_a_model_with_both_notices(topology: Topology, tmp_path: Path) -> None:
     path = packed(tmp_path, topology.files())
-    made = import_tfjs(path, name="maxim", asked=Asked(tile=SIDE))
+    made = import_tfjs(path, name="maxim", stated=StatedFacts(tile=SIDE))
     assert made.spec.graph is not None
     assert made.spec.graph.layout == "nhwc"
     assert (made.spec.tile, made.spec.halo) == (SIDE, SIDE // 8)
@@ -290,9 +290,9 @@ def test_a_node_without_its_inputs_is_refused(tmp_path: Path) -> None:
 def test_a_stated_halo_is_that_of_the_tiles(topology: Topology, tmp_path: Path) -> None:
     """The trial's picture is smaller than the tiles: the halo need not fit in it."""
     path = packed(tmp_path, topology.files())
-    assert import_tfjs(path, name="x", asked=Asked(tile=256, halo=80)).spec.halo == 80
+    assert import_tfjs(path, name="x", stated=StatedFacts(tile=256, halo=80)).spec.halo == 80
     with pytest.raises(UsageError, match="does not fit"):
-        import_tfjs(path, name="x", asked=Asked(tile=192, halo=80))
+        import_tfjs(path, name="x", stated=StatedFacts(tile=192, halo=80))
 
 
 def test_an_operation_that_is_not_known_is_named(topology: Topology, tmp_path: Path) -> None:
