@@ -177,6 +177,10 @@ def import_model(
     from blurdm_cli import zoo
 
     name = name or (output.name if output else _name_of(files[0]))
+    if Path(name).name != name:
+        raise UsageError(
+            f"--name cannot be {name!r}", hint="A name has no slash; --output names the folder"
+        )
     output = output or zoo.user_folder() / name
     if output.exists():
         raise UsageError(
@@ -236,7 +240,7 @@ def _import_graph(path: Path, name: str, licence: str | None, stated: StatedFact
         def tell(step: str) -> None:
             advance(next(steps) / 10, step)
 
-        if path.suffix == ".onnx":
+        if path.suffix.lower() == ".onnx":
             licence = licence or "unknown"
             return import_graph(path, name=name, stated=stated, licence=licence, say=tell)
         if find_spec("onnx") is None:
@@ -247,7 +251,7 @@ def _import_graph(path: Path, name: str, licence: str | None, stated: StatedFact
 def _is_graph(path: Path) -> bool:
     from blurdm_cli.importing.tfjs import is_package
 
-    return path.suffix == ".onnx" or is_package(path)
+    return path.suffix.lower() == ".onnx" or is_package(path)
 
 
 def _name_of(path: Path) -> str:

@@ -61,7 +61,7 @@ def import_graph(
     data = path.read_bytes()
     files = {GRAPH: data} | {file: _read_beside(path, file) for file in external_files(data)}
     notes = _notes(replace(found, spec=spec))
-    return Imported(spec, {}, card(spec, "\n\n".join(notes)), files, notes)
+    return Imported(spec, {}, card(spec, "\n\n".join(notes[:2])), files, notes)
 
 
 def import_tfjs(
@@ -116,7 +116,7 @@ def import_tfjs(
         "NOTICE": notice.text.encode() if notice else b"",
     }
     others = {file: text for file, text in texts.items() if text}
-    return Imported(spec, {}, card(spec, "\n\n".join(notes)), others, notes)
+    return Imported(spec, {}, card(spec, "\n\n".join(notes[:2])), others, notes)
 
 
 def external_files(graph: bytes) -> set[str]:
@@ -156,7 +156,14 @@ def _examine(path: Path, name: str, stated: StatedFacts, say: Say) -> GraphFacts
 
 def _notes(found: GraphFacts) -> tuple[str, ...]:
     facts = describe(found.spec, found.size)
-    return facts, f"gain on a blurred test scene: {found.gain:+.2f} dB"
+    gain = f"gain on a blurred test scene: {found.gain:+.2f} dB"
+    if found.gain > 0:
+        return facts, gain
+    return (
+        facts,
+        gain,
+        "The scene is no sharper: is a fact wrong? --input-range and others state it",
+    )
 
 
 def _read_beside(path: Path, name: str) -> bytes:

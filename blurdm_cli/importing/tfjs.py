@@ -81,7 +81,7 @@ class Package:
 
 def is_package(path: Path) -> bool:
     """Whether a path looks like a TensorFlow.js graph model rather than a checkpoint."""
-    return path.is_dir() or path.name == TOPOLOGY or path.suffix == ".tgz"
+    return path.is_dir() or path.name == TOPOLOGY or path.suffix.lower() == ".tgz"
 
 
 def read_package(path: Path) -> Package:
@@ -139,7 +139,8 @@ def _unpack(path: Path) -> dict[str, bytes]:
 def _read(path: Path, names: list[str], read: Read) -> Package:
     topologies = [name for name in names if PurePosixPath(name).name == TOPOLOGY]
     if not topologies:
-        raise ModelError(f"{path} has no {TOPOLOGY}")
+        hint = "A TensorFlow.js graph model has one; a folder with config.json needs no import"
+        raise ModelError(f"{path} has no {TOPOLOGY}", hint=hint)
     topology = PurePosixPath(topologies[0])
     root = next((name for name in names if PurePosixPath(name).name == "package.json"), "")
     facts = parse_json(read(root)) if root else {}

@@ -10,6 +10,7 @@ from PIL import Image
 
 from blurdm_cli import zoo
 from blurdm_cli.engine.deblur import Deblurrer
+from blurdm_cli.engine.opening import open_runtime
 from blurdm_cli.engine.scene import psnr, scene
 from blurdm_cli.engine.trial import StatedFacts
 from blurdm_cli.errors import ModelError, UsageError
@@ -89,6 +90,7 @@ def test_colours_in_the_other_order_come_back_in_ours(tmp_path: Path, models: Pa
         ("--input-range", "1..0"),
         ("--input-range", "white"),
         ("--halo", "400"),
+        ("--name", "../elsewhere"),
     ],
 )
 def test_options_that_do_not_suit_a_graph_are_code_2(
@@ -97,6 +99,24 @@ def test_options_that_do_not_suit_a_graph_are_code_2(
     path = write_graph(tmp_path / "other.onnx")
     assert blurdm("models", "import", path, "--name", "new", *options).code == 2
     assert not list(models.iterdir())
+
+
+@pytest.mark.parametrize(("amount", "warned"), [(-0.1, False), (0.5, True)])
+def test_a_graph_that_makes_the_scene_worse_is_doubted(
+    amount: float, warned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sharpening by 3 x 3 pixels does not undo the scene's blur; smoothing gains 0.02 dB."""
+    monkeypatch.setattr("tests.graphs.BIAS", 0.0)
+    monkeypatch.setattr("tests.graphs.AMOUNT", amount)
+    path = write_graph(tmp_path / "other.onnx")
+    notes = import_graph(path, name="x", stated=StatedFacts(input_range=(0.0, 1.0))).notes
+    assert any("--input-range" in note for note in notes) == warned
+
+
+def test_an_ending_in_capitals_is_an_ending(blurdm: Blurdm, tmp_path: Path, models: Path) -> None:
+    path = write_graph(tmp_path / "OTHER.ONNX")
+    assert blurdm("models", "import", path, "--name", "capitals").code == 0
+    assert open_runtime(str(path), "onnx", "cpu")[1].multiple_of == 1
 
 
 def test_our_own_graphs_need_no_import() -> None:
