@@ -69,7 +69,7 @@ class BackboneSpec:
 
 @dataclass(frozen=True)
 class GraphSpec:
-    """How a graph that blurdm did not export takes and returns a picture."""
+    """How a third-party graph takes and returns a picture."""
 
     input: str
     """Name of the input."""
@@ -120,7 +120,7 @@ class ModelSpec:
     input_range: tuple[float, float] = (0.0, 1.0)
     """Values of black and white in the networks' input."""
     graph: GraphSpec | None = None
-    """For a graph that blurdm did not export; it has no prior and takes no candidates."""
+    """For a third-party graph; it has no prior and takes no candidates."""
     licence: str = "Apache-2.0"
     version: str = "0"
     """Changes whenever the weights do."""

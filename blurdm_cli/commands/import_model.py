@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from blurdm_cli.importing.imported import Imported
 
 CHECKPOINT = "Checkpoints"
-GRAPH = "ONNX and TensorFlow.js graphs: found by running the graph unless stated"
+GRAPH = "ONNX and TensorFlow.js graphs: detected by running the graph unless stated"
 
 
 class Scope(StrEnum):

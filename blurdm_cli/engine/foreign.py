@@ -1,4 +1,4 @@
-"""Tiles in the terms of a graph that blurdm did not export, and its pictures in ours."""
+"""Conversion of tiles to the inputs of a third-party graph, and of its outputs to tiles."""
 
 from collections.abc import Callable
 from typing import Any

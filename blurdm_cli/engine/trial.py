@@ -1,12 +1,12 @@
-"""What a graph that blurdm did not export takes and returns, found by running it.
+"""Detect what a third-party graph takes and returns, by running it.
 
     layout       the one that it runs in
     multiple     the smallest one whose odd multiples it returns at the size that it was given
     output       of those of the input's size, the one that is the sharpened scene
     ranges       those with which it sharpens a blurred scene most, and changes a sharp one least
 
-Neither alone tells the ranges apart: some networks hardly change values far larger than those that
-they were trained on, and deblur shifted values nearly as well.
+Both criteria are needed to tell the ranges apart: some networks hardly change values far larger
+than those that they were trained on, and others deblur shifted values nearly as well.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ from blurdm_cli.spec import (
 )
 
 KIND = "onnx"
-"""Name of the backbone of a graph that blurdm did not export."""
+"""Name of the backbone of a third-party graph."""
 
 RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0), (-0.5, 0.5))
 """Values of black and white, the most common first."""

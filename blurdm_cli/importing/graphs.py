@@ -1,4 +1,4 @@
-"""Import of deblurring graphs that blurdm did not export: ONNX files and TensorFlow.js packages."""
+"""Import third-party deblurring graphs: ONNX files and TensorFlow.js packages."""
 
 import re
 import tempfile

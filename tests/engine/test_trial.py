@@ -1,4 +1,4 @@
-"""What graphs of others take and return is found by trying."""
+"""What third-party graphs take and return is detected."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Graphs of others as model folders."""
+"""Third-party graphs as model folders."""
 
 import json
 from dataclasses import replace
