@@ -40,6 +40,10 @@ RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0), (-0.5, 0.5))
 
 MULTIPLES = (1, 2, 4, 8, 16, 32, 64, 128)
 LARGEST_TILE = 512
+
+SMALLEST_SIZE = 8
+"""Least side in pixels of a graph of fixed size."""
+
 KEPT_SHARE = 0.1
 """Weight of the sharp scene's PSNR beside the gain on the blurred one."""
 
@@ -99,6 +103,11 @@ def find_facts(
     trial = _Trial(session, name, stated)
     layout, multiple_of, outputs = trial.find_form()
     size = fixed_size(trial.input.shape, layout)
+    if size and min(size) < SMALLEST_SIZE:
+        raise ModelError(
+            f"{name} only takes {size[0]}x{size[1]} pixels, too few to deblur",
+            hint=f"Export it again with sides that are free, or at least {SMALLEST_SIZE} pixels",
+        )
     if size and stated.tile and size != (stated.tile, stated.tile):
         raise UsageError(f"{name} only takes {size[0]}x{size[1]} pixels", hint="Leave out --tile")
     graphs = [GraphSpec(trial.input.name, output, layout) for output in outputs]

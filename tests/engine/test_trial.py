@@ -107,6 +107,7 @@ DOUBLE = helper.make_node("Cast", ["x0"], ["y0"], to=TensorProto.DOUBLE)
         ([IDENTITY], {"shape": ("n", 4, "h", "w")}, "does not take one picture"),
         ([IDENTITY], {"shape": ("n", 1, "h", "w")}, "does not take one picture"),
         ([IDENTITY], {"shape": (4, 3, "h", "w")}, "only takes 4 pictures at a time"),
+        ([IDENTITY], {"shape": (1, 3, 64, 1)}, "only takes 64x1 pixels"),
         ([DOUBLE], {"returned": [TensorProto.DOUBLE]}, "does not return a picture.*y0: double"),
         (
             [helper.make_node("GlobalAveragePool", ["x0"], ["y0"])],
