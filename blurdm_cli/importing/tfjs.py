@@ -19,6 +19,9 @@ from blurdm_cli.spec import parse_json
 
 TOPOLOGY = "model.json"
 
+SUFFIXES = {".json", ".bin", ""}
+"""Endings of the names of topologies and weights."""
+
 CHUNK = 2**20
 
 LARGEST = 2**31
@@ -97,7 +100,11 @@ def read_package(path: Path) -> Package:
         if path.is_dir() or path.name == TOPOLOGY:
             folder = path if path.is_dir() else path.parent
             near = [file for depth in ("*", "*/*") for file in folder.glob(depth) if file.is_file()]
-            named = {file.relative_to(folder).as_posix(): file for file in near}
+            named = {
+                file.relative_to(folder).as_posix(): file
+                for file in near
+                if file.name != TOPOLOGY or path in (folder, file)
+            }
             return _read(path, list(named), lambda name: named[name].read_bytes())
         files = _unpack(path)
         return _read(path, list(files), files.__getitem__)
@@ -123,7 +130,7 @@ def _unpack(path: Path) -> dict[str, bytes]:
     with gzip.open(path) as data, tarfile.open(fileobj=data, mode="r:") as archive:
         for member in archive:
             name = PurePosixPath(member.name)
-            if not member.isfile() or name.suffix not in (".json", ".bin", ""):
+            if not member.isfile() or not (name.suffix in SUFFIXES or _is_licence(member.name)):
                 continue
             left -= member.size
             if left < 0:
@@ -138,21 +145,31 @@ def _unpack(path: Path) -> dict[str, bytes]:
 
 def _read(path: Path, names: list[str], read: Read) -> Package:
     topologies = [name for name in names if PurePosixPath(name).name == TOPOLOGY]
+    if len(topologies) > 1:
+        raise ModelError(
+            f"{path} has several models: {', '.join(sorted(topologies)[:5])}",
+            hint="Unpack it, and import one of these files",
+        )
     if not topologies:
         hint = "A TensorFlow.js graph model has one; a folder with config.json needs no import"
         raise ModelError(f"{path} has no {TOPOLOGY}", hint=hint)
     topology = PurePosixPath(topologies[0])
     root = next((name for name in names if PurePosixPath(name).name == "package.json"), "")
     facts = parse_json(read(root)) if root else {}
-    licences = [name for name in names if PurePosixPath(name).name.lower() == "license"]
+    licences = filter(_is_licence, sorted(names, key=len))
     return Package(
         _graph_model(
             parse_json(read(str(topology))), lambda file: read(str(topology.parent / file))
         ),
         str(facts.get("name", "")),
         str(facts.get("license", "unknown")),
-        read(licences[0]) if licences else b"",
+        next(map(read, licences), b""),
     )
+
+
+def _is_licence(name: str) -> bool:
+    path = PurePosixPath(name.lower())
+    return path.stem in ("license", "licence") and path.suffix in ("", ".md", ".txt")
 
 
 def _graph_model(description: Mapping[str, Any], read: Read) -> GraphModel:

