@@ -41,6 +41,7 @@ def test_an_imported_graph_is_a_model_like_any_other(
     assert model.spec.graph.openvino in ("bf16", "fp32")
     (facts,) = json.loads(blurdm("models", "show", "sharpener", "--json").out)
     assert (facts["backbone"], facts["licence"]) == ("onnx", "MIT")
+    assert "parameters  in the graph" in blurdm("models", "show", "sharpener").out
     assert facts["bytes"] == sum(
         (models / "sharpener" / name).stat().st_size for name in ("graph.onnx", "other.onnx.data")
     )
