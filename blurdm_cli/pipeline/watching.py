@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -153,17 +154,17 @@ def wake(watching: Watching, wait: Callable[[], float | None], stop: Event) -> I
             first, begin = False, time.monotonic()
 
 
-def is_network(folder: Path) -> bool:
+def is_network(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> bool:
     """Whether a folder is on a file system that other machines change without a report."""
     try:
-        lines = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace")
+        lines = mounts.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
     real = os.path.realpath(folder)
     kinds: dict[str, str] = {}
     for line in lines.splitlines():
         _, place, kind, *_ = line.split(" ")
-        kinds[place.encode().decode("unicode_escape", "replace")] = kind
+        kinds[re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), place)] = kind
     holding = [
         place for place in kinds if real == place or real.startswith(f"{place.rstrip('/')}/")
     ]
