@@ -25,8 +25,8 @@ from blurdm_cli.pipeline.reporter import Advance, Reporter, Silent
 RETRY = 30.0
 """Seconds after which a file is tried again whose result could not be written."""
 
-TICK = 1.0
-"""Seconds between looks at files that arrive."""
+LEAST_TICK, TICK = 0.1, 1.0
+"""Seconds between looks at files that arrive, whatever `settle` says."""
 
 RESCAN = 60.0
 """Seconds between scans if no change is reported: reports can be lost."""
@@ -142,7 +142,7 @@ def wake(watching: Watching, wait: Callable[[], float | None], stop: Event) -> I
     for changes in watchfiles.watch(
         watching.folder,
         watch_filter=None,
-        rust_timeout=max(1, int(1000 * min(watching.settle, TICK))),
+        rust_timeout=int(1000 * min(max(watching.settle, LEAST_TICK), TICK)),
         yield_on_timeout=True,
         stop_event=stop,
         ignore_permission_denied=True,

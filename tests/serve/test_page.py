@@ -282,6 +282,14 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(greened: Any) -> None:
     greened.set_viewport_size({"width": 1000, "height": 700})
 
 
+def test_a_model_given_by_path_stays_the_one_that_is_used(tab: Open) -> None:
+    page = tab()
+    page.route("**/api/models", lambda route: route.fulfill(json=[{"name": "a", "default": False}]))
+    page.reload()
+    page.locator("#model option").nth(1).wait_for(state="attached")
+    assert page.locator("#model").input_value() == ""
+
+
 def test_the_api_s_page_lists_all_requests(tab: Open) -> None:
     page = tab()
     page.get_by_role("link", name="API").click()

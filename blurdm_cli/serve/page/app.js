@@ -244,7 +244,9 @@ addEventListener("pagehide", event => {
 
 refresh();
 try {
-  for (const model of await api.models()) byId("model").add(new Option(model.name, model.name, model.default, model.default));
+  const models = await api.models();
+  if (!models.some(model => model.default)) byId("model").add(new Option("the server's", "")); // it was given by path
+  for (const model of models) byId("model").add(new Option(model.name, model.name, model.default, model.default));
 } catch (error) {
   say(error.message);
 }
