@@ -294,3 +294,6 @@ def test_the_api_s_page_lists_all_requests(tab: Open) -> None:
     page = tab()
     page.get_by_role("link", name="API").click()
     page.get_by_role("heading", name="POST /api/deblur").wait_for()
+    examples = page.locator("pre").all_inner_texts()
+    saved = {words.split()[1].partition("/api/")[2] for words in examples if "-OJ" in words}
+    assert saved == {"deblur", "jobs/ID/files/0"}, "where the answer is a file"
