@@ -59,6 +59,13 @@ def samples() -> list[Sample]:
     deep = np.asarray(image).astype(np.uint16) * 257
     tiff = BytesIO()
     tifffile.imwrite(tiff, deep, photometric="rgb", compression="zlib")
+    inks, pages = BytesIO(), BytesIO()
+    five = np.dstack([deep, deep[..., :2]])
+    tifffile.imwrite(inks, five, photometric="separated", planarconfig="contig")
+    with tifffile.TiffWriter(pages) as writer:
+        writer.write(noise, photometric="rgb", subfiletype=1)
+        writer.write(np.asarray(image), photometric="icclab")
+    frames: dict[str, Any] = {"save_all": True, "append_images": [image.rotate(180)]}
     others = sorted((ROOT / "tests" / "photo" / "files").iterdir())
     return [
         (".jpg", saved("JPEG", quality=92, exif=exif)),
@@ -72,8 +79,12 @@ def samples() -> list[Sample]:
         (".avif", saved("AVIF", exif=exif)),
         (".tif", saved("TIFF", compression="tiff_lzw", exif=exif)),
         (".tif", tiff.getvalue()),
+        (".tif", inks.getvalue()),
+        (".tif", pages.getvalue()),
         (".bmp", saved("BMP")),
         (".gif", saved("GIF", "P")),
+        (".gif", saved("GIF", "P", comment="a day at sea", **frames)),
+        (".png", saved("PNG", **frames)),
         *((path.suffix, path.read_bytes()) for path in others),
     ]
 
