@@ -10,7 +10,8 @@ COPY pyproject.toml constraints.txt ./
 
 FROM build AS build-cpu
 RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-    print(*p['dependencies'], *p['optional-dependencies']['openvino'], sep='\\n')" > cpu.txt \
+    print(*p['dependencies'], *(each for extra in ('openvino', 'serve', 'watch') \
+    for each in p['optional-dependencies'][extra]), sep='\\n')" > cpu.txt \
     && pip install --no-cache-dir -c constraints.txt -r cpu.txt
 COPY README.md LICENSE ./
 COPY blurdm_cli blurdm_cli
@@ -20,7 +21,8 @@ RUN pip install --no-cache-dir --no-deps .
 
 FROM build AS build-cuda
 RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-    print(*p['dependencies'], *p['optional-dependencies']['cuda'], sep='\\n')" > cuda.txt \
+    print(*p['dependencies'], *(each for extra in ('cuda', 'serve', 'watch') \
+    for each in p['optional-dependencies'][extra]), sep='\\n')" > cuda.txt \
     && pip install --no-cache-dir -c constraints.txt -r cuda.txt
 COPY README.md LICENSE ./
 COPY blurdm_cli blurdm_cli

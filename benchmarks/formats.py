@@ -61,8 +61,10 @@ def full_file(format: str) -> bytes:
         tags.update({271: "Acme", 274: 6, 700: XMP})
         tags[GPS] = {1: "N"}
         options = {"icc_profile": ICC, "dpi": (300, 300), "tiffinfo": tags}
-    elif format in ("BMP", "GIF"):
+    elif format == "BMP":
         options = {"dpi": (300, 300)}
+    elif format == "GIF":
+        options = {"comment": b"of the photo"}
     else:
         options["xmp"] = XMP
     Image.fromarray(pixels()).save(file, format, **options)
@@ -74,15 +76,16 @@ def facts(data: bytes) -> dict[str, Any]:
     image = Image.open(BytesIO(data))
     tags, info = image.getexif(), image.info
     xmp = info.get("xmp") or info.get("XML:com.adobe.xmp") or tags.get(700) or b""
+    text = info.get("Title") or info.get("Comment") or info.get("comment")
     dpi = info.get("dpi") or (tags.get(282), tags.get(283))
     return {
         "profile": info.get("icc_profile"),
         "EXIF": tags.get(271),
-        "place": dict(tags.get_ifd(GPS)).get(1),
-        "maker's note": dict(tags.get_ifd(34665)).get(37500),
+        "location": dict(tags.get_ifd(GPS)).get(1),
+        "maker note": dict(tags.get_ifd(34665)).get(37500),
         "XMP": b"Rating" in (xmp.encode() if isinstance(xmp, str) else xmp) or None,
         "resolution": round(float(dpi[0])) if dpi[0] else None,
-        "text": info.get("Title"),
+        "text": text.decode() if isinstance(text, bytes) else text,
         "orientation": (image.size, tags.get(274, 1), b"Orientation='6'" in data),
         "thumbnail": THUMBNAIL in data,
     }
@@ -105,7 +108,7 @@ def through(data: bytes) -> tuple[bytes, Photo]:
 
 def metadata_rows() -> Iterator[list[str]]:
     """For each format: what is kept of each sort of metadata."""
-    names = ["profile", "EXIF", "place", "maker's note", "XMP", "resolution", "text"]
+    names = ["profile", "EXIF", "location", "maker note", "XMP", "resolution", "text"]
     yield ["read", "written as", *names, "orientation", "thumbnail"]
     for format in FORMATS:
         data = full_file(format)

@@ -62,7 +62,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {
         str(name): essence(path)
         for name, path in inside.items()
-        if ".blurdm" not in name.parts and not name.name.endswith(".part")
+        if ".blurdm" not in name.parts and not name.name.endswith((".part", ".lock"))
     }
 
 

@@ -11,6 +11,7 @@ BlurdmError
 ├── VerificationError    an exported graph does not match its model
 └── ComputeError         the runtime failed on input that was valid
     ├── RuntimeMissing   … because the runtime, device or precision is not available here
+    ├── MemoryFull       … because a photo, a video or the program does not fit in memory
     ├── OutOfMemory      … because even the smallest tile does not fit on the device
     └── StepTooLarge     … because a training step does not fit on the device
 
@@ -81,6 +82,17 @@ class ComputeError(BlurdmError):
 
 class RuntimeMissing(ComputeError):
     """The runtime, its device or its precision is not available on this machine."""
+
+
+class MemoryFull(ComputeError):
+    """A file, or the program, needs more memory than there is or than its limit (ulimit -v)."""
+
+    exit_code = 8
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} does not fit in memory", hint="Close other programs, or raise ulimit -v"
+        )
 
 
 class OutOfMemory(ComputeError):

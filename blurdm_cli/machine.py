@@ -1,4 +1,4 @@
-"""CPU cores and memory allocation of this process.
+"""CPU cores and memory of this process.
 
 A network's tensors and a photo's rows are freed and allocated again thousands of times a minute.
 By default glibc returns such blocks to the system each time, and the system has to find and clear
@@ -8,12 +8,23 @@ new pages for the next one. This takes a fifth to two fifths of a transformer's 
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from blurdm_cli.errors import BlurdmError, MemoryFull
 
 TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8
 """Option numbers of glibc's `mallopt`, from its malloc.h."""
 
 KEPT = 2**30
 """Bytes of freed memory that the process keeps; smaller blocks are taken from there."""
+
+NO_MEMORY = (
+    *("failed to allocate", "cannot allocate", "can't alloc", "unable to allocate"),
+    *("allocate memory", "bad_alloc", "bad allocation", "out of memory", "insufficient memory"),
+    *("not enough memory", "failed to map segment", "can't start new thread"),
+)
+"""Parts of the messages of libraries, of the loader and of Python when memory runs out."""
 
 MOST_ONCE = 2**25
 """Largest such block size that older versions of glibc accept, in bytes."""
@@ -33,6 +44,29 @@ def tune_allocator() -> None:
     if mallopt and (mallopt(MMAP_THRESHOLD, KEPT) or mallopt(MMAP_THRESHOLD, MOST_ONCE)):
         mallopt(TRIM_THRESHOLD, KEPT)
         mallopt(ARENA_MAX, 1)
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an error means that memory ran out: libraries have their own words for it."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in said for words in NO_MEMORY)
+
+
+@contextmanager
+def within_memory(what: str) -> Iterator[None]:
+    """Turn errors of the block that mean that memory ran out into a `MemoryFull`.
+
+    Args:
+        what: what does not fit.
+    """
+    try:
+        yield
+    except BlurdmError:
+        raise
+    except Exception as error:
+        if lacks_memory(error):
+            raise MemoryFull(what) from error
+        raise
 
 
 def available_cores() -> int:

@@ -24,6 +24,10 @@ PriorKind = Literal["none", "mlp", "noise", "blur", "blurdm"]
 EncoderKind = Literal["paper", "light", "spectral"]
 PriorScope = Literal["tile", "region", "image"]
 FusionKind = Literal["one_plus_scale", "scale"]
+Layout = Literal["nchw", "nhwc"]
+Channels = Literal["rgb", "bgr"]
+OpenVinoPrecision = Literal["bf16", "fp32", "none"]
+Padding = Literal["mirror", "edge", "zeros"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,35 @@ class BackboneSpec:
 
 
 @dataclass(frozen=True)
+class GraphSpec:
+    """How a graph that blurdm did not export takes and returns a picture."""
+
+    input: str
+    """Name of the input."""
+    output: str
+    """Name of the output."""
+    layout: Layout = "nchw"
+    channels: Channels = "rgb"
+    input_range: tuple[float, float] = (0.0, 1.0)
+    """Values of black and white in the input."""
+    output_range: tuple[float, float] = (0.0, 1.0)
+    """Values of black and white in the output."""
+    openvino: OpenVinoPrecision = "fp32"
+    """Fastest precision in which OpenVINO gives the results of ONNX Runtime; "none" if it cannot
+    run the graph."""
+
+    def check(self) -> None:
+        """Check that white is above black.
+
+        Raises:
+            ModelError: it is not.
+        """
+        for low, high in (self.input_range, self.output_range):
+            if not low < high:
+                raise ModelError(f"config.json: graph: white is {high:g}, not above {low:g}")
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """A model: its networks, the images it takes, and where its weights came from."""
 
@@ -77,8 +110,14 @@ class ModelSpec:
     """Largest tile area that suits the model, as the side of a square in pixels."""
     halo: int = 32
     """Unreliable pixels at a tile's inner edges."""
+    smallest: int = 1
+    """Smallest height and width in pixels that the network takes."""
+    padding: Padding = "mirror"
+    """What extends a photo to a size that the network takes."""
     input_range: tuple[float, float] = (0.0, 1.0)
     """Values of black and white in the networks' input."""
+    graph: GraphSpec | None = None
+    """For a graph that blurdm did not export; it has no prior and takes no candidates."""
     licence: str = "Apache-2.0"
     version: str = "0"
     """Changes whenever the weights do."""
@@ -121,12 +160,23 @@ class ModelSpec:
             )
         spec: ModelSpec = _read(cls, data, "config.json")
         channels = 1 if spec.prior.kind == "none" else spec.prior.channels
-        counts = {"multiple_of": spec.multiple_of, "tile": spec.tile, "channels": channels}
+        counts = {
+            "multiple_of": spec.multiple_of,
+            "smallest": spec.smallest,
+            "tile": spec.tile,
+            "channels": channels,
+        }
         for name, value in counts.items():
             if value < 1:
                 raise ModelError(f"config.json: {name} is {value}, which is below 1")
+        if spec.smallest % spec.multiple_of and spec.smallest > 1:
+            raise ModelError("config.json: smallest is not a multiple of multiple_of")
         if spec.halo < 0:
             raise ModelError(f"config.json: halo is {spec.halo}, which is below 0")
+        if spec.graph:
+            spec.graph.check()
+            if spec.candidates or spec.prior.kind != "none":
+                raise ModelError("config.json: a model with a graph has no prior and no candidates")
         return spec
 
 

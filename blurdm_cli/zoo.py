@@ -6,6 +6,7 @@ A model is a folder:
     *.safetensors          weights, in shards
     graph.onnx             the graph, if there is one; it reads its weights from the shards
     README.md              the model card
+    *                      what a graph that blurdm did not export reads, and notices of licences
 
 config.json holds the hashes of weights and graph.
 """
@@ -58,8 +59,10 @@ class Model:
 
     @property
     def shards(self) -> list[str]:
-        """The names of the weight files."""
-        return [name for name in self.spec.files if name != GRAPH]
+        """The names of the weight files; none if the graph holds the weights."""
+        if self.spec.graph:
+            return []
+        return [name for name in self.spec.files if name.endswith(".safetensors")]
 
     @property
     def has_graph(self) -> bool:
@@ -106,22 +109,27 @@ class Model:
 
     @property
     def parameters(self) -> int:
-        """Number of parameters of the networks."""
+        """Number of parameters of the networks; 0 if only the graph holds them."""
         return sum(array.size for array in self.weights().values())
 
 
 def search_path() -> list[Path]:
     """Folders that hold model folders, in order of precedence."""
-    import platformdirs
-
     named = os.environ.get("BLURDM_MODELS", "").split(os.pathsep)
     folders = [Path(entry) for entry in named if entry]
     checkout = Path(__file__).parents[1]
     if (checkout / "pyproject.toml").is_file():
         folders.append(checkout / "models")
-    folders.append(Path(platformdirs.user_data_dir("blurdm", appauthor=False)) / "models")
+    folders.append(user_folder())
     folders.append(Path(sysconfig.get_path("data")) / "share" / "blurdm" / "models")
     return [folder for folder in folders if folder.is_dir()]
+
+
+def user_folder() -> Path:
+    """The user's own models."""
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("blurdm", appauthor=False)) / "models"
 
 
 def find(name: str) -> Model:
@@ -163,7 +171,13 @@ def every() -> list[Path]:
     return [found[name] for name in sorted(found)]
 
 
-def write(folder: Path, spec: ModelSpec, weights: Mapping[str, np.ndarray], card: str) -> Model:
+def write(
+    folder: Path,
+    spec: ModelSpec,
+    weights: Mapping[str, np.ndarray],
+    card: str,
+    others: Mapping[str, bytes] | None = None,
+) -> Model:
     """Write a model folder; an existing one is replaced at the very end.
 
     Args:
@@ -171,6 +185,7 @@ def write(folder: Path, spec: ModelSpec, weights: Mapping[str, np.ndarray], card
         spec: the model; its `files` are filled in.
         weights: arrays by parameter name, in the precision to store them in.
         card: the model card, Markdown.
+        others: further files by name, such as a graph.
 
     Raises:
         ModelError: a weight is not finite in its precision; nothing is written.
@@ -179,13 +194,13 @@ def write(folder: Path, spec: ModelSpec, weights: Mapping[str, np.ndarray], card
 
     _check_finite(spec.name, weights)
     metadata = {"config": json.dumps(spec.without_hashes().to_json())}
-    shards = {name: save(shard, metadata) for name, shard in _shards(weights)}
-    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in shards.items()}
+    files = {name: save(shard, metadata) for name, shard in _shards(weights)} | dict(others or {})
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     spec = replace(spec, files=hashes)
     partial = folder.with_name(folder.name + ".part")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    for name, data in shards.items():
+    for name, data in files.items():
         (partial / name).write_bytes(data)
     (partial / "config.json").write_text(json.dumps(spec.to_json(), indent=2) + "\n")
     (partial / "README.md").write_text(card)
@@ -250,7 +265,7 @@ def _check_finite(name: str, weights: Mapping[str, np.ndarray]) -> None:
 
 def _shards(weights: Mapping[str, np.ndarray]) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
     """Split the weights into files of at most `SHARD_BYTES`, in the order of their names."""
-    shards: list[dict[str, np.ndarray]] = [{}]
+    shards: list[dict[str, np.ndarray]] = [{}] if weights else []
     size = 0
     for name in sorted(weights):
         array = np.ascontiguousarray(weights[name])

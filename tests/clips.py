@@ -1,6 +1,6 @@
 """Small videos with all that makes videos hard, made with PyAV."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
@@ -195,3 +195,15 @@ def packets(path: Path, kind: str, number: int = 0) -> list[tuple[Fraction, byte
         stream = [each for each in source.streams if each.type == kind][number]
         found = [packet for packet in source.demux(stream) if packet.size]
         return [(packet.pts * packet.time_base, bytes(packet)) for packet in found]
+
+
+class Stopped(Exception):
+    """What stops a run in a test."""
+
+
+def stop_after(fraction: float) -> Callable[[float, str], None]:
+    def advance(done: float, note: str) -> None:
+        if done >= fraction:
+            raise Stopped
+
+    return advance

@@ -7,6 +7,7 @@ if worker and hasattr(os, "sched_setaffinity"):  # each has a core: threads of a
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
 
+from collections.abc import Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import numpy as np  # noqa: E402
@@ -40,3 +41,13 @@ def photo(tmp_path: Path) -> Path:
     path = tmp_path / "photo.jpg"
     Image.fromarray(noise).resize((90, 70), Image.Resampling.BICUBIC).save(path, quality=92)
     return path
+
+
+@pytest.fixture(scope="module")
+def traced_once() -> Iterator[None]:
+    """Exports of one model share its trace."""
+    from tests.export.traces import trace_once
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("blurdm_cli.export.onnx._trace", trace_once)
+        yield

@@ -75,6 +75,8 @@ def test_an_unknown_key_is_refused_and_the_nearest_is_named(path: str, nearest: 
         ("multiple_of", 0),
         ("tile", 0),
         ("halo", -1),
+        ("smallest", 12),
+        ("padding", "wrap"),
         ("prior.channels", 0),
     ],
 )
@@ -82,3 +84,15 @@ def test_a_value_that_is_missing_or_of_the_wrong_type_is_refused(path: str, valu
     with pytest.raises(ModelError) as caught:
         ModelSpec.from_json(changed(path, value))
     assert path.rsplit(".", maxsplit=1)[-1] in str(caught.value)
+
+
+def test_a_graph_of_others_has_no_prior_and_rising_ranges() -> None:
+    graph = {"input": "x", "output": "y", "input_range": [-1.0, 1.0]}
+    data = SPEC.to_json() | {"graph": graph, "prior": {"kind": "none", "channels": 0}}
+    read = ModelSpec.from_json(data)
+    assert read.graph is not None
+    assert (read.graph.input_range, read.graph.output_range) == ((-1.0, 1.0), (0.0, 1.0))
+    assert ModelSpec.from_json(read.to_json()) == read
+    for wrong in ({"prior": SPEC.to_json()["prior"]}, {"graph": graph | {"output_range": [1, 0]}}):
+        with pytest.raises(ModelError, match="graph"):
+            ModelSpec.from_json(data | wrong)

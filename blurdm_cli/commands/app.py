@@ -4,27 +4,33 @@ import os
 import shlex
 import signal
 import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, redirect_stderr
 from io import TextIOWrapper
-from typing import Annotated
+from mmap import mmap
+from typing import Annotated, TextIO, cast
 
 import typer
 
 from blurdm_cli.commands import export, models
 from blurdm_cli.commands.bench import bench
 from blurdm_cli.commands.compare import compare
-from blurdm_cli.commands.console import print_data, report
+from blurdm_cli.commands.console import Stderr, print_data, report
 from blurdm_cli.commands.deblur import deblur
 from blurdm_cli.commands.doctor import doctor
 from blurdm_cli.commands.ending import ending_in_time
 from blurdm_cli.commands.evaluate import evaluate
 from blurdm_cli.commands.motion import motion
 from blurdm_cli.commands.score import score
+from blurdm_cli.commands.serve import serve
 from blurdm_cli.commands.synth import synth
 from blurdm_cli.commands.train import train
-from blurdm_cli.errors import BlurdmError, RuntimeMissing, UsageError
-from blurdm_cli.machine import tune_allocator
+from blurdm_cli.commands.watch import watch
+from blurdm_cli.errors import BlurdmError, InputError, RuntimeMissing, UsageError
+from blurdm_cli.machine import tune_allocator, within_memory
 from blurdm_cli.version import __version__
+
+RESERVE = 2**24
+"""Bytes of addresses that are set free before an error is reported; no memory is behind them."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,6 +41,8 @@ app.command()(deblur)
 app.command()(compare)
 app.command()(motion)
 app.command()(score)
+app.command()(serve)
+app.command()(watch)
 app.add_typer(models.app, name="models")
 app.command()(train)
 app.command("eval")(evaluate)
@@ -81,17 +89,23 @@ def _check_command(words: list[str]) -> None:
 def main() -> None:
     """Run the command line; a `BlurdmError` becomes one line, a hint and an exit code.
 
-    SIGTERM is treated as an interruption (SIGINT). Training has no deadline to exit: it saves its
-    state first.
+    SIGTERM is treated as an interruption (SIGINT). Training and the server have no deadline to
+    exit: they finish what they are doing first.
     """
     tune_allocator()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold any bytes
-    words = sys.argv[1:]
+    talk = cast(TextIO, Stderr(sys.stderr)) if sys.stderr else None
+    with redirect_stderr(talk):
+        _run(sys.argv[1:])
+
+
+def _run(words: list[str]) -> None:
     try:
         _check_command(words)
-        with nullcontext() if words[:1] == ["train"] else ending_in_time():
+        ending = nullcontext() if words[:1] in (["train"], ["serve"]) else ending_in_time()
+        with within_memory("The program"), mmap(-1, RESERVE), ending:
             app(words)
     except BlurdmError as error:
         sys.exit(report(error))
@@ -100,3 +114,15 @@ def main() -> None:
             raise
         hint = "pip install torch"
         sys.exit(report(RuntimeMissing("PyTorch is not installed", hint=hint)))
+    except FileNotFoundError:
+        if _current_folder_exists():
+            raise
+        hint = "Change to another folder: cd"
+        sys.exit(report(InputError("The current folder no longer exists", hint=hint)))
+
+
+def _current_folder_exists() -> bool:
+    try:
+        return bool(os.getcwd())
+    except FileNotFoundError:
+        return False

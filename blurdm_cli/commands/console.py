@@ -18,12 +18,30 @@ from rich.table import Column
 from blurdm_cli.errors import BlurdmError
 
 
-class _Talk(Console):
-    """Messages on stderr. If stderr is closed, the command continues."""
+class Stderr:
+    """stderr for all of Python.
 
-    def on_broken_pipe(self) -> None:
-        self.quiet = True
-        _leave(sys.stderr)
+    If it cannot be written to (a closed pipe, a full disk), the command continues without it.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            self._stream.write(text)
+        except OSError:
+            _leave(self._stream)
+        return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            _leave(self._stream)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -33,7 +51,7 @@ bytes that are not UTF-8."""
 TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that change the direction of text."""
 
-console = _Talk(stderr=True, highlight=False)
+console = Console(stderr=True, highlight=False)
 _data = Console(highlight=False, markup=False, emoji=False)
 
 

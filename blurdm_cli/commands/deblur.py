@@ -10,7 +10,14 @@ from blurdm_cli.choices import Audio, OnExists
 from blurdm_cli.commands import deblur_options as options
 from blurdm_cli.commands import video_options as video
 from blurdm_cli.commands.console import be_quiet
-from blurdm_cli.commands.options import Exclude, Include, Inputs, Recursive, search_for
+from blurdm_cli.commands.options import (
+    Exclude,
+    Include,
+    Inputs,
+    Recursive,
+    auto_or_number,
+    search_for,
+)
 from blurdm_cli.commands.pipes import piped
 from blurdm_cli.commands.report import ConsoleReporter
 from blurdm_cli.errors import UsageError
@@ -87,7 +94,7 @@ def deblur(
         search=search_for(recursive, include, exclude, videos=True),
         naming=Naming(name, suffix, Path(model or DEFAULT).stem, in_place),
         on_exists=_policy(on_exists, overwrite),
-        quality=_auto_or_number("quality", quality, 1, 100) or "auto",
+        quality=auto_or_number("quality", quality, 1, 100) or "auto",
         metadata=metadata,
         resume=resume,
         dry_run=dry_run,
@@ -98,10 +105,10 @@ def deblur(
         runtime=runtime,
         device=device,
         precision=precision,
-        tile=_auto_or_number("tile", tile, 1, 2**16),
-        halo=_auto_or_number("halo", halo, 0, 2**16),
+        tile=auto_or_number("tile", tile, 1, 2**16),
+        halo=auto_or_number("halo", halo, 0, 2**16),
         batch=tiles,
-        steps=_auto_or_number("steps", steps, 1, 1000),
+        steps=auto_or_number("steps", steps, 1, 1000),
         seed=seed,
         strength=strength,
         tta=tta,
@@ -126,17 +133,6 @@ def deblur(
         reporter = ConsoleReporter(json_lines=json_lines, shown=shown)
         outcomes = deblur_files(run, restoring, photos, videos, reporter)
     raise typer.Exit(exit_code(outcomes))
-
-
-def _auto_or_number(option: str, value: str, least: int, most: int) -> int | None:
-    """Parse an option that is a number or "auto"; None for "auto"."""
-    if value == "auto":
-        return None
-    if value.isdecimal() and least <= int(value) <= most:
-        return int(value)
-    raise UsageError(
-        f"--{option} cannot be {value!r}", hint=f"Use auto, or a number from {least} to {most}"
-    )
 
 
 def _policy(on_exists: OnExists | None, overwrite: bool) -> OnExists | None:

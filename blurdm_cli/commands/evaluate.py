@@ -25,6 +25,7 @@ class Alignment(StrEnum):
     none = "none"
     shift = "shift"
     homography = "homography"
+    realblur = "realblur"
 
 
 def evaluate(
@@ -39,8 +40,8 @@ def evaluate(
     align: Annotated[
         Alignment,
         typer.Option(
-            help="Score after the best shift of up to 24 pixels, or after the best homography"
-            " (as RealBlur is scored)."
+            help="Score after the best shift of up to 24 pixels, after the best homography, or as"
+            " RealBlur is scored: intensities matched, then the best homography."
         ),
     ] = Alignment.none,
     gamma: Annotated[

@@ -92,6 +92,10 @@ def onnx(
     from blurdm_cli.export.verify import middle
 
     found = zoo.find(model)
+    if found.spec.graph:
+        raise UsageError(
+            f"The model {found.spec.name!r} is a graph already", hint=str(found.folder / zoo.GRAPH)
+        )
     tiles = [middle(pixels, *fixed or (256, 256)) for pixels in _photos(int8)] if int8 else []
     if found.spec.candidates:
         tiles = [with_candidates(tile) for tile in tiles]

@@ -17,12 +17,12 @@ from blurdm_cli.commands.options import (
     check_output,
     search_for,
 )
-from blurdm_cli.commands.report import SCHEMA, announce
+from blurdm_cli.commands.report import announce
 from blurdm_cli.errors import BlurdmError, InputError, UsageError
-from blurdm_cli.pipeline.outcome import Outcome, exit_code, failed
+from blurdm_cli.pipeline.outcome import SCHEMA, Outcome, exit_code, failed
 
 if TYPE_CHECKING:
-    from blurdm_cli.motion.found import Found, Motion
+    from blurdm_cli.motion.found import Motion
     from blurdm_cli.motion.regions import Region
     from blurdm_cli.photo.photo import Photo
 
@@ -120,25 +120,12 @@ def _line(path: Path, found: Motion) -> str:
 
 
 def _row(path: Path, found: Motion, parts: list[Region], picture: Path | None) -> dict[str, Any]:
-    from dataclasses import asdict
 
-    row: dict[str, Any] = {"schema": SCHEMA, "input": str(path), "status": "done"}
-    row |= {"output": str(picture) if picture else None, "noise": round(found.noise, 5)}
-    row |= {"found": found.best.kernel.size > 1}
-    row |= {"linear": _facts(found.linear), "encoded": _facts(found.encoded)}
-    return row | {"regions": [asdict(part) for part in parts]}
+    from blurdm_cli.motion.regions import as_row
 
-
-def _facts(found: Found) -> dict[str, Any] | None:
-    """A motion for JSON; None where none was found."""
-    if found.kernel.size == 1:
-        return None
-    return {
-        "length": found.length,
-        "direction": round(found.direction, 1),
-        "confidence": round(found.confidence, 3),
-        "score": round(found.score, 3),
-    }
+    output = str(picture) if picture else None
+    row = {"schema": SCHEMA, "input": str(path), "status": "done", "output": output}
+    return row | as_row(found, parts)
 
 
 def _pictures(paths: list[Path], output: Path | None) -> dict[Path, Path]:

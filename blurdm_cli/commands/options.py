@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from blurdm_cli.commands.console import warn
-from blurdm_cli.errors import OutputError
+from blurdm_cli.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     from blurdm_cli.files.inputs import Search
@@ -58,6 +58,17 @@ def search_for(
         tuple(exclude or ()),
         PHOTO_SUFFIXES | VIDEO_SUFFIXES if videos else PHOTO_SUFFIXES,
         left_out=lambda error: warn(f"{error.filename} is skipped: {error.strerror}"),
+    )
+
+
+def auto_or_number(option: str, value: str, least: int, most: int) -> int | None:
+    """Parse an option that is a number or "auto"; None for "auto"."""
+    if value == "auto":
+        return None
+    if value.isdecimal() and least <= int(value) <= most:
+        return int(value)
+    raise UsageError(
+        f"--{option} cannot be {value!r}", hint=f"Use auto, or a number from {least} to {most}"
     )
 
 

@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blurdm_cli.commands.console import hold_progress, print_line, report, say, warn
 from blurdm_cli.errors import BlurdmError
+from blurdm_cli.pipeline.outcome import as_row
 
 if TYPE_CHECKING:
     from blurdm_cli.pipeline.outcome import Outcome
     from blurdm_cli.pipeline.reporter import Advance
-
-SCHEMA = 1
-"""Version of the JSON objects; docs/json.md describes them."""
 
 
 class ConsoleReporter:
@@ -47,7 +44,7 @@ class ConsoleReporter:
         outcome = self._shown(outcome)
         announce(outcome)
         if self._json_lines:
-            print_line(as_json(outcome, facts))
+            print_line(json.dumps(as_row(outcome, facts), ensure_ascii=False))
 
     def summary(self, outcomes: Sequence[Outcome], seconds: float) -> None:
         summarise(outcomes, seconds)
@@ -69,13 +66,6 @@ def announce(outcome: Outcome) -> None:
         say(f"{outcome.input} -> {outcome.output}  {took}")
     elif outcome.reason != "done-before":  # there may be thousands
         say(f"{outcome.status}: {outcome.message}")
-
-
-def as_json(outcome: Outcome, facts: Mapping[str, Any]) -> str:
-    """Format an outcome and the facts of the run as one line of JSON."""
-    fields = asdict(replace(outcome, error=None))
-    del fields["error"]
-    return json.dumps({"schema": SCHEMA, **fields, **facts}, ensure_ascii=False)
 
 
 def summarise(outcomes: Sequence[Outcome], seconds: float) -> None:

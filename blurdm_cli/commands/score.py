@@ -9,9 +9,9 @@ import typer
 
 from blurdm_cli.commands.console import hold_progress, print_line, say, visible
 from blurdm_cli.commands.options import Exclude, Include, Inputs, Recursive, search_for
-from blurdm_cli.commands.report import SCHEMA, announce
+from blurdm_cli.commands.report import announce
 from blurdm_cli.errors import BlurdmError, InputError
-from blurdm_cli.pipeline.outcome import Outcome, exit_code, failed
+from blurdm_cli.pipeline.outcome import SCHEMA, Outcome, exit_code, failed
 
 
 def score(

@@ -1,6 +1,8 @@
 """The engine: a photo's pixels in, restored pixels out, through any runtime."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
@@ -49,7 +51,7 @@ class Deblurrer:
     """Deblurs photos of any size with one model on one device.
 
     Photos are restored tile by tile. If memory runs out, batches and then tiles become
-    smaller, also for later photos. Threads may share a Deblurrer.
+    smaller, also for later photos. Threads may share a Deblurrer; processes need one each.
     """
 
     def __init__(
@@ -92,9 +94,7 @@ class Deblurrer:
         check_scope(runtime, spec)
         if seed < 0:
             raise UsageError(f"The seed {seed} is below 0", hint="Try --seed 0")
-        if not 0 <= strength <= 1:
-            hint = "Try --strength 1"
-            raise UsageError(f"The strength {strength} is not between 0 and 1", hint=hint)
+        _check_strength(strength)
         size = runtime.fixed_size
         if size:
             _check_size(size, tile, batch, tta=tta)
@@ -103,6 +103,7 @@ class Deblurrer:
             shorter = side = whole_tile(spec.tile if tile is None else tile, spec.multiple_of)
         halo = min(spec.halo, shorter // 4) if halo is None else halo
         noise = np.random.default_rng(seed).standard_normal(spec.prior_channels)
+        self._process = os.getpid()
         self.runtime = runtime
         self.spec = spec
         self.strength = strength
@@ -118,6 +119,8 @@ class Deblurrer:
             size=size,
             guard=guard,
             tta=tta,
+            smallest=spec.smallest,
+            padding=spec.padding,
             in_fp32=in_fp32,
         )
         """Cuts photos into tiles and restores the tiles."""
@@ -154,6 +157,17 @@ class Deblurrer:
         spare = None if opened.precision == "fp32" else in_fp32
         return cls(opened, spec, in_fp32=spare, **options)
 
+    def adjusted(self: Own, strength: float, motion: MotionMode) -> Own:
+        """The same open model with another strength and motion mode.
+
+        Raises:
+            UsageError: the strength is not between 0 and 1.
+        """
+        _check_strength(strength)
+        other = copy(self)
+        other.strength, other.motion = strength, motion
+        return other
+
     def __call__(self, pixels: Pixels, progress: Progress = lambda done, of: None) -> Pixels:
         """Deblur one photo, as `restore` does, and return only its pixels."""
         return self.restore(pixels, progress).pixels
@@ -182,6 +196,7 @@ class Deblurrer:
 
         Raises:
             ValueError: the pixels do not match `Pixels`.
+            RuntimeError: the process was forked after the model was opened.
             OutOfMemory: not even a tile of 128 pixels fits on the device.
             ComputeError: the runtime failed, its output is not a number, or its output looks
                 wrong and the guard is strict.
@@ -211,13 +226,15 @@ class Deblurrer:
             The restored photos in order, each with the notes on its own tiles.
 
         Raises:
-            ValueError, OutOfMemory, ComputeError: as `restore`.
+            ValueError, RuntimeError, OutOfMemory, ComputeError: as `restore`.
         """
         return self._restore_jobs(map(self._job, photos))
 
     def _restore_jobs(
         self, jobs: Iterable[Job], progress: Progress = lambda done, of: None
     ) -> Iterator[Restored | None]:
+        if os.getpid() != self._process:  # a fork has none of the runtime's threads: it would hang
+            raise RuntimeError("A Deblurrer does not survive a fork: open one in each process")
         with Prefetcher(self.tiles.restore_each(jobs), max(2, self.tiles.batch)) as tiles:
             for job, own in groupby(tiles, key=itemgetter(0)):
                 yield self._assemble(job, _counted(job, own, progress))
@@ -291,3 +308,9 @@ def _check_size(size: tuple[int, int], tile: int | None, batch: int, *, tta: boo
                 f" {option} is not possible",
                 hint="Leave it out, or export the graph without --size",
             )
+
+
+def _check_strength(strength: float) -> None:
+    """Raise a UsageError if the strength is not between 0 and 1."""
+    if not 0 <= strength <= 1:
+        raise UsageError(f"The strength {strength} is not between 0 and 1", hint="Try --strength 1")

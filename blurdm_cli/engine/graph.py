@@ -9,7 +9,7 @@ for people, and for programs other than blurdm.
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 from blurdm_cli.errors import ModelError
@@ -17,6 +17,9 @@ from blurdm_cli.spec import ModelSpec, parse_json
 
 SPEC = "blurdm"
 PRECISION = "precision"
+
+FREE = frozenset({"name", "licence", "training", "files"})
+"""Fields of config.json that may differ from the graph's: they do not determine its output."""
 
 INPUTS = ("blurred", "noise")
 """Names of the inputs: tiles (n, 3, h, w), or (n, 13, h, w) with candidates, and noise (n, c).
@@ -42,18 +45,33 @@ def describe(spec: ModelSpec, precision: str) -> dict[str, str]:
     return {SPEC: json.dumps(short.to_json()), PRECISION: precision, **strings}
 
 
+def is_ours(metadata: Mapping[str, str]) -> bool:
+    """Whether blurdm exported a graph with this metadata."""
+    return SPEC in metadata and PRECISION in metadata
+
+
 def understand(metadata: Mapping[str, str], graph: Path) -> tuple[ModelSpec, str]:
-    """Read the spec and the precision from a graph's metadata.
+    """Read the spec and the precision from the metadata of a graph that blurdm exported.
 
     Raises:
-        ModelError: blurdm did not write this graph, or a different version of blurdm did.
+        ModelError: a different version of blurdm exported it.
     """
-    if SPEC not in metadata or PRECISION not in metadata:
-        raise ModelError(
-            f"{graph} was not exported by blurdm",
-            hint="Export one: blurdm export onnx MODEL -o FILE.onnx",
-        )
     try:
         return ModelSpec.from_json(parse_json(metadata[SPEC])), metadata[PRECISION]
     except ValueError as error:
         raise ModelError(f"The metadata of {graph} cannot be read: {error}") from error
+
+
+def check_config(config: ModelSpec, graph: ModelSpec, folder: Path) -> None:
+    """Check that a model folder's config.json agrees with the metadata of its graph.
+
+    Raises:
+        ModelError: a field that determines the output differs.
+    """
+    for name in (f.name for f in fields(ModelSpec) if f.name not in FREE):
+        said, true = getattr(config, name), getattr(graph, name)
+        if said != true:
+            raise ModelError(
+                f"{folder / 'config.json'} contradicts its graph: {name} is {said}, not {true}",
+                hint=f"Export it again: blurdm export onnx {folder} --into-model",
+            )

@@ -1,25 +1,25 @@
 """Runtime for exported graphs on ONNX Runtime. It needs no PyTorch."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from jaxtyping import Float32
+from jaxtyping import Float32, Shaped
 
 from blurdm_cli.engine.devices import has_gpu_driver
-from blurdm_cli.engine.graph import INPUTS, OUTPUT, understand
+from blurdm_cli.engine.foreign import TYPES, restore_with
+from blurdm_cli.engine.graph import INPUTS, OUTPUT, is_ours, understand
 from blurdm_cli.engine.runtime import Runtime
-from blurdm_cli.errors import ComputeError, ModelError, OutOfMemory, RuntimeMissing
-from blurdm_cli.machine import available_cores
+from blurdm_cli.engine.trial import find_facts, fixed_size
+from blurdm_cli.errors import ComputeError, MemoryFull, ModelError, OutOfMemory, RuntimeMissing
+from blurdm_cli.machine import available_cores, lacks_memory
+from blurdm_cli.spec import ModelSpec
 
 ERRORS_ONLY = 3
 """Log level. ONNX Runtime's warnings are about its own optimisations."""
-
-NO_MEMORY = ("failed to allocate", "bad_alloc", "bad allocation", "out of memory")
-"""Parts of ONNX Runtime's error messages when memory runs out, in lower case."""
 
 
 class OnnxRuntime(Runtime):
@@ -31,24 +31,49 @@ class OnnxRuntime(Runtime):
 
     name = "onnx"
 
-    def __init__(self, graph: Path, device: str = "auto", precision: str = "auto") -> None:
+    def __init__(
+        self,
+        graph: Path,
+        device: str = "auto",
+        precision: str = "auto",
+        spec: ModelSpec | None = None,
+    ) -> None:
         """Open a graph.
 
+        Args:
+            graph: the file.
+            device: "auto", "cpu", "cuda", "cuda:1".
+            precision: "auto", or the graph's own.
+            spec: the model, if its graph does not hold it; None reads it from the graph, or
+                finds it by trying if blurdm did not export the graph.
+
         Raises:
-            ModelError: the graph is missing, damaged, or not blurdm's.
+            ModelError: the graph is missing, damaged, or does not deblur pictures.
             RuntimeMissing: the device is not available, or the graph has another precision.
         """
-        self._session, self.device = _open_session(graph, device)
-        self.spec, self.precision = understand(
-            self._session.get_modelmeta().custom_metadata_map, graph
-        )
+        self._session, self.device = open_session(graph, device)
+        inputs = {entry.name: entry for entry in self._session.get_inputs()}
+        outputs = self._session.get_outputs()
+        self.types = {
+            entry.name: TYPES[entry.type]
+            for entry in (*inputs.values(), *outputs)
+            if entry.type in TYPES
+        }
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        if is_ours(metadata):
+            self.spec, self.precision = understand(metadata, graph)
+        else:
+            self.spec = spec or find_facts(self._session, graph.stem).spec
+            self.precision = _precision(self.types.values())
         if precision not in ("auto", self.precision):
             raise RuntimeMissing(
                 f"{graph.name} computes in {self.precision}, not in {precision}",
                 hint=f"blurdm export onnx … --precision {precision}, or another --runtime",
             )
-        self._inputs = [entry.name for entry in self._session.get_inputs()]
-        self.fixed_size = _size(self._session.get_inputs()[0].shape)
+        own = self.spec.graph
+        shape = inputs[own.input if own else INPUTS[0]].shape
+        self.fixed_size = fixed_size(shape, own.layout if own else "nchw")
+        self.one_by_one = own is not None and isinstance(shape[0], int)
         self._shape: tuple[int, ...] = ()
         self._binding: Any = None
         self._values: dict[str, Any] = {}
@@ -57,24 +82,48 @@ class OnnxRuntime(Runtime):
     def restore(
         self, blurred: Float32[np.ndarray, "n planes h w"], noise: Float32[np.ndarray, "n c"]
     ) -> Float32[np.ndarray, "n 3 h w"]:
-        given = dict(zip(INPUTS, (blurred, noise), strict=True))
+        graph = self.spec.graph
+        if graph is None:
+            given = dict(zip(INPUTS, (blurred, noise), strict=True))
+            return self._run(given, OUTPUT, (len(blurred), 3, *blurred.shape[2:]))
+        return restore_with(
+            graph,
+            lambda pictures: self._run({graph.input: pictures}, graph.output, pictures.shape),
+            self.types[graph.input],
+            blurred,
+            one_by_one=self.one_by_one,
+        )
+
+    def _run(
+        self, given: dict[str, np.ndarray], output: str, shape: tuple[int, ...]
+    ) -> Shaped[np.ndarray, "n a b c"]:
+        """Run the graph.
+
+        Args:
+            given: inputs by name; those that the graph lacks are left out.
+            output: name of the output.
+            shape: its shape.
+        """
+        given = {name: array for name, array in given.items() if name in self.types}
         try:
             with self._turn:
-                if blurred.shape != self._shape:
-                    self._bind({name: array.shape for name, array in given.items()})
-                for name in self._inputs:
-                    self._values[name].update_inplace(np.ascontiguousarray(given[name]))
+                first = next(iter(given.values()))
+                if first.shape != self._shape:
+                    self._bind({name: array.shape for name, array in given.items()}, output, shape)
+                    self._shape = first.shape
+                for name, array in given.items():
+                    self._values[name].update_inplace(np.ascontiguousarray(array))
                 self._session.run_with_iobinding(self._binding)
-                return self._values[OUTPUT].numpy().copy()
-        except MemoryError as error:
-            raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
+                return self._values[output].numpy().copy()
         except Exception as error:  # ONNX Runtime's errors share no base class
-            if any(words in str(error).lower() for words in NO_MEMORY):
+            if lacks_memory(error):
                 self._shape = ()
-                raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
+                raise OutOfMemory(self.device, tile=max(shape)) from error
             raise ComputeError(f"ONNX Runtime failed on {self.device}: {error}") from error
 
-    def _bind(self, shapes: dict[str, tuple[int, ...]]) -> None:
+    def _bind(
+        self, inputs: dict[str, tuple[int, ...]], output: str, shape: tuple[int, ...]
+    ) -> None:
         """Allocate device memory for batches of these shapes.
 
         A value created from an array in host memory would share the caller's memory, and the next
@@ -84,24 +133,21 @@ class OnnxRuntime(Runtime):
         place = (kind, int(number or 0))
         self._shape, self._values = (), {}  # free the old buffers before allocating new ones
         self._binding = self._session.io_binding()
-        count, _, height, width = shapes[INPUTS[0]]
-        for name in (*self._inputs, OUTPUT):
+        for name, wanted in (*inputs.items(), (output, shape)):
             self._values[name] = ort.OrtValue.ortvalue_from_shape_and_type(
-                shapes.get(name, (count, 3, height, width)), np.float32, *place
+                wanted, self.types[name], *place
             )
-        for name in self._inputs:
+        for name in inputs:
             self._binding.bind_ortvalue_input(name, self._values[name])
-        self._binding.bind_ortvalue_output(OUTPUT, self._values[OUTPUT])
-        self._shape = shapes[INPUTS[0]]
+        self._binding.bind_ortvalue_output(output, self._values[output])
 
 
-def _size(shape: Sequence[object]) -> tuple[int, int] | None:
-    """Height and width of a graph's tiles, if they are fixed; None if they are symbolic."""
-    _, _, height, width = shape
-    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
+def _precision(types: Iterable[np.dtype[Any]]) -> str:
+    """Precision of a graph that does not state it, by the types of its inputs and outputs."""
+    return "fp16" if np.dtype(np.float16) in types else "fp32"
 
 
-def _open_session(graph: Path, device: str) -> tuple[ort.InferenceSession, str]:
+def open_session(graph: Path, device: str) -> tuple[ort.InferenceSession, str]:
     """Open a graph on a device, and return the session and the device's name."""
     ort.set_default_logger_severity(ERRORS_ONLY)
     options = ort.SessionOptions()
@@ -135,9 +181,9 @@ def _load(graph: Path, options: ort.SessionOptions, providers: list[Any]) -> ort
     try:
         return ort.InferenceSession(str(graph), options, providers=providers)
     except Exception as error:  # ONNX Runtime's errors share no base class
+        if lacks_memory(error):
+            raise MemoryFull("The model") from error
         said = " ".join(str(error).split())
-        if any(words in said.lower() for words in NO_MEMORY):
-            raise OutOfMemory("cpu", tile=0) from error
         hint = "Export it again: blurdm export onnx MODEL -o FILE.onnx"
         if "opset" in said.lower():
             hint = "Update ONNX Runtime, or export with a lower --opset"

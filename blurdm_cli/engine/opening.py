@@ -1,13 +1,21 @@
 """Find a model, and open it in the fastest runtime that this machine has."""
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from blurdm_cli import zoo
 from blurdm_cli.engine.devices import has_gpu_driver
+from blurdm_cli.engine.graph import check_config
 from blurdm_cli.engine.runtime import Runtime
 from blurdm_cli.errors import ModelError, RuntimeMissing, UsageError
 from blurdm_cli.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from blurdm_cli.engine.onnx_runtime import OnnxRuntime
+    from blurdm_cli.engine.openvino_runtime import OpenVinoRuntime
 
 RUNTIMES = ("auto", "torch", "onnx", "openvino")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
@@ -65,7 +73,10 @@ def _candidates(found: Path | zoo.Model, device: str) -> list[tuple[str, str]]:
     if isinstance(found, Path):
         able = set(RUNTIMES) - {"torch"}
     else:
-        able = set(RUNTIMES) if found.has_graph else {"torch"}
+        able = {"torch"} if found.shards else set()
+        able |= {"onnx", "openvino"} if found.has_graph else set()
+        if found.spec.graph and found.spec.graph.openvino == "none":
+            able.discard("openvino")
     return [(name, where) for name, where in tries if name in able]
 
 
@@ -87,8 +98,7 @@ def _open(
 def _open_onnx(found: Path | zoo.Model, device: str, precision: str) -> tuple[Runtime, ModelSpec]:
     from blurdm_cli.engine.onnx_runtime import OnnxRuntime
 
-    opened = OnnxRuntime(_graph(found), device, precision)
-    return opened, opened.spec
+    return _checked(OnnxRuntime(*_graph(found, device, precision)), found)
 
 
 def _open_openvino(
@@ -96,18 +106,31 @@ def _open_openvino(
 ) -> tuple[Runtime, ModelSpec]:
     from blurdm_cli.engine.openvino_runtime import OpenVinoRuntime
 
-    opened = OpenVinoRuntime(_graph(found), device, precision)
+    return _checked(OpenVinoRuntime(*_graph(found, device, precision)), found)
+
+
+def _graph(
+    found: Path | zoo.Model, device: str, precision: str
+) -> tuple[Path, str, str, ModelSpec | None]:
+    """Arguments of a runtime for graphs: only graphs that blurdm exported hold their spec."""
+    if isinstance(found, Path):
+        return found, device, precision, None
+    return found.graph(), device, precision, found.spec
+
+
+def _checked(
+    opened: OnnxRuntime | OpenVinoRuntime, found: Path | zoo.Model
+) -> tuple[Runtime, ModelSpec]:
+    """Return a runtime and its graph's spec, if the model folder's config.json agrees with it."""
+    if not isinstance(found, Path):
+        check_config(found.spec, opened.spec, found.folder)
     return opened, opened.spec
 
 
-def _graph(found: Path | zoo.Model) -> Path:
-    return found if isinstance(found, Path) else found.graph()
-
-
 def _open_torch(found: Path | zoo.Model, device: str, precision: str) -> tuple[Runtime, ModelSpec]:
-    if isinstance(found, Path):
+    if isinstance(found, Path) or not found.shards:
         raise UsageError(
-            f"PyTorch cannot run an ONNX graph such as {found}",
+            f"PyTorch cannot run an ONNX graph such as {getattr(found, 'folder', found)}",
             hint="Use a model folder, or --runtime onnx",
         )
     from blurdm_cli.engine.torch_runtime import TorchRuntime

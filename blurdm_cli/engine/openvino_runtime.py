@@ -10,13 +10,15 @@ from threading import Lock
 
 import numpy as np
 import openvino as ov
-from jaxtyping import Float32
+from jaxtyping import Float32, Shaped
 
-from blurdm_cli.engine.graph import INPUTS
+from blurdm_cli.engine.foreign import restore_with
+from blurdm_cli.engine.graph import INPUTS, OUTPUT
 from blurdm_cli.engine.onnx_runtime import OnnxRuntime
 from blurdm_cli.engine.runtime import Runtime
-from blurdm_cli.errors import ComputeError, ModelError, OutOfMemory, RuntimeMissing
-from blurdm_cli.machine import available_cores
+from blurdm_cli.errors import ComputeError, MemoryFull, ModelError, OutOfMemory, RuntimeMissing
+from blurdm_cli.machine import available_cores, lacks_memory
+from blurdm_cli.spec import ModelSpec
 
 HINTS = {"fp32": "f32", "bf16": "bf16"}
 """OpenVINO's names of precisions."""
@@ -53,11 +55,17 @@ class OpenVinoRuntime(Runtime):
     name = "openvino"
     device = "cpu"
 
-    def __init__(self, graph: Path, device: str = "auto", precision: str = "auto") -> None:
-        """Open a graph.
+    def __init__(
+        self,
+        graph: Path,
+        device: str = "auto",
+        precision: str = "auto",
+        spec: ModelSpec | None = None,
+    ) -> None:
+        """Open a graph, as `OnnxRuntime` does.
 
         Raises:
-            ModelError: the graph is missing, damaged, or not blurdm's.
+            ModelError: the graph is missing, damaged, or does not deblur pictures.
             RuntimeMissing: the device is not the processor, or it lacks this precision.
         """
         if device not in ("auto", "cpu"):
@@ -65,10 +73,13 @@ class OpenVinoRuntime(Runtime):
                 f"OpenVINO only runs on the processor here, not on {device!r}",
                 hint="Try --runtime torch, or onnx",
             )
-        opened = OnnxRuntime(graph, "cpu")  # OpenVINO does not read a graph's metadata
+        opened = OnnxRuntime(graph, "cpu", spec=spec)  # OpenVINO does not read a graph's metadata
         self.spec, self.fixed_size, exported = opened.spec, opened.fixed_size, opened.precision
+        self._types, self._one_by_one = opened.types, opened.one_by_one
         self._graph = graph
         able = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if precision == "auto" and self.spec.graph and self.spec.graph.openvino != "bf16":
+            precision = exported
         self.precision = _choose_precision(precision, exported, has_bf16="BF16" in able)
         self.max_concurrent = min(available_cores(), MOST_CONCURRENT)
         self._requests: dict[int, Requests] = {}
@@ -77,19 +88,38 @@ class OpenVinoRuntime(Runtime):
     def restore(
         self, blurred: Float32[np.ndarray, "n planes h w"], noise: Float32[np.ndarray, "n c"]
     ) -> Float32[np.ndarray, "n 3 h w"]:
-        return self._infer(1, blurred, noise)
+        return self._restore(1, blurred, noise)
 
     def restore_concurrently(
         self, blurred: Float32[np.ndarray, "n planes h w"], noise: Float32[np.ndarray, "n c"]
     ) -> Float32[np.ndarray, "n 3 h w"]:
-        return self._infer(self.max_concurrent, blurred, noise)
+        return self._restore(self.max_concurrent, blurred, noise)
 
-    def _infer(
+    def _restore(
         self,
         concurrent: int,
         blurred: Float32[np.ndarray, "n planes h w"],
         noise: Float32[np.ndarray, "n c"],
     ) -> Float32[np.ndarray, "n 3 h w"]:
+        graph = self.spec.graph
+        if graph is None:
+            given = dict(zip(INPUTS, (blurred, noise), strict=True))
+            return self._infer(concurrent, given, OUTPUT, (len(blurred), 3, *blurred.shape[2:]))
+        return restore_with(
+            graph,
+            lambda each: self._infer(concurrent, {graph.input: each}, graph.output, each.shape),
+            self._types[graph.input],
+            blurred,
+            one_by_one=self._one_by_one,
+        )
+
+    def _infer(
+        self,
+        concurrent: int,
+        given: dict[str, np.ndarray],
+        output: str,
+        shape: tuple[int, ...],
+    ) -> Shaped[np.ndarray, "n a b c"]:
         """Compute a batch with the first idle request of a graph compiled for `concurrent` batches.
 
         Only the waiting runs in several threads at once: OpenVINO's bindings can deadlock if two
@@ -101,22 +131,22 @@ class OpenVinoRuntime(Runtime):
         requests = self._requests[concurrent]
         request = requests.get()
         try:
-            arrays = (np.require(array, np.float32, ("C", "W")) for array in (blurred, noise))
-            given = dict(zip(INPUTS, arrays, strict=True))
-            count, _, *size = blurred.shape
-            restored = np.empty((count, 3, *size), np.float32)
+            arrays = {
+                name: np.require(array, self._types[name], ("C", "W"))
+                for name, array in given.items()
+                if name in self._types
+            }
+            restored = np.empty(shape, self._types[output])
             with self._bindings:
-                for entry in request.model_inputs:
-                    request.set_tensor(entry, ov.Tensor(given[entry.any_name], shared_memory=True))
-                request.set_output_tensor(ov.Tensor(restored, shared_memory=True))
+                for name, array in arrays.items():
+                    request.set_tensor(name, ov.Tensor(array, shared_memory=True))
+                request.set_tensor(output, ov.Tensor(restored, shared_memory=True))
                 request.start_async()
             request.wait()
             return restored
-        except MemoryError as error:
-            raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
-        except RuntimeError as error:
-            if "alloc" in str(error).lower() or "memory" in str(error).lower():
-                raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
+        except (RuntimeError, MemoryError) as error:
+            if lacks_memory(error):
+                raise OutOfMemory(self.device, tile=max(shape)) from error
             raise ComputeError(f"OpenVINO failed: {' '.join(str(error).split())}") from error
         finally:
             requests.put(request)
@@ -130,7 +160,9 @@ class OpenVinoRuntime(Runtime):
         }
         try:
             compiled = _core().compile_model(str(self._graph), "CPU", config)
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
+            if lacks_memory(error):
+                raise MemoryFull("The model") from error
             said = " ".join(str(error).split())
             raise ModelError(
                 f"OpenVINO cannot open {self._graph}: {said[:200]}", hint="Try --runtime onnx"

@@ -21,6 +21,7 @@ from blurdm_cli.engine.self_ensemble import restore_turned
 from blurdm_cli.engine.tiling import Corner, Plan, blend, plan_tiles
 from blurdm_cli.errors import ComputeError, OutOfMemory, UsageError
 from blurdm_cli.prefetch import Prefetcher
+from blurdm_cli.spec import Padding
 
 Tile = Float32[np.ndarray, "3 h w"]
 
@@ -106,6 +107,10 @@ class TileRestorer:
     guard: Guard = "on"
     tta: bool = False
     """Average over the eight rotations and flips of each tile."""
+    smallest: int = 1
+    """Smallest height and width of a tile."""
+    padding: Padding = "mirror"
+    """What is in tiles beyond the photo."""
     in_fp32: Callable[[], Runtime] | None = None
     """Opens the same model in fp32; None if the runtime already computes in fp32."""
     _spare: Runtime | None = field(default=None, init=False)
@@ -125,8 +130,15 @@ class TileRestorer:
 
     def plan(self, height: int, width: int) -> Plan:
         """Cut a photo of this size into tiles."""
-        tile = self.size or self.side
-        return plan_tiles(height, width, tile=tile, halo=self.halo, multiple_of=self.multiple_of)
+        return plan_tiles(
+            height,
+            width,
+            tile=self.size or self.side,
+            halo=self.halo,
+            multiple_of=self.multiple_of,
+            smallest=self.smallest,
+            padding=self.padding,
+        )
 
     def restore_each(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Tile | None]]:
         """Restore the tiles of photos, in the order of their plans.

@@ -20,6 +20,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Float64, Int64, Shaped
 
+from blurdm_cli.spec import Padding
+
 WEIGHT_STEPS = 4096
 """Weights are multiples of 1/4096: products and sums of them are exact in float32."""
 
@@ -51,6 +53,8 @@ class Plan:
 
     rows: Axis
     columns: Axis
+    padding: Padding = "mirror"
+    """What is in tiles beyond the photo."""
 
     @property
     def corners(self) -> list[Corner]:
@@ -88,12 +92,24 @@ class Plan:
         """Write the part inside the photo into a tile, and pad the rest."""
         height, width = inside.shape[1:]
         np.copyto(tile[:, :height, :width], inside)
-        tile[..., width:] = tile[..., _padding(self.columns.side, width)]
-        tile[:, height:] = tile[:, _padding(self.rows.side, height)]
+        if self.padding == "zeros":
+            tile[..., width:] = 0
+            tile[:, height:] = 0
+            return
+        mirror = self.padding == "mirror"
+        tile[..., width:] = tile[..., _padding(self.columns.side, width, mirror=mirror)]
+        tile[:, height:] = tile[:, _padding(self.rows.side, height, mirror=mirror)]
 
 
 def plan_tiles(
-    height: int, width: int, *, tile: int | tuple[int, int], halo: int, multiple_of: int = 1
+    height: int,
+    width: int,
+    *,
+    tile: int | tuple[int, int],
+    halo: int,
+    multiple_of: int = 1,
+    smallest: int = 1,
+    padding: Padding = "mirror",
 ) -> Plan:
     """Cover a photo with overlapping tiles that have the fewest pixels in total.
 
@@ -113,23 +129,26 @@ def plan_tiles(
         halo: width in pixels of the margin at a tile's inner edges that is discarded; at most a
             third of the tile.
         multiple_of: the sides of tiles are multiples of this.
+        smallest: smallest side of a tile in pixels; photos that are smaller are padded.
+        padding: what is in tiles beyond the photo.
 
     Raises:
         ValueError: the photo is empty, the tile is not a multiple, or the halo is too wide.
     """
     if min(height, width) < 1:
         raise ValueError(f"a photo of {width} x {height} pixels has nothing to cut")
-    smallest = max(3 * halo, _overlap(halo) + 1)
+    least = max(3 * halo, _overlap(halo) + 1)
     sides = (tile, tile) if isinstance(tile, int) else tile
-    if multiple_of < 1 or halo < 0 or any(s % multiple_of or s < smallest for s in sides):
+    if multiple_of < 1 or halo < 0 or any(s % multiple_of or s < least for s in sides):
         raise ValueError(f"tiles of {tile} pixels with {halo=} and {multiple_of=}")
     if isinstance(tile, int):
-        sides = _best_sides((height, width), tile, halo, multiple_of)
+        best = _best_sides((height, width), tile, halo, multiple_of)
+        sides = (max(best[0], smallest), max(best[1], smallest))
     rows, columns = (
         _axis(length, side, halo, multiple_of)
         for length, side in zip((height, width), sides, strict=True)
     )
-    return Plan(rows, columns)
+    return Plan(rows, columns, padding)
 
 
 def blend(
@@ -195,7 +214,7 @@ def _best_sides(
     lengths: tuple[int, int], tile: int, halo: int, multiple_of: int
 ) -> tuple[int, int]:
     """Height and width of tiles with at most the square's area and the fewest pixels in total."""
-    shortest = _round_up(max(tile // 2, 3 * halo, _overlap(halo) + 1), multiple_of)
+    shortest = _round_up(max(-(-tile // 2), 3 * halo, _overlap(halo) + 1), multiple_of)
     longest = _round_down(tile**2 // shortest, multiple_of)
     found = []
     limit = longest
@@ -272,10 +291,10 @@ def _faded_in(progress: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*
     return np.round((0.5 - 0.5 * cosine) * WEIGHT_STEPS) / WEIGHT_STEPS
 
 
-def _padding(side: int, inside: int) -> Int64[np.ndarray, "padding"]:
+def _padding(side: int, inside: int, *, mirror: bool) -> Int64[np.ndarray, "padding"]:
     """Indices of the padding pixels: mirrored if there are enough pixels, else the last one."""
     padding = np.arange(side - inside, dtype=np.int64)
-    if len(padding) < inside:
+    if mirror and len(padding) < inside:
         return inside - 2 - padding
     return np.full_like(padding, inside - 1)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from blurdm_cli.engine.runtime import Runtime
 from blurdm_cli.errors import ComputeError, OutOfMemory, RuntimeMissing
-from blurdm_cli.machine import available_cores
+from blurdm_cli.machine import available_cores, lacks_memory
 from blurdm_cli.networks.build import build
 from blurdm_cli.zoo import Model
 
@@ -66,7 +66,7 @@ class TorchRuntime(Runtime):
             with torch.autocast(self._device.type, self._dtype, enabled=mixed):
                 return compute(tiles, latents).float()
         except (RuntimeError, MemoryError) as error:
-            if is_out_of_memory(error):
+            if lacks_memory(error):
                 raise OutOfMemory(self.device, tile=blurred.shape[-1]) from error
             raise ComputeError(f"torch failed on {self.device}: {error}") from error
 
@@ -88,13 +88,6 @@ class GuidedRuntime(Runtime):
     ) -> Float32[np.ndarray, "n 3 h w"]:
         priors = np.tile(self._prior, (len(blurred), 1))
         return self._whole.run(self._restore, blurred, priors).contiguous().cpu().numpy()
-
-
-def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
-    """Whether an error of torch means that the device is out of memory."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return "can't allocate memory" in str(error) or "out of memory" in str(error)
 
 
 def move(network: nn.Module, device: torch.device) -> None:

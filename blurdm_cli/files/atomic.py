@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from blurdm_cli.errors import DiskFull, OutputError
+from blurdm_cli.files.locks import locked
 
 Seal = Callable[[Path], object]
 """Called with a finished file before it is renamed to its target; an exception prevents that."""
@@ -20,6 +21,41 @@ Seal = Callable[[Path], object]
 
 def no_seal(part: Path) -> None:
     """Accept every file."""
+
+
+Identity = tuple[int, int, int] | None
+"""Inode, time and size of a file, which differ if it was replaced; None if there is no file."""
+
+
+def identity_of(path: Path) -> Identity:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def unless_changed(path: Path, there: Identity, seal: Seal = no_seal) -> Seal:
+    """Keep a file that somebody put at the output path while the result was being made.
+
+    Args:
+        path: the output file.
+        there: its identity when the work began.
+        seal: is called first.
+
+    Returns:
+        A seal that raises an OutputError if the file at the path is another one.
+    """
+
+    def sealed(part: Path) -> None:
+        seal(part)
+        if identity_of(path) != there:
+            raise OutputError(
+                f"{path} was changed by somebody else while the result was being made",
+                hint="Move it elsewhere and run the same command again",
+            )
+
+    return sealed
 
 
 @contextmanager
@@ -36,13 +72,23 @@ def atomic_output(path: Path, seal: Seal = no_seal) -> Iterator[Path]:
         block fails, it is removed.
 
     Raises:
-        OutputError: the file cannot be written there.
+        OutputError: the file cannot be written there, or another run is writing it.
     """
     part = path.with_name(f".{stump(path.name)}.part")
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(part.with_suffix(".lock"), path):
+            yield from _written(path, part, seal)
+    except OSError as error:
+        raise output_error(path, error) from error
+    _keep_name(path.parent)
+
+
+def _written(path: Path, part: Path, seal: Seal) -> Iterator[Path]:
+    """Yield a new file to write to; then give it the path's name."""
+    try:
         part.unlink(missing_ok=True)  # a killed run left it
         mode = _mode_of(path)
         part.touch(0o666 if mode is None else 0o600, exist_ok=False)
@@ -54,13 +100,10 @@ def atomic_output(path: Path, seal: Seal = no_seal) -> Iterator[Path]:
                 part.chmod(mode)
         seal(part)
         os.replace(part, path)
-    except BaseException as error:
+    except BaseException:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise output_error(path, error) from error
         raise
-    _keep_name(path.parent)
 
 
 def _mode_of(path: Path) -> int | None:

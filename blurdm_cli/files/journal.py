@@ -15,90 +15,45 @@ own if its bytes match one of these stamps, and somebody else's otherwise: that 
 proves nothing.
 """
 
-import hashlib
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from blurdm_cli.errors import InputError, OutputError
 from blurdm_cli.files.atomic import Seal, original_of, output_error
 from blurdm_cli.files.inputs import Found
-from blurdm_cli.files.reading import check_regular, no_input
+from blurdm_cli.files.locks import locked, no_locks
+from blurdm_cli.files.stamp import Stamp
 from blurdm_cli.spec import parse_json
 
 FOLDER, JOURNAL = ".blurdm", "run.ndjson"
 
 
-@dataclass(frozen=True)
-class Stamp:
-    """Identifies the content of a file."""
-
-    size: int
-    mtime_ns: int
-    sha256: str
-
-    @classmethod
-    def of(cls, path: Path) -> "Stamp":
-        """Read and hash the whole file.
-
-        Raises:
-            InputError: it cannot be read, or is changed meanwhile.
-        """
-        check_regular(path)
-        try:
-            before = path.stat()
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            after = path.stat()
-        except OSError as error:
-            raise no_input(path, error) from error
-        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-            raise InputError(
-                f"{path} changed while it was being read", hint="Try again when it is complete"
-            )
-        return cls(after.st_size, after.st_mtime_ns, digest)
-
-    def is_of(self, path: Path) -> bool:
-        """Whether the file still has this size and modification time; it is not read."""
-        try:
-            status = path.stat()
-        except OSError:
-            return False
-        return (status.st_size, status.st_mtime_ns) == (self.size, self.mtime_ns)
-
-    def fits(self, path: Path) -> bool:
-        """Whether the file still has this content; it is read only if its time has changed."""
-        return self.is_of(path) or (
-            path.is_file()
-            and path.stat().st_size == self.size
-            and Stamp.of(path).sha256 == self.sha256
-        )
-
-
 class Journal:
     """The journal of one folder, open for one run."""
 
-    def __init__(self, home: Path, settings: str) -> None:
+    def __init__(self, home: Path, settings: str, name: str = JOURNAL) -> None:
         """Read the entries of earlier runs.
 
         Args:
             home: the folder; its `.blurdm` exists already.
             settings: identifies everything that determines the result, except the input.
+            name: the journal's path in `.blurdm`.
         """
         self.home = home
         self.settings = settings
-        self._path = home / FOLDER / JOURNAL
+        self._path = home / FOLDER / name
         self._last: dict[str, dict[str, Any]] = {}
         self._torn = False
         with suppress(FileNotFoundError):
-            for line in self._path.read_bytes().splitlines(keepends=True):
+            whole = stat.S_ISREG(self._path.lstat().st_mode)  # a pipe would block
+            for line in self._path.read_bytes().splitlines(keepends=True) if whole else ():
                 self._torn = not line.endswith(b"\n")
                 with suppress(ValueError, KeyError, TypeError):  # cut off when the run was killed
                     entry = parse_json(line)
@@ -119,6 +74,15 @@ class Journal:
             and _fits(entry.get("source"), source)
             and self.is_result(output)
         )
+
+    def sources(self) -> dict[Path, list[Stamp]]:
+        """The files that results were made from, with any settings, as they were then."""
+        found: dict[Path, list[Stamp]] = {}
+        for output, entry in self._last.items():
+            with suppress(KeyError, TypeError):
+                source = self.source_of(self.home / output)
+                found.setdefault(source, []).append(Stamp(**entry["source"]))
+        return found
 
     def tells_of(self, output: Path) -> bool:
         """Whether a run wrote this output or started to."""
@@ -141,18 +105,12 @@ class Journal:
         """Record that the output is about to be written.
 
         Returns:
-            A function that records the finished file; it raises an OutputError if the file at
-            the output path has changed since.
+            A function that records the finished file.
         """
-        replaced, there = self._own(output), _identity(output)
+        replaced = self._own(output)
         self._note(source, output, {"status": "writing", "replaced": replaced})
 
         def seal(part: Path) -> None:
-            if _identity(output) != there:
-                raise OutputError(
-                    f"{output} was changed by somebody else while the result was being made",
-                    hint="Move it elsewhere and run the same command again",
-                )
             result = asdict(Stamp.of(part))
             facts = {"status": "written", "result": result, "replaced": replaced}
             self._note(source, output, facts)
@@ -196,15 +154,6 @@ class Journal:
             return Path(os.path.relpath(path, self.home)).as_posix()
         except ValueError:  # another drive
             return os.path.abspath(path)
-
-
-def _identity(path: Path) -> tuple[int, int, int] | None:
-    """Inode, time and size, which differ if a file was replaced; None if there is no file."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _fits(stamp: Any, path: Path) -> bool:
@@ -258,33 +207,51 @@ class Past:
         return [(path, home(path, root)) for path, root in found]
 
 
+def open_folder(home: Path) -> Path:
+    """Create a folder's `.blurdm`.
+
+    Raises:
+        OutputError: it is a link, which may lead to files of somebody else.
+    """
+    folder = home / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    refuse_link(folder)
+    return folder
+
+
+def refuse_link(path: Path) -> None:
+    """Raise an OutputError if a path is a link: a run writes its state to no other place."""
+    if path.is_symlink():
+        raise OutputError(f"{path} is a link and is not followed", hint=f"Remove {path}")
+
+
 @contextmanager
-def open_journal(home: Path, settings: str) -> Iterator[Journal]:
+def open_journal(
+    home: Path, settings: str, warn: Callable[[str], object] = lambda words: None
+) -> Iterator[Journal]:
     """Open and lock a folder's journal; no other run can use it meanwhile.
 
     Args:
         home: the folder; it is created if missing.
         settings: identifies everything that determines the result, except the input.
+        warn: called with a line if the disk has no locks.
 
     Raises:
-        OutputError: another run holds it, or the folder cannot be written to.
+        OutputError: another run holds it, the folder cannot be written to, or the journal is a
+            link.
     """
-    folder = home / FOLDER
-    lock = FileLock(folder / "lock", timeout=0)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
-        raise OutputError(
-            f"Another run is writing to {home}", hint="Wait until it ends, or use another folder"
-        ) from error
-    except OSError as error:
-        raise output_error(folder, error) from error
-    try:
+    with ExitStack() as stack:
+        try:
+            folder = open_folder(home)
+            refuse_link(folder / JOURNAL)
+            stack.callback(remove_if_empty, folder)
+            if not stack.enter_context(locked(folder / "lock", home)):
+                warn(no_locks(home))
+        except OSError as error:
+            raise output_error(home / FOLDER, error) from error
         yield Journal(home, settings)
-    finally:
-        lock.release()
-        if not (folder / JOURNAL).exists():  # nothing was written
-            with suppress(OSError):
-                (folder / "lock").unlink(missing_ok=True)
-                folder.rmdir()
+
+
+def remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()

@@ -2,8 +2,10 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path, PurePosixPath
 from string import Formatter
 
@@ -213,8 +215,13 @@ def _suffix(path: Path, suffix: str | None) -> str:
 def _apart(wanted: Iterable[FileJob]) -> Iterator[FileJob]:
     """Number output paths that are already used; paths that differ only in case count as used."""
     taken: set[str] = set()
+    following = Counter[str]()  # numbers tried for each path, or equal names would take for ever
     for job in wanted:
-        free = next(p for p in numbered(job.output) if plain(p) not in taken)
+        key = plain(job.output)
+        for free in numbered(job.output, after=following[key]):
+            following[key] += 1
+            if plain(free) not in taken:
+                break
         taken.add(plain(free))
         yield replace(job, output=free)
 
@@ -224,13 +231,15 @@ def plain(path: Path) -> str:
     return os.path.abspath(path).casefold()
 
 
-def numbered(path: Path) -> Iterator[Path]:
-    """Yield the path, then the path with -2, -3, ... after the stem."""
-    yield path
-    number = 2
-    while True:
-        yield path.with_name(f"{path.stem}-{number}{path.suffix}")
-        number += 1
+def numbered(path: Path, after: int = 0) -> Iterator[Path]:
+    """Yield the path, then the path with -2, -3, ... after the stem.
+
+    Args:
+        path: the path.
+        after: paths to leave out at the beginning.
+    """
+    for number in count(after + 1):
+        yield path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
 
 
 def _identity(path: Path) -> tuple[int, int] | str:

@@ -68,16 +68,15 @@ def by_number(path: Path) -> dict[int, Path]:
     return dict(enumerate(files, start=1))
 
 
-def find_taken(pattern: Path, numbers: Sequence[int]) -> Path | None:
-    """The first existing image with one of the numbers, or None."""
+def find_existing(pattern: Path, numbers: Sequence[int]) -> list[Path]:
+    """The existing images with one of the numbers, in order."""
     fits = re.compile(_fitting(pattern).pattern, re.IGNORECASE)  # as on some disks
     with suppress(FileNotFoundError, NotADirectoryError):
         matches = filter(None, map(fits.fullmatch, os.listdir(pattern.parent)))
         wanted = numbers if isinstance(numbers, range) else frozenset(numbers)
         there = sorted(int(match[1]) for match in matches if int(match[1]) in wanted)
-        paths = (frame_path(pattern, number) for number in there)
-        return next(filter(os.path.lexists, paths), None)
-    return None
+        return [p for number in there if os.path.lexists(p := frame_path(pattern, number))]
+    return []
 
 
 def _fitting(pattern: Path) -> re.Pattern[str]:

@@ -19,12 +19,7 @@ from blurdm_cli.motion.camera import Window, fit_camera
 from blurdm_cli.motion.confidence import with_confidence
 from blurdm_cli.motion.deconvolution import noise_of
 from blurdm_cli.motion.found import NO_BLUR, NONE, SHAKEN, Found, Motion
-from blurdm_cli.motion.kernel import (
-    centred,
-    pruned,
-    rescaled,
-    trimmed,
-)
+from blurdm_cli.motion.kernel import centred, pruned, rescaled, trimmed
 from blurdm_cli.motion.light import LUMA, to_linear
 from blurdm_cli.motion.pyramid import Settings, estimate, refine
 from blurdm_cli.motion.score import score

@@ -1,6 +1,7 @@
 """The regions of a photo that a motion explains, and a picture of them."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -61,17 +62,42 @@ def regions(photo: Photo, motion: Motion, threads: int = 1) -> list[Region]:
     ]
 
 
+def as_row(motion: Motion, parts: list[Region]) -> dict[str, Any]:
+    """A motion and the regions that it explains, for JSON."""
+    row: dict[str, Any] = {"noise": round(motion.noise, 5)}
+    row |= {"found": motion.best.kernel.size > 1}
+    row |= {"linear": _facts(motion.linear), "encoded": _facts(motion.encoded)}
+    return row | {"regions": [asdict(part) for part in parts]}
+
+
+def _facts(found: Found) -> dict[str, Any] | None:
+    """One motion for JSON; None where none was found."""
+    if found.kernel.size == 1:
+        return None
+    return {
+        "length": found.length,
+        "direction": round(found.direction, 1),
+        "confidence": round(found.confidence, 3),
+        "score": round(found.score, 3),
+    }
+
+
+def drawn_path(motion: Motion) -> Float32[np.ndarray, "k k"]:
+    """The path as a line, as opaque as the camera stayed long; its middle is the displacement 0."""
+    kernel = motion.best.kernel
+    strong = np.sqrt(kernel / kernel.max())
+    line = cv2.GaussianBlur(np.pad(strong, 4), (0, 0), 0.8)
+    return np.clip(line / max(float(line.max()), 1e-6) * 1.5, 0, 1)
+
+
 def draw(
     photo: UInt8[np.ndarray, "h w 3"], motion: Motion, parts: list[Region]
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Draw the path in the middle of each region, at its true size, as strong as it is sure."""
     picture = photo.copy()
-    kernel = motion.best.kernel
-    if kernel.size == 1:
+    if motion.best.kernel.size == 1:
         return picture
-    strong = np.sqrt(kernel / kernel.max())
-    line = cv2.GaussianBlur(np.pad(strong, 4), (0, 0), 0.8)
-    line = np.clip(line / max(float(line.max()), 1e-6) * 1.5, 0, 1)
+    line = drawn_path(motion)
     around = np.clip(cv2.dilate(line, np.ones((5, 5), np.uint8)), 0, 1)
     for part in parts:
         share = 0.25 + 0.75 * part.confidence

@@ -14,7 +14,7 @@ from blurdm_cli.networks import fftformer, loformer, mimo_unet, nafnet, stripfor
 from blurdm_cli.networks.blocks import PriorFusion
 from blurdm_cli.networks.fusion import OUTPUTS, backbone_input, fuse
 from blurdm_cli.networks.prior import PriorNetwork
-from blurdm_cli.spec import BackboneSpec, ModelSpec, PriorSpec
+from blurdm_cli.spec import BackboneSpec, ModelSpec, Padding, PriorSpec
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,11 @@ class Family:
     """Patterns that map the authors' parameter names to ours, each replaced in turn."""
     original_range: tuple[float, float] = (0.0, 1.0)
     """Values of black and white in the input of the authors' network without a prior."""
+    original_padding: Padding = "mirror"
+    """What extends photos in the authors' network."""
+    original_multiple_of: int | None = None
+    """Sides that the authors' network does not extend are multiples of this; None if the class
+    says it."""
     tile: tuple[int, int] = (512, 96)
     """Tile and halo in pixels, if no prior depends on the tile."""
     guided_tile: tuple[int, int] = (256, 32)
@@ -74,6 +79,7 @@ BACKBONES: dict[str, Family] = {
         "paper",
         stripformer.ORIGINAL_NAMES,
         (-0.5, 0.5),
+        original_multiple_of=4,
     ),
     "fftformer": Family(fftformer.FFTformer, fftformer.SIZES, "paper", fftformer.ORIGINAL_NAMES),
     "loformer": Family(
@@ -84,7 +90,13 @@ BACKBONES: dict[str, Family] = {
         tile=LOFORMER_TILE,
         guided_tile=LOFORMER_TILE,
     ),
-    "nafnet": Family(nafnet.NAFNet, nafnet.SIZES, "width32", nafnet.ORIGINAL_NAMES),
+    "nafnet": Family(
+        nafnet.NAFNet,
+        nafnet.SIZES,
+        "width32",
+        nafnet.ORIGINAL_NAMES,
+        original_padding="zeros",
+    ),
 }
 
 

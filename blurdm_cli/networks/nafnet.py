@@ -43,8 +43,15 @@ SIZES: dict[str, dict[str, int | list[int]]] = {
         "middle_blocks": 1,
         "decoder_blocks": [1, 1, 1, 1],
     },
+    "sidd32": {
+        "width": 32,
+        "encoder_blocks": [2, 2, 4, 8],
+        "middle_blocks": 12,
+        "decoder_blocks": [2, 2, 2, 2],
+    },
 }
-"""0.3, 17.1 and 67.9 million parameters; the last two are those published for deblurring."""
+"""0.3, 17.1, 67.9 and 29.2 million parameters: width32 and width64 are those published for
+deblurring, sidd32 is the one for noise (SIDD)."""
 
 NORM_EPSILON = 1e-6
 

@@ -8,12 +8,12 @@ import struct
 from dataclasses import replace
 from io import BytesIO
 
-import tifffile
 from PIL import Image
 
-from blurdm_cli.photo import cicp, jpeg, png
+from blurdm_cli.photo import bmp, cicp, gif, jpeg, png, tiff
 from blurdm_cli.photo import metadata as md
 from blurdm_cli.photo import pixels as px
+from blurdm_cli.photo.auxiliary import dropped_images
 from blurdm_cli.photo.encode import Coding, read_coding
 from blurdm_cli.photo.heic_raw import PACKAGES, decode_apart
 from blurdm_cli.photo.metadata import Metadata
@@ -33,7 +33,7 @@ def decode(kind: str, data: bytes) -> tuple[Planes, Metadata, Coding, list[str]]
     if kind == "png":
         planes, metadata, notes = _decode_png(data)
     elif kind == "tiff":
-        planes, metadata, notes = _decode_tiff(data)
+        planes, metadata, notes = tiff.decode(data)
     elif kind in PACKAGES:
         planes, metadata, notes = decode_apart(kind, data)
     else:
@@ -44,9 +44,13 @@ def decode(kind: str, data: bytes) -> tuple[Planes, Metadata, Coding, list[str]]
         metadata, coding = md.pillow_metadata(image), read_coding(image, data)
         if kind == "avif" and not metadata.icc:
             metadata = replace(metadata, chunks=cicp.read_avif(data))
-        if kind == "gif" and (comment := image.info.get("comment")):
-            text = comment.replace(b"\0", b" ")
-            metadata = replace(metadata, chunks=((b"tEXt", b"Comment\0" + text),))
+        elif kind == "gif":
+            metadata, more = gif.read_metadata(data, metadata)
+            notes += more
+        elif kind == "bmp":
+            icc, chunks, more = bmp.read_colours(data)
+            metadata = replace(metadata, icc=icc, chunks=chunks)
+            notes += more
         notes += _left_out(image, data)
     if SIGNED.search(data):
         notes.append("the C2PA signature is dropped: it is only valid for the unchanged photo")
@@ -57,55 +61,55 @@ def _decode_png(data: bytes) -> tuple[Planes, Metadata, list[str]]:
     metadata, notes = png.read_metadata(data)  # first: it checks that the file is complete
     width, height, depth, colour_type = struct.unpack_from(">IIBB", data, 16)
     px.check_size(height, width)
-    kinds = {kind for kind, _ in png.chunks_of(data)}
-    if b"acTL" in kinds:
-        notes.append("animation: only the first frame is used")
+    chunks = dict(png.chunks_of(data))
+    notes += _animation(data)
     if depth < 16:
-        seen = png.bare(data) if kinds & png.TEXTS or b"iCCP" in kinds else data
+        seen = png.bare(data) if chunks.keys() & png.TEXTS or b"iCCP" in chunks else data
         planes, more = px.decode_pillow(px.OPENERS["png"](BytesIO(seen)))
         return planes, metadata, notes + more
-    if b"tRNS" in kinds:
-        notes.append("the transparent colour of a 16-bit PNG file is dropped")
-    planes = px.decode_png16(data, colour_type)
-    return planes[..., : {0: 1, 2: 3, 4: 2, 6: 4}[colour_type]], metadata, notes
+    colours = {0: 1, 2: 3, 4: 2, 6: 4}[colour_type]
+    planes = px.decode_png16(data, colour_type)[..., :colours]
+    hidden = chunks.get(b"tRNS")
+    if hidden and colour_type in (0, 2):
+        planes = px.with_hidden_colour(planes, struct.unpack(f">{colours}H", hidden))
+    return planes, metadata, notes
 
 
-def _decode_tiff(data: bytes) -> tuple[Planes, Metadata, list[str]]:
-    if data[:4] == b"MM\0+":  # Pillow misidentifies it
-        raise px.Unsupported("a big-endian BigTIFF file")
-    with tifffile.TiffFile(BytesIO(data)) as file:
-        place, page = px.full_page(file)
-        deep = px.is_deep_tiff(page)
-        pages = len(file.pages)
-        data = px.beginning_with(data, page) if place else data
-        if deep:
-            planes, notes = px.decode_deep_tiff(data, page)
-    if not deep:
-        planes, notes = px.decode_pillow(px.OPENERS["tiff"](BytesIO(px.unturned(data, page))))
-        if page.bitspersample > 8:
-            notes.append(f"{page.bitspersample} bits per channel converted to 8")
-    if place:
-        notes.append(f"{pages} pages: page {place + 1} is used, earlier pages are thumbnails")
-    elif pages > 1:
-        notes.append(f"{pages} pages: only the first one is used")
-    metadata, more = md.tiff_metadata(data)
-    return planes, metadata, notes + more
+def _animation(data: bytes) -> list[str]:
+    """A note on an animated PNG file, whose first image may not be one of the frames."""
+    frames, first = 0, False
+    for kind, content in png.chunks_of(data):
+        if kind == b"acTL":
+            frames = int.from_bytes(content[:4])
+        elif kind == b"fcTL":
+            first = True
+        elif kind == b"IDAT":
+            break
+    if frames and not first:
+        video = "--output NAME.mp4 restores its frames"
+        return [f"animation: only the still image before it is used; {video}"]
+    return [gif.animation_note(frames)] if frames > 1 else []
 
 
 def _left_out(image: Image.Image, data: bytes) -> list[str]:
     """List the content of a JPEG, WebP, AVIF or GIF file that is not read."""
     notes = []
-    if getattr(image, "is_animated", False):
-        notes.append("animation: only the first frame is used")
+    if image.format in ("WEBP", "AVIF") and getattr(image, "is_animated", False):
+        frames = getattr(image, "n_frames", 0)
+        notes.append(gif.animation_note(frames, "convert it to a video to restore"))
     if "mp" in image.info:
         notes.append("the second image in the file (a gain map or preview) is dropped")
     if image.format == "JPEG":
+        if image.info.get("jfif_unit") == 0:
+            notes += md.aspect_notes(*image.info["jfif_density"])
         notes += jpeg.dropped_behind(data, "mp" in image.info)
     if b"HasExtendedXMP" in image.info.get("xmp", b""):
         notes.append("extended XMP is dropped")
     configuration = data.find(b"av1C") + 4
     if image.format == "AVIF" and data[configuration + 2] & 0x40:
         notes.append("more than 8 bits per channel are read as 8")
+    if image.format == "AVIF":
+        notes += dropped_images(data)
     if image.format == "AVIF" and (b"\0\0\0\x0cclli" in data or b"\0\0\0\x20mdcv" in data):
         notes.append("HDR brightness metadata (clli, mdcv) is dropped")
     return notes

@@ -133,6 +133,9 @@ def drop_unsupported(metadata: Metadata, format: str) -> tuple[Metadata, list[st
     if metadata.others and format != "jpeg":
         names = sorted({"comments" if kind == "COM" else kind for kind, _ in metadata.others})
         lost.append(f"JPEG segments are not written to {name}: {', '.join(names)}")
+    if format in ("webp", "avif") and (metadata.icc or b"")[16:20] == b"GRAY":
+        metadata = replace(metadata, icc=None)
+        lost.append(f"{name} stores gray as RGB, and the gray profile is dropped: tones may change")
     kinds = {kind.decode() for kind, _ in metadata.chunks}
     if "sRGB" in kinds or metadata.icc:
         kinds -= {"sRGB", "gAMA", "cHRM"}  # they repeat what all programs assume

@@ -18,8 +18,9 @@ import numpy as np
 import tifffile
 
 from blurdm_cli.files.signatures import HEIC, RAW
-from blurdm_cli.photo import cicp
+from blurdm_cli.photo import cicp, tiff
 from blurdm_cli.photo import metadata as md
+from blurdm_cli.photo.auxiliary import dropped_images
 from blurdm_cli.photo.metadata import Metadata
 from blurdm_cli.photo.pixels import ExtraMissing, Planes, TooLarge, check_size
 
@@ -90,13 +91,6 @@ def _read_apart(kind: str) -> None:
     sys.stdout.buffer.write(file.getbuffer())
 
 
-BESIDE = {
-    b"urn:com:apple:photo:2020:aux:hdrgainmap": "the gain map",
-    b"urn:mpeg:hevc:2015:auxid:2": "the depth map",
-}
-"""Types of auxiliary images that are not read, and their names in notes."""
-
-
 def _decode_heic(data: bytes) -> Decoded:
     """Read a HEIC photo; the library applies the file's rotation and mirroring."""
     import pi_heif
@@ -111,7 +105,7 @@ def _decode_heic(data: bytes) -> Decoded:
     notes = ["HEIC can be read but not written"]
     if len(file) > 1:
         notes.append(f"{len(file)} images: only the primary one is used")
-    notes += [f"{name} is dropped" for mark, name in BESIDE.items() if mark in data]
+    notes += dropped_images(data)
     info: dict[str, Any] = image.info
     exif, icc, tags = info.get("exif"), info.get("icc_profile"), info.get("nclx_profile")
     metadata = Metadata(
@@ -135,7 +129,7 @@ def _decode_raw(data: bytes) -> Decoded:
     notes = ["RAW can be read but not written: it is developed to 16-bit sRGB"]
     if data[:4] not in (b"II*\0", b"MM\0*"):
         return planes, Metadata(), [*notes, "EXIF of this type of RAW file is not read"]
-    metadata, more = md.tiff_metadata(data, CAMERA_TAGS)
+    metadata, more = tiff.read_metadata(data, CAMERA_TAGS)
     exif = metadata.exif and _upright(metadata.exif)
     return planes, replace(metadata, exif=exif, icc=None), notes + more
 

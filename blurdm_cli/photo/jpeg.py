@@ -54,6 +54,11 @@ def other_segments(segments: Iterable[tuple[str, bytes]]) -> tuple[tuple[str, by
     )
 
 
+def has_profile(segments: Iterable[tuple[str, bytes]]) -> bool:
+    """Whether segments hold a colour profile, maybe an incomplete one."""
+    return any(name == "APP2" and data.startswith(b"ICC_PROFILE\0") for name, data in segments)
+
+
 def write_segments(segments: Iterable[tuple[str, bytes]]) -> bytes:
     """Serialise segments, one after the other."""
     written = []

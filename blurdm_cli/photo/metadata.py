@@ -10,12 +10,11 @@ import struct
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from io import BytesIO
 from typing import Literal
 
 from PIL import Image
 
-from blurdm_cli.photo.jpeg import other_segments
+from blurdm_cli.photo.jpeg import has_profile, other_segments
 from blurdm_cli.photo.photoshop import write_segments
 from blurdm_cli.version import __version__
 
@@ -27,13 +26,27 @@ WIDTHS, HEIGHTS = (256, 40962), (257, 40963)
 
 PIXEL_TAGS = frozenset(
     {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284}
-    | {288, 289, 290, 291, 292, 293, 301, 317, 318, 319, 320, 321, 322, 323, 324, 325, 330}
+    | {288, 289, 290, 291, 292, 293, 297, 301, 317, 320, 321, 322, 323, 324, 325, 330}
     | {332, 333, 334, 336, 338, 339, 340, 341, 347, *range(512, 522), 529, 530, 531, 532}
     | {XMP, ICC, C2PA}
 )
 """TIFF tags that describe pixel storage, sign pixels, or have their own field in `Metadata`."""
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 1, 2, 3, 4, 5, 7
+SRGB_IN_XMP = {
+    b"photoshop:ColorMode": b"3",
+    b"photoshop:ICCProfile": b"sRGB IEC61966-2.1",
+    b"tiff:PhotometricInterpretation": b"2",
+    b"tiff:SamplesPerPixel": b"3",
+    b"exif:ColorSpace": b"1",
+}
+"""What XMP says of sRGB photos."""
+
+GONE = rb"(?:hdrgm|GDepth|GImage|GAudio):\w+|xmpNote:HasExtendedXMP"
+GONE_ATTRIBUTE = re.compile(rb"\s(?:" + GONE + rb")\s*=\s*(?:\"[^\"]*\"|'[^']*')")
+GONE_ELEMENT = re.compile(rb"<(xmp:Thumbnails|Container:Directory|" + GONE + rb")(?=[\s/>])")
+"""XMP about images that are gone: thumbnails, gain maps, depth maps, a further part of the XMP."""
+
 LETTERS = {BYTE: "B", SHORT: "H", LONG: "I", RATIONAL: "I"}
 
 
@@ -145,6 +158,9 @@ def settle_exif(exif: bytes) -> tuple[bytes, int | None]:
         (value,) = struct.unpack_from(order + ("I" if kind else "H"), raw[ORIENTATION], 8)
         orientation = value if 1 <= value <= 8 else 1
         entries[ORIENTATION] = field(order, SHORT, [1])
+    if orientation and orientation >= 5 and {X_RESOLUTION, Y_RESOLUTION} <= raw.keys():
+        for tag, other in ((X_RESOLUTION, Y_RESOLUTION), (Y_RESOLUTION, X_RESOLUTION)):
+            entries[tag] = struct.pack(f"{order}H", tag) + raw[other][2:]
     software = _text(exif, raw[SOFTWARE], order) if SOFTWARE in raw else ""
     name = f"blurdm {__version__}"
     if not software.endswith(name):
@@ -195,18 +211,17 @@ def settle_xmp(xmp: bytes, *, turned: bool) -> bytes:
         ValueError: the XMP is damaged.
     """
     xmp = re.sub(rb"(\w:(?:MotionPhoto|MicroVideo)\s*(?:=\s*[\"']|>)\s*)1", rb"\g<1>0", xmp)
-    for name in (b"xmp:Thumbnails", b"Container:Directory"):
-        xmp = _without_element(xmp, name)
-    xmp = re.sub(rb"\shdrgm:\w+\s*=\s*(?:\"[^\"]*\"|'[^']*')", b"", xmp)
+    xmp = GONE_ATTRIBUTE.sub(b"", _without_gone_elements(xmp))
     if not turned:
         return xmp
     return re.sub(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)\d+", rb"\g<1>1", xmp)
 
 
-def _without_element(xmp: bytes, name: bytes) -> bytes:
-    """Remove all occurrences of an element with their content, in one pass."""
+def _without_gone_elements(xmp: bytes) -> bytes:
+    """Remove elements about images that are gone with their content, in one pass."""
     parts, at = list[bytes](), 0
-    while (begin := xmp.find(b"<" + name, at)) >= 0:
+    while found := GONE_ELEMENT.search(xmp, at):
+        name, begin = found[1], found.start()
         end = xmp.find(b">", begin)
         if xmp[end - 1 : end] != b"/":
             closing = b"</" + name + b">"
@@ -246,6 +261,20 @@ def _sized_exif(exif: bytes, height: int, width: int) -> bytes:
     return bytes(result)
 
 
+def is_profile(icc: bytes) -> bool:
+    """Whether this is a whole colour profile, by its header."""
+    return icc[36:40] == b"acsp" and 128 < int.from_bytes(icc[:4]) <= len(icc)
+
+
+def as_srgb(metadata: Metadata) -> Metadata:
+    """The metadata of a photo whose colours were converted to sRGB."""
+    xmp = metadata.xmp
+    for name, value in SRGB_IN_XMP.items():
+        told = rb"(" + name + rb"\s*(?:=\s*[\"']|>)\s*)[^\"'<]*"
+        xmp = xmp and re.sub(told, rb"\g<1>" + value, xmp)
+    return replace(metadata, icc=None, xmp=xmp)
+
+
 def pillow_metadata(image: Image.Image) -> Metadata:
     """Metadata that Pillow found in a JPEG, WebP, AVIF, BMP or GIF file; not adjusted yet."""
     info = image.info
@@ -253,7 +282,7 @@ def pillow_metadata(image: Image.Image) -> Metadata:
     segments = getattr(image, "applist", [])
     captions = [data for name, data in segments if name == "APP13"]
     return Metadata(
-        icc=info.get("icc_profile") or None,
+        icc=info.get("icc_profile") or (b"" if has_profile(segments) else None),
         exif=exif.removeprefix(b"Exif\0\0") if exif else None,
         xmp=info.get("xmp") or None,
         dpi=positive_dpi(*info.get("dpi", (0, 0))),
@@ -262,28 +291,9 @@ def pillow_metadata(image: Image.Image) -> Metadata:
     )
 
 
-def tiff_metadata(data: bytes, only: frozenset[int] | None = None) -> tuple[Metadata, list[str]]:
-    """Metadata in a TIFF file's first directory, without pixel tags; and notes on losses."""
-    exif, start = Image.Exif(), None
-    if data[:4] == b"II+\0":  # Pillow does not detect BigTIFF here
-        exif.bigtiff, exif.endian = True, "<"
-        (start,) = struct.unpack_from("<Q", data, 8)
-    exif.load_from_fp(BytesIO(data), start)
-    exif.bigtiff = False
-    per_unit = 2.54 if exif.get(RESOLUTION_UNIT) == 3 else 1.0
-    x, y = exif.get(X_RESOLUTION) or 0, exif.get(Y_RESOLUTION) or 0
-    icc, xmp = exif.get(ICC), exif.get(XMP)
-    for tag in set(exif) & PIXEL_TAGS if only is None else set(exif) - only:
-        del exif[tag]
-    try:
-        blob, notes = exif.tobytes(), []
-    except (ValueError, TypeError, AttributeError, struct.error):  # Pillow's, on odd values
-        kept = Image.Exif()
-        kept[ORIENTATION] = exif.get(ORIENTATION, 1)
-        blob, notes = kept.tobytes(), ["EXIF is damaged and is dropped"]
-    dpi = positive_dpi(float(x) * per_unit, float(y) * per_unit)
-    blob = blob.removeprefix(b"Exif\0\0") if len(exif) else b""
-    return Metadata(icc or None, blob or None, bytes(xmp) if xmp else None, dpi), notes
+def aspect_notes(x: float, y: float) -> list[str]:
+    """A note on densities without a unit, horizontal and vertical, if pixels are not square."""
+    return [f"the pixel aspect ratio {y:g}:{x:g} is dropped"] if x != y and min(x, y) > 0 else []
 
 
 def positive_dpi(x: float, y: float) -> tuple[float, float] | None:

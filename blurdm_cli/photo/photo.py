@@ -17,11 +17,12 @@ from jaxtyping import UInt8, UInt16
 from PIL import Image
 
 from blurdm_cli.choices import Quality
-from blurdm_cli.errors import BlurdmError, DecodeError, OutputError, UsageError
+from blurdm_cli.errors import BlurdmError, DecodeError, MemoryFull, OutputError, UsageError
 from blurdm_cli.files.atomic import Seal, atomic_output, no_seal
 from blurdm_cli.files.formats import FORMATS, INSTEAD, format_of
 from blurdm_cli.files.reading import check_regular, no_input
 from blurdm_cli.files.signatures import HEAD, HEIC, PHOTOS, RAW, kind_of
+from blurdm_cli.machine import lacks_memory
 from blurdm_cli.photo import metadata as md
 from blurdm_cli.photo import pixels as px
 from blurdm_cli.photo.decode import decode
@@ -87,6 +88,7 @@ def read_photo(source: Path | bytes) -> Photo:
     Raises:
         InputError: the file does not exist or may not be read.
         DecodeError: it is not a photo, is damaged, or is of an unsupported kind.
+        MemoryFull: it does not fit in memory.
     """
     name = str(source) if isinstance(source, Path) else "The photo"
     if isinstance(source, bytes):
@@ -128,8 +130,6 @@ def _damage_named(name: str) -> Iterator[None]:
             f"{name} is too large",
             hint=f"The limit is {px.LARGEST:,} pixels, and {px.LONGEST:,} on a side",
         ) from error
-    except MemoryError as error:
-        raise DecodeError(f"{name} does not fit in memory", hint="Close other programs") from error
     except px.ExtraMissing as error:
         raise DecodeError(
             f"{name} needs {error.package}, which is not installed",
@@ -142,6 +142,8 @@ def _damage_named(name: str) -> Iterator[None]:
     except BlurdmError:
         raise
     except Exception as error:  # codecs raise all kinds of errors: LZMAError, RecursionError, ...
+        if lacks_memory(error):
+            raise MemoryFull(name) from error
         raise DecodeError(f"{name} is damaged or cut off", hint=COPY_AGAIN) from error
 
 
@@ -150,9 +152,11 @@ def _decode(kind: str, data: bytes) -> Photo:
         kind = RAW
     planes, metadata, coding, notes = decode(kind, data)
     if any(note.startswith(("CMYK", "LAB")) for note in notes):
-        metadata = replace(metadata, icc=None)  # it describes inks, or Lab
+        metadata = md.as_srgb(metadata)
     metadata, orientation, more = _settled(metadata, turned=kind in (HEIC, RAW))
     planes = px.upright(planes, orientation)
+    if orientation >= 5 and metadata.dpi:
+        metadata = replace(metadata, dpi=metadata.dpi[::-1])
     colours = 1 if planes.shape[2] < 3 else 3
     return Photo(
         pixels=np.ascontiguousarray(planes[..., :colours]),
@@ -171,12 +175,15 @@ def _settled(metadata: Metadata, *, turned: bool) -> tuple[Metadata, int, list[s
         metadata: as read from the file.
         turned: whether the pixels are upright already.
     """
-    told, notes, exif = None, list[str](), metadata.exif
+    told, notes, exif, icc = None, list[str](), metadata.exif, metadata.icc
+    if icc is not None and not md.is_profile(icc):
+        icc, notes = None, ["the colour profile is damaged and is dropped"]
     if exif is not None:
         try:
             exif, told = md.settle_exif(exif)
         except (ValueError, struct.error):
-            exif, notes = None, ["EXIF is damaged and is dropped"]
+            exif = None
+            notes.append("EXIF is damaged and is dropped")
     xmp = metadata.xmp
     if xmp is not None:
         try:
@@ -187,7 +194,7 @@ def _settled(metadata: Metadata, *, turned: bool) -> tuple[Metadata, int, list[s
     segments = metadata.segments
     with suppress(ValueError):  # unknown segments are kept as they are
         segments = without(segments, THUMBNAILS)
-    return replace(metadata, exif=exif, xmp=xmp, segments=segments), told or 1, notes
+    return replace(metadata, icc=icc, exif=exif, xmp=xmp, segments=segments), told or 1, notes
 
 
 def write_photo(
@@ -242,6 +249,7 @@ def encode_photo(photo: Photo, format: str | None = None, quality: Quality = "au
     Raises:
         UsageError: the format or the quality is unknown.
         OutputError: the format cannot store the photo.
+        MemoryFull: it does not fit in memory.
     """
     format = format_of(format or photo.format)
     if quality != "auto" and not 1 <= quality <= 100:
@@ -261,6 +269,8 @@ def encode_photo(photo: Photo, format: str | None = None, quality: Quality = "au
     try:
         return encode(planes, format, photo.metadata, photo.coding, quality)
     except FOREIGN as error:
+        if lacks_memory(error):
+            raise MemoryFull("The photo") from error
         raise OutputError(
             f"The photo cannot be written as {format.upper()}", hint="Write a PNG file"
         ) from error

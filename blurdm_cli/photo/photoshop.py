@@ -15,6 +15,10 @@ BEGIN = b"Photoshop 3.0\0"
 
 THUMBNAILS = frozenset({0x0409, 0x040C})
 
+OF_OLD_PIXELS = THUMBNAILS | {0x03EE, 0x03EF, 0x0400, 0x0402, 0x0415, 0x041D, 0x042B, 0x042D}
+OF_OLD_PIXELS |= {0x0430, 0x0435}
+"""Thumbnails, and the names and states of channels and layers."""
+
 COPIES = frozenset({0x0422, 0x0423, 0x0424})
 """Copies of EXIF (two kinds) and XMP from when Photoshop saved the photo."""
 
@@ -46,13 +50,21 @@ def without(segments: bytes, numbers: Collection[int]) -> bytes:
     contents = read_segments(segments)
     if not all(data.startswith(BEGIN) for data in contents):
         raise ValueError("a segment is not Photoshop's")
-    resources = list(_resources(b"".join(data[len(BEGIN) :] for data in contents)))
-    kept = [data for number, data in resources if number not in numbers]
-    if len(kept) == len(resources):
+    resources = b"".join(data[len(BEGIN) :] for data in contents)
+    joined = without_resources(resources, numbers)
+    if joined == resources:
         return segments
-    joined = b"".join(kept)
     parts = [joined[first : first + LARGEST] for first in range(0, len(joined), LARGEST)]
     return write_segments([BEGIN + part for part in parts])
+
+
+def without_resources(resources: bytes, numbers: Collection[int]) -> bytes:
+    """Remove some resources.
+
+    Raises:
+        ValueError: the resources are damaged.
+    """
+    return b"".join(data for number, data in _resources(resources) if number not in numbers)
 
 
 def _resources(data: bytes) -> Iterator[tuple[int, bytes]]:

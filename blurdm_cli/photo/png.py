@@ -4,7 +4,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from blurdm_cli.photo.metadata import Metadata, positive_dpi
+from blurdm_cli.photo.metadata import Metadata, aspect_notes, positive_dpi
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 XMP_KEYWORD = b"XML:com.adobe.xmp"
@@ -62,9 +62,10 @@ def read_metadata(png: bytes) -> tuple[Metadata, list[str]]:
                 found["xmp"] = _international_text(data, inflate)
             except zlib.error:
                 notes.append("XMP is damaged and is dropped")
-        elif kind == b"pHYs" and data[8:9] == b"\1":
-            x, y = struct.unpack_from(">II", data)
-            dpi = positive_dpi(x * 0.0254, y * 0.0254)
+        elif kind == b"pHYs" and len(data) == 9:
+            x, y, per_metre = struct.unpack(">IIB", data)
+            dpi = positive_dpi(x * 0.0254, y * 0.0254) if per_metre == 1 else None
+            notes += [] if dpi else aspect_notes(x, y)
         elif kind == b"zTXt" and keyword in (b"Raw profile type exif", b"Raw profile type APP1"):
             try:
                 lines = inflate(data[len(keyword) + 2 :]).split(b"\n")[3:]

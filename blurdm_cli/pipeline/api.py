@@ -31,7 +31,7 @@ OPAQUE, WITH_ALPHA = ("RGB", "L", "P"), ("RGBA", "LA", "PA")
 class Deblurrer(engine.Deblurrer):
     """Deblurs photos of any size with one model on one device.
 
-    Takes arrays, Pillow images and paths. Threads may share a Deblurrer.
+    Takes arrays, Pillow images and paths. Threads may share a Deblurrer; processes need one each.
     """
 
     @overload
@@ -61,6 +61,7 @@ class Deblurrer(engine.Deblurrer):
 
         Raises:
             ValueError: the array has another type or shape, or values outside [0, 1].
+            RuntimeError: the process was forked after the model was opened.
             InputError: the path cannot be read as a photo.
             ComputeError: the runtime failed, or memory ran out.
         """

@@ -13,6 +13,7 @@ from typing import Any
 
 from blurdm_cli.choices import OnExists
 from blurdm_cli.engine.deblur import Deblurrer
+from blurdm_cli.engine.foreign import describe
 from blurdm_cli.files.journal import Journal, open_journal
 from blurdm_cli.files.naming import FileJob
 from blurdm_cli.pipeline.destinations import Destinations
@@ -32,6 +33,7 @@ def deblur_files(
     photos: PhotoOptions,
     videos: VideoOptions,
     reporter: Reporter,
+    deblurrer: Deblurrer | None = None,
 ) -> list[Outcome]:
     """Restore all files of a run; an error in one file does not end the run.
 
@@ -40,7 +42,9 @@ def deblur_files(
         model: the model that restores them.
         photos: options for photos.
         videos: options for videos.
-        reporter: receives the outcome of each file as it finishes.
+        reporter: receives the outcome of each file as it finishes. If it raises a `BlurdmError`
+            while it shows progress, the current file fails.
+        deblurrer: the model, if it is open already.
 
     Returns:
         The outcomes of all files, in the order they finished.
@@ -53,11 +57,13 @@ def deblur_files(
     outcomes: list[Outcome] = []
     jobs = plan_jobs(run)
     run = replace(run, on_exists=_policy(run, jobs))
-    deblurrer = model.open()
+    deblurrer = deblurrer or model.open()
     facts = _facts(deblurrer)
     reporter.say(
         "{model} · {runtime} on {device} · {precision} · tiles of {tile} pixels".format(**facts)
     )
+    if deblurrer.spec.graph:
+        reporter.say(describe(deblurrer.spec, deblurrer.tiles.size))
 
     def tell(outcome: Outcome) -> None:
         outcomes.append(outcome)
@@ -68,7 +74,7 @@ def deblur_files(
     moving: list[FileJob] = []
     for job in jobs:
         (moving if is_moving(job) else still).append(job)
-    with _journals(jobs, settings, run.dry_run) as journals:
+    with _journals(jobs, settings, run.dry_run, reporter) as journals:
         try:
             if still:
                 destinations = _destinations(run, jobs, journals)
@@ -111,7 +117,7 @@ def _destinations(
 
 @contextmanager
 def _journals(
-    jobs: Sequence[FileJob], settings: str, dry_run: bool
+    jobs: Sequence[FileJob], settings: str, dry_run: bool, reporter: Reporter
 ) -> Iterator[dict[Path | None, Journal]]:
     """Open the journals of all folders that jobs name as their homes."""
     homes = sorted({job.home for job in jobs if job.home})
@@ -119,7 +125,7 @@ def _journals(
         yield {
             home: Journal(home, settings)
             if dry_run
-            else stack.enter_context(open_journal(home, settings))
+            else stack.enter_context(open_journal(home, settings, reporter.warn))
             for home in homes
         }
 

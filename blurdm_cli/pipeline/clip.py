@@ -230,9 +230,10 @@ def _expected(clip: Clip, options: VideoOptions) -> int | None:
 
 def _write_pictures(job: ClipJob) -> tuple[Summary, list[str]]:
     """Restore into an image sequence."""
-    store = open_pictures(job.target, job.numbers, job.manifest, job.run, job.clip.matrix)
-    summary = job.restore(store)
-    store.clear()
+    args = (job.target, job.numbers, job.manifest, job.run, job.clip.matrix)
+    with open_pictures(*args) as store:
+        summary = job.restore(store)
+        store.clear()
     return summary, [*([] if job.clip.is_pictures else [NO_SOUND]), *store.notes]
 
 

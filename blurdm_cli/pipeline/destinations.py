@@ -5,13 +5,13 @@ from __future__ import annotations
 import filecmp
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from blurdm_cli.choices import OnExists
 from blurdm_cli.errors import OutputError
-from blurdm_cli.files.atomic import original_of
+from blurdm_cli.files.atomic import Identity, Seal, identity_of, original_of, unless_changed
 from blurdm_cli.files.formats import INSTEAD
 from blurdm_cli.files.journal import Journal
 from blurdm_cli.files.naming import FileJob, numbered, plain, resolve_existing
@@ -37,6 +37,12 @@ class Destination:
     """The result of an earlier run, if that is the reason."""
     sheet: Path | None = None
     """Path of the comparison of before and after; None: it is not written."""
+    there: Mapping[Path, Identity] = field(default_factory=dict)
+    """Identity of the files at target and sheet, which no others may replace meanwhile."""
+
+    def guard(self, path: Path, seal: Seal) -> Seal:
+        """Keep a file that somebody puts at the target or the sheet from now on."""
+        return unless_changed(path, self.there[path], seal) if path in self.there else seal
 
 
 class Destinations:
@@ -74,8 +80,12 @@ class Destinations:
         Raises:
             OutputError: a file exists there, and the policy is "error".
         """
-        if self._in_place:
-            return self._find_in_place(job)
+        place = self._find_in_place(job) if self._in_place else self._find_apart(job)
+        if place.target is None:
+            return place
+        return replace(place, there={place.target: identity_of(place.target)})
+
+    def _find_apart(self, job: FileJob) -> Destination:
         source = job.input
         for target in self._candidates(job):
             if self._is_done(job, source, target):
@@ -109,9 +119,10 @@ class Destinations:
         )
         own = self._is_own(job, place.original, free)
         sheet = free if own else resolve_existing(free, self._on_exists, self._planned)
-        if sheet is not None:
-            self._planned.add(plain(sheet))
-        return replace(place, sheet=sheet)
+        if sheet is None:
+            return place
+        self._planned.add(plain(sheet))
+        return replace(place, sheet=sheet, there={**place.there, sheet: identity_of(sheet)})
 
     def _candidates(self, job: FileJob) -> Iterator[Path]:
         """The paths that an earlier run may have written."""

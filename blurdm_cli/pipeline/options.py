@@ -11,7 +11,7 @@ from typing import Any
 from blurdm_cli.choices import Audio, Guard, Keep, MotionMode, OnExists, Quality
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.errors import UsageError
-from blurdm_cli.files.inputs import Search
+from blurdm_cli.files.inputs import Found, Search
 from blurdm_cli.files.naming import Naming
 
 
@@ -20,6 +20,8 @@ class RunOptions:
     """Files to restore, destination of the results, and options for both photos and videos."""
 
     inputs: Sequence[str] = ()
+    found: Found | None = None
+    """The files instead of `inputs`, each with the folder it was found in."""
     output: str | None = None
     search: Search = Search()
     naming: Naming = Naming()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from blurdm_cli.errors import BlurdmError
 from blurdm_cli.files.naming import FileJob
 from blurdm_cli.pipeline.destinations import Destination, Reason
+
+SCHEMA = 1
+"""Version of the JSON objects; docs/json.md describes them."""
 
 Status = Literal["done", "skipped", "planned", "failed"]
 
@@ -62,6 +65,13 @@ def left(job: FileJob, place: Destination) -> Outcome:
 def planned(input: Path, target: Path | None) -> Outcome:
     """The outcome of a file in a dry run."""
     return Outcome(str(input), str(target), "planned", message=f"{input} -> {target}")
+
+
+def as_row(outcome: Outcome, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """An outcome and the facts of its run, for JSON."""
+    fields = asdict(replace(outcome, error=None))
+    del fields["error"]
+    return {"schema": SCHEMA, **fields, **facts}
 
 
 def exit_code(outcomes: Iterable[Outcome]) -> int:

@@ -16,8 +16,9 @@ from blurdm_cli.engine.deblur import Restored
 from blurdm_cli.errors import BlurdmError, DiskFull, InputError
 from blurdm_cli.files.atomic import Seal, keep_original, no_seal
 from blurdm_cli.files.attributes import following
-from blurdm_cli.files.journal import Stamp
 from blurdm_cli.files.naming import FileJob
+from blurdm_cli.files.stamp import Stamp
+from blurdm_cli.machine import within_memory
 from blurdm_cli.motion.found import Motion
 from blurdm_cli.photo.blur_score import BLURRED, blur_score
 from blurdm_cli.photo.comparison import side_by_side
@@ -125,14 +126,15 @@ class PhotoRun:
         """Read a photo, unless it is skipped."""
         begin = time.monotonic()
         try:
-            place = self._places.find(job)
-            if place.target is None:
-                return left(job, place)
-            if self._options.compare:
-                place = self._places.with_sheet(job, place)
-            if self._run.dry_run and self._options.only_blurry is None:
-                return planned(job.input, place.target)
-            task = self._open(job, place)
+            with within_memory(str(job.input)):
+                place = self._places.find(job)
+                if place.target is None:
+                    return left(job, place)
+                if self._options.compare:
+                    place = self._places.with_sheet(job, place)
+                if self._run.dry_run and self._options.only_blurry is None:
+                    return planned(job.input, place.target)
+                task = self._open(job, place)
         except BlurdmError as error:
             return failed(job.input, error)
         if self._is_sharp(task):
@@ -167,9 +169,10 @@ class PhotoRun:
     def _restore(self, task: PhotoTask, show: Callable[[float], None]) -> PhotoTask | Outcome:
         begin = time.monotonic()
         try:
-            restored = self._deblurrer.restore(
-                task.photo.rgb(), lambda done, of: show(done / of), task.motion
-            )
+            with within_memory(str(task.job.input)):
+                restored = self._deblurrer.restore(
+                    task.photo.rgb(), lambda done, of: show(done / of), task.motion
+                )
         except BlurdmError as error:
             return failed(task.job.input, error)
         return replace(task, restored=restored, seconds=task.seconds + time.monotonic() - begin)
@@ -181,11 +184,13 @@ class PhotoRun:
         target, restored = task.place.target, task.restored
         if target is None or restored is None:
             raise ValueError(f"{task.job.input} is not restored")
-        metadata = apply_privacy(task.photo.metadata, self._run.metadata)
-        photo = replace(task.photo, metadata=metadata)
-        result = photo.with_rgb(restored.pixels)
         try:
-            notes = self._write_files(replace(task, photo=photo), result, target)
+            with within_memory(str(task.job.input)):
+                metadata = apply_privacy(task.photo.metadata, self._run.metadata)
+                photo = replace(task.photo, metadata=metadata)
+                result = photo.with_rgb(restored.pixels)
+                hardly = _hardly_changed(photo, result, restored, self._deblurrer.strength)
+                notes = self._write_files(replace(task, photo=photo), result, target)
         except BlurdmError as error:
             self._full = isinstance(error, DiskFull)
             return failed(task.job.input, error)
@@ -199,7 +204,7 @@ class PhotoRun:
             blur=task.blur,
             guarded=restored.guarded,
             motion=_facts(restored.motion),
-            hardly_changed=_hardly_changed(photo, result, restored, self._deblurrer.strength),
+            hardly_changed=hardly,
             notes=(*photo.notes, *restored.notes, *notes),
         )
 
@@ -236,7 +241,7 @@ class PhotoRun:
         journal, original = self._journals.get(task.job.home), task.place.original
         if not task.stamp:
             journal = None
-        seal = journal.begin(original, path) if journal else no_seal
+        seal = task.place.guard(path, journal.begin(original, path) if journal else no_seal)
         in_place = self._run.in_place and path == task.place.target
         yield following(task.place.source, path, seal, notes, in_place=in_place)
         if journal and task.stamp:

@@ -17,6 +17,9 @@ from blurdm_cli.files.reading import no_input
 from blurdm_cli.files.signatures import VIDEO, kind_of_file
 from blurdm_cli.pipeline.options import RunOptions
 
+ANIMATIONS = ("gif", "png")
+"""Kinds of photos that may be animated, and that FFmpeg decodes frame by frame."""
+
 
 def plan_jobs(run: RunOptions) -> list[FileJob]:
     """List the files to restore, and where each result goes.
@@ -27,6 +30,8 @@ def plan_jobs(run: RunOptions) -> list[FileJob]:
     """
     output = run.output
     _check_output_is_no_input(run)
+    if run.found is not None:
+        return plan_outputs(run.found, output, run.naming)
     if not run.in_place and (pictures := _pictures_job(run.inputs, output)):
         return [pictures]
     skip = Path(output) if output and Path(output).is_dir() else None
@@ -66,9 +71,10 @@ def _check_output_is_no_input(run: RunOptions) -> None:
 
 
 def is_moving(job: FileJob) -> bool:
-    """Whether a job's input is a video or an image sequence."""
+    """Whether a job's input is a video or an image sequence, or an animation that becomes one."""
     if job.input.is_file():
-        return kind_of_file(job.input) == VIDEO
+        kind = kind_of_file(job.input)
+        return kind == VIDEO or (kind in ANIMATIONS and job.output.suffix.lower() in CONTAINERS)
     return job.input.is_dir() or is_sequence(job.input)
 
 

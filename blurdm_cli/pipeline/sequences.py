@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from blurdm_cli.files.atomic import stump
-from blurdm_cli.files.journal import FOLDER, Stamp
-from blurdm_cli.files.numbered import by_number, find_taken, is_sequence
+from blurdm_cli.files.atomic import Seal, stump
+from blurdm_cli.files.journal import FOLDER
+from blurdm_cli.files.numbered import by_number, find_existing, is_sequence
+from blurdm_cli.files.stamp import Stamp
 from blurdm_cli.photo.photo import Photo, write_photo
 from blurdm_cli.photo.privacy import apply_privacy
 from blurdm_cli.pipeline.options import RunOptions, VideoOptions
-from blurdm_cli.video.image_sequence import FrameStore, is_begun
+from blurdm_cli.video.image_sequence import FrameStore, is_begun, open_pictures_journal
+from blurdm_cli.video.segments import open_state
 from blurdm_cli.video.tags import Matrix, orientation_of
 
 
@@ -59,27 +62,30 @@ def find_other(
 ) -> Path | None:
     """Find an existing picture that the result of a clip would replace; None if there is none.
 
-    Pictures from an interrupted run of the same job do not count.
+    Unchanged pictures from an interrupted run of the same job do not count.
 
     Raises:
         InputError: the source cannot be read.
     """
     files = pictures_of(source, options)
-    taken = find_taken(pattern, numbers_of(files, options))
-    if taken is None or not _progress(pattern).exists():
-        return taken
-    manifest = manifest_of(source, files, pattern, options, run, settings)
-    return None if is_begun(_progress(pattern), manifest) else taken
+    taken = find_existing(pattern, numbers_of(files, options))
+    if taken and _progress(pattern).exists():
+        manifest = manifest_of(source, files, pattern, options, run, settings)
+        if is_begun(_progress(pattern), manifest):
+            journal = open_pictures_journal(pattern)
+            taken = [path for path in taken if not journal.is_own(pattern, path)]
+    return next(iter(taken), None)
 
 
+@contextmanager
 def open_pictures(
     pattern: Path,
     numbers: Sequence[int],
     manifest: dict[str, Any],
     run: RunOptions,
     turned: Matrix | None,
-) -> FrameStore:
-    """Open the store that writes restored frames as an image sequence.
+) -> Iterator[FrameStore]:
+    """Open and lock the store that writes restored frames as an image sequence.
 
     Args:
         pattern: pattern of the pictures' paths.
@@ -87,21 +93,26 @@ def open_pictures(
         manifest: as `manifest_of` returns it.
         run: sets how pictures are written.
         turned: rotation of a video when it is shown.
+
+    Raises:
+        OutputError: another run holds the lock, or the folder cannot be written to.
     """
 
-    def write(photo: Photo, path: Path) -> list[str]:
+    def write(photo: Photo, path: Path, seal: Seal) -> list[str]:
         wanted = replace(photo, metadata=apply_privacy(photo.metadata, run.metadata))
-        return write_photo(wanted, path, quality=run.quality)
+        return write_photo(wanted, path, quality=run.quality, seal=seal)
 
-    return FrameStore(
-        pattern,
-        numbers,
-        _progress(pattern),
-        manifest,
-        resume=run.resume,
-        orientation=orientation_of(turned),
-        write=write,
-    )
+    with open_state(pattern):
+        yield FrameStore(
+            pattern,
+            numbers,
+            _progress(pattern),
+            manifest,
+            resume=run.resume,
+            overwrite=run.on_exists == "overwrite",
+            orientation=orientation_of(turned),
+            write=write,
+        )
 
 
 def _progress(pattern: Path) -> Path:

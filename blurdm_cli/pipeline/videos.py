@@ -11,9 +11,10 @@ from blurdm_cli.errors import BlurdmError, InputError, OutputError
 from blurdm_cli.files.atomic import keep_original, no_seal
 from blurdm_cli.files.attributes import following
 from blurdm_cli.files.formats import FORMATS, PHOTO_SUFFIXES
-from blurdm_cli.files.journal import Stamp
 from blurdm_cli.files.naming import FileJob, numbered
 from blurdm_cli.files.numbered import is_sequence
+from blurdm_cli.files.stamp import Stamp
+from blurdm_cli.machine import within_memory
 from blurdm_cli.pipeline.clip import Result, deblur_clip, plan_clip
 from blurdm_cli.pipeline.destinations import Destination
 from blurdm_cli.pipeline.options import VideoOptions
@@ -62,7 +63,8 @@ class VideoRun:
             if self._run.dry_run:
                 lost = "; ".join(plan_clip(place.source, target, self._options, self._run))
                 return replace(planned(job.input, target), notes=(lost,) if lost else ())
-            with self._reporter.progress(f"{count}{job.input.name}") as advance:
+            shown = self._reporter.progress(f"{count}{job.input.name}")
+            with within_memory(str(job.input)), shown as advance:
                 return self._write(job, place, target, advance)
         except BlurdmError as error:
             return failed(job.input, error)
@@ -99,7 +101,7 @@ class VideoRun:
             # fails before the original is copied
             plan_clip(place.source, target, self._options, self._run)
             keep_original(target)
-        seal = journal.begin(place.original, target) if journal else no_seal
+        seal = place.guard(target, journal.begin(place.original, target) if journal else no_seal)
         notes: list[str] = []
         seal = following(place.source, target, seal, notes, in_place=self._run.in_place)
         result = deblur_clip(

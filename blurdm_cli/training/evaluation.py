@@ -25,9 +25,10 @@ INNER = slice(EDGE, -EDGE)
 RESAMPLES = 10_000
 """Number of bootstrap resamples of the pairs for the interval of a mean."""
 
-Align = Literal["none", "shift", "homography"]
+Align = Literal["none", "shift", "homography", "realblur"]
 """How blurred and restored photos are moved onto the sharp one before each is scored:
-not at all; by `best_shift`; by `best_homography`, as RealBlur is scored."""
+not at all; by `best_shift`; by `best_homography`; by it after matching intensities, as RealBlur is
+scored."""
 
 Deblur = Callable[[np.ndarray], np.ndarray]
 """Takes and returns 8-bit photos, height x width x 3."""
@@ -114,7 +115,9 @@ def score(
     if align == "shift":
         found, _ = best_shift(found, wanted)
         found, wanted = found[..., INNER, INNER], wanted[..., INNER, INNER]
-    elif align == "homography":
+    elif align in ("homography", "realblur"):
+        if align == "realblur":
+            found = found * ((found * wanted).sum() / found.square().sum().clamp(min=1e-12))
         found, inside = best_homography(found, wanted)
     measures = (psnr, ssim, ssim_3d)
     first, second, third = (measure(found, wanted, inside).item() for measure in measures)

@@ -8,6 +8,7 @@ path                                       layout
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,11 +65,27 @@ def find_pairs(path: Path, *, gamma: bool = False) -> list[PairFiles]:
     found = list(_pairs(path, "blur_gamma" if gamma else "blur"))
     if not found:
         known = ", ".join("/".join(names) for names in FLAT_LAYOUTS)
+        inner = _inner(path)
         raise InputError(
             f"{path} holds no pairs",
-            hint=f"Expected the folders {known}, or GoPro, HIDE or a RealBlur list",
+            hint=f"Did you mean {inner}?"
+            if inner
+            else f"Expected the folders {known}, or GoPro, HIDE or a RealBlur list",
         )
     return found
+
+
+def _inner(path: Path) -> Path | None:
+    """A folder in a folder that holds pairs, such as test/ of GoPro; None if there is none.
+
+    Of several, test/ comes before train/.
+    """
+    folders = sorted(path.iterdir()) if path.is_dir() else []
+    for folder in folders:
+        with suppress(InputError):
+            if folder.is_dir() and any(_pairs(folder, "blur")):
+                return folder
+    return None
 
 
 def holds_pairs(path: Path) -> bool:

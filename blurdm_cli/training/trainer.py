@@ -18,8 +18,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from blurdm_cli.engine.torch_runtime import is_out_of_memory, move
+from blurdm_cli.engine.torch_runtime import move
 from blurdm_cli.errors import StepTooLarge
+from blurdm_cli.machine import lacks_memory
 from blurdm_cli.training.batches import batches
 from blurdm_cli.training.interruption import interruptions
 from blurdm_cli.training.meter import Meter
@@ -249,7 +250,7 @@ class Trainer:
         try:
             yield
         except (RuntimeError, MemoryError) as error:
-            if is_out_of_memory(error):
+            if lacks_memory(error):
                 device = str(self.machine.device)
                 raise StepTooLarge(device, self.recipe.batch, self.recipe.crop) from error
             raise

@@ -5,6 +5,8 @@ from it keeps its profile, metadata and transparency.
 """
 
 import json
+import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
@@ -14,17 +16,21 @@ from typing import Any
 import numpy as np
 from av.video.frame import VideoFrame
 
-from blurdm_cli.errors import InputError
-from blurdm_cli.files.atomic import atomic_output
+from blurdm_cli.errors import InputError, OutputError
+from blurdm_cli.files.atomic import Seal, atomic_output, identity_of, stump, unless_changed
 from blurdm_cli.files.formats import format_of
+from blurdm_cli.files.journal import Journal
 from blurdm_cli.files.numbered import frame_path
 from blurdm_cli.photo.metadata import Metadata
-from blurdm_cli.photo.photo import Photo, read_photo, write_photo
+from blurdm_cli.photo.photo import Photo, read_photo
 from blurdm_cli.photo.pixels import upright
 from blurdm_cli.spec import parse_json
 from blurdm_cli.video.clip import Clip
 from blurdm_cli.video.tags import Colour
 from blurdm_cli.video.yuv import FULL, RGB, to_rgb
+
+PICTURES = "pictures.ndjson"
+"""File name of the journal of written images."""
 
 SRGB = Colour(FULL, RGB, 1, 13)
 """Colour tags of images: full range, no matrix, BT.709 primaries, sRGB."""
@@ -133,8 +139,9 @@ class FrameStore:
         manifest: dict[str, Any],
         *,
         resume: bool = True,
+        overwrite: bool = False,
         orientation: int = 1,
-        write: Callable[[Photo, Path], list[str]] = write_photo,
+        write: Callable[[Photo, Path, Seal], list[str]],
     ) -> None:
         """Load the progress of an earlier run.
 
@@ -144,17 +151,22 @@ class FrameStore:
             folder: the folder for the progress file.
             manifest: plain values that identify everything that determines the result.
             resume: whether to continue an earlier run.
+            overwrite: whether to replace images that no earlier run wrote.
             orientation: EXIF orientation that makes a video's frames upright.
             write: writes an image, and returns everything that its file cannot store.
         """
         format_of(pattern.suffix)
         self._pattern, self._numbers = pattern, numbers
         self._path, self._manifest = _progress(folder), manifest
-        self._orientation, self._write = orientation, write
+        self._orientation, self._write, self._overwrite = orientation, write, overwrite
         self.done, self.state, self.notes = 0, dict[str, Any](), dict[str, None]()
+        if not is_begun(folder, manifest):
+            (folder / PICTURES).unlink(missing_ok=True)
+        self._journal = open_pictures_journal(pattern)
         if resume and is_begun(folder, manifest):
             saved = parse_json(self._path.read_text())
-            if all(frame_path(pattern, each).exists() for each in numbers[: saved["done"]]):
+            finished = (frame_path(pattern, each) for each in numbers[: saved["done"]])
+            if all(self._journal.is_own(pattern, path) for path in finished):
                 self.done, self.state = saved["done"], saved["state"]
 
     @contextmanager
@@ -178,16 +190,23 @@ class FrameStore:
             photo = frame.opaque.with_rgb(pixels)
         else:
             photo = Photo(upright(pixels, self._orientation))
-        notes = self._write(photo, frame_path(self._pattern, self._numbers[self.done]))
+        path = frame_path(self._pattern, self._numbers[self.done])
+        there, own = identity_of(path), self._journal.is_own(self._pattern, path)
+        if os.path.lexists(path) and not own and not self._overwrite:
+            raise OutputError(f"{path} exists already", hint="Try --overwrite, or another folder")
+        seal = self._journal.begin(self._pattern, path)
+        notes = self._write(photo, path, unless_changed(path, there, seal))
         self.notes |= dict.fromkeys((*photo.notes, *notes))
         self.done += 1
 
     def clear(self) -> None:
-        """Remove the progress file."""
-        self._path.unlink(missing_ok=True)
-        for folder in (self._path.parent, self._path.parent.parent):
-            with suppress(OSError):
-                folder.rmdir()
+        """Remove everything that was kept for resuming."""
+        shutil.rmtree(self._path.parent, ignore_errors=True)
+
+
+def open_pictures_journal(pattern: Path) -> Journal:
+    """Read the journal of the images that an interrupted run wrote."""
+    return Journal(pattern.parent, "", f"{stump(pattern.name)}/{PICTURES}")
 
 
 def is_begun(folder: Path, manifest: dict[str, Any]) -> bool:

@@ -17,17 +17,16 @@ import os
 import shutil
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from av.video.frame import VideoFrame
-from filelock import FileLock, Timeout
 
-from blurdm_cli.errors import OutputError
 from blurdm_cli.files.atomic import atomic_output, output_error, stump
-from blurdm_cli.files.journal import FOLDER
+from blurdm_cli.files.journal import FOLDER, open_folder, refuse_link, remove_if_empty
+from blurdm_cli.files.locks import locked
 from blurdm_cli.spec import parse_json
 from blurdm_cli.video.encoder import Encoding, as_encoded, open_encoder
 from blurdm_cli.video.packet import AnyPacket
@@ -158,6 +157,32 @@ class SegmentStore:
 
 
 @contextmanager
+def open_state(target: Path) -> Iterator[Path]:
+    """Lock the folder of everything that is kept for resuming the work on a result.
+
+    Args:
+        target: the result, or the pattern of an image sequence.
+
+    Yields:
+        The folder, which need not exist.
+
+    Raises:
+        OutputError: another run holds the lock, or the folder cannot be written to.
+    """
+    name = stump(target.name)
+    folder = target.parent / FOLDER / name
+    with ExitStack() as stack:
+        try:
+            home = open_folder(target.parent)
+            refuse_link(folder)
+            stack.callback(remove_if_empty, home)
+            stack.enter_context(locked(home / f"{name}.lock", target))
+        except OSError as error:
+            raise output_error(folder, error) from error
+        yield folder
+
+
+@contextmanager
 def open_store(
     target: Path, encoding: Encoding, manifest: dict[str, Any], *, resume: bool = True
 ) -> Iterator[SegmentStore]:
@@ -174,31 +199,16 @@ def open_store(
     Raises:
         OutputError: another run holds the lock, or the folder cannot be written to.
     """
-    name = stump(target.name)
-    folder = target.parent / FOLDER / name
-    lock = FileLock(folder.with_name(f"{name}.lock"), timeout=0)
     text = json.dumps({**manifest, "encoding": encoding.to_json()}, indent=2, sort_keys=True)
-    path = folder / "manifest.json"
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-        kept = path.read_text() if path.exists() else None
-        if not resume or kept != text:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            with atomic_output(path) as part:
-                part.write_text(text)
-    except Timeout as error:
-        raise OutputError(
-            f"Another run is writing {target}", hint="Wait until it ends, or use another name"
-        ) from error
-    except OSError as error:
-        lock.release()
-        raise output_error(folder, error) from error
-    try:
+    with open_state(target) as folder:
+        path = folder / "manifest.json"
+        try:
+            kept = path.read_text() if path.exists() else None
+            if not resume or kept != text:
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                with atomic_output(path) as part:
+                    part.write_text(text)
+        except OSError as error:
+            raise output_error(folder, error) from error
         yield SegmentStore(folder, encoding)
-    finally:
-        lock.release()
-        with suppress(OSError):
-            Path(lock.lock_file).unlink()
-            folder.parent.rmdir()

@@ -11,6 +11,7 @@ import pytest
 from blurdm_cli.commands import console
 from blurdm_cli.commands.console import report, say
 from blurdm_cli.errors import BlurdmError, InputError
+from tests.cli import Blurdm
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "market.jpg"
 MAIN = "from blurdm_cli.commands.app import main; main()"
@@ -73,6 +74,28 @@ def test_data_that_cannot_be_written_is_an_error_in_one_line(words: list[str]) -
     assert done.returncode == 5
     assert "stdout cannot be written" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is full is Linux's own")
+@pytest.mark.parametrize(("words", "code"), [(["score", "none.jpg"], 3), (["score", "--what"], 2)])
+def test_a_full_stderr_changes_no_exit_code(
+    blurdm: Blurdm, monkeypatch: pytest.MonkeyPatch, words: list[str], code: int
+) -> None:
+    with open("/dev/full", "w", buffering=1) as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        assert blurdm(*words).code == code
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps a folder that is in use")
+def test_a_current_folder_that_is_gone_is_said(
+    blurdm: Blurdm, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert blurdm("score", photo).code == 0
+    result = blurdm("score", "photo.jpg")
+    assert (result.code, "folder no longer exists" in result.err) == (3, True)
 
 
 def test_names_cannot_steer_the_terminal_nor_forge_a_line(capsys):

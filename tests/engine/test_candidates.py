@@ -6,9 +6,8 @@ from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.engine.tiling import blend, plan_tiles
 from blurdm_cli.motion.candidates import make_candidates
 from blurdm_cli.motion.found import Found, Motion
+from tests.engine.fake import FakeRuntime, spec
 from tests.motion.scenes import blurred, leaves, path_kernel
-
-from .test_deblur import FakeRuntime, spec
 
 PLANES = 13
 

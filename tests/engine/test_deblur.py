@@ -1,7 +1,5 @@
-import tracemalloc
-from collections.abc import Callable, Iterator
-from itertools import count
-from threading import Barrier
+import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,69 +11,8 @@ from blurdm_cli.engine import deblur
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.engine.runtime import Runtime
 from blurdm_cli.errors import ComputeError, OutOfMemory, UsageError
-from blurdm_cli.spec import BackboneSpec, ModelSpec, PriorSpec
-
-
-class FakeRuntime(Runtime):
-    """Applies a function to tiles, remembers them, and runs out of memory when told to.
-
-    `fails` is asked with the number of the call, from 1, and the pixels in the batch.
-    """
-
-    name, device, precision = "fake", "cpu", "bf16"
-
-    def __init__(
-        self,
-        function: Callable[[np.ndarray], np.ndarray] = lambda tiles: tiles,
-        fails: Callable[[int, int], bool] = lambda call, pixels: False,
-    ) -> None:
-        self.function = function
-        self.fails = fails
-        self.calls = 0
-        self.tiles: list[np.ndarray] = []
-        self.batches: list[int] = []
-        self.noises: list[np.ndarray] = []
-
-    def restore(self, blurred: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        self.calls += 1
-        if self.fails(self.calls, blurred[:, 0].size):
-            raise OutOfMemory(self.device, tile=max(blurred.shape[2:]))
-        self.tiles += [tile.copy() for tile in blurred]
-        self.batches.append(len(blurred))
-        self.noises += list(noise)
-        return self.function(blurred)
-
-
-def spec(**facts: Any) -> ModelSpec:
-    facts = {"multiple_of": 8, "tile": 128, "halo": 16} | facts
-    return ModelSpec("fake", BackboneSpec("none"), PriorSpec(channels=5), **facts)
-
-
-def photo(height: int, width: int, dtype: str = "uint8") -> np.ndarray:
-    values = np.random.default_rng(0).random((height, width, 3), dtype=np.float32)
-    if dtype == "float32":
-        return values
-    return (values * (np.iinfo(dtype).max + 0.999)).astype(dtype)
-
-
-def box(tiles: np.ndarray) -> np.ndarray:
-    """The mean of 9 x 9 neighbours, with black around: local, with a radius of 4."""
-    height, width = tiles.shape[2:]
-    around = np.pad(tiles, ((0, 0), (0, 0), (4, 4), (4, 4)))
-    rows = sum(around[:, :, y : y + height] for y in range(9))
-    return sum(rows[..., x : x + width] for x in range(9)) / np.float32(81)
-
-
-def coarse(tiles: np.ndarray) -> np.ndarray:
-    """Each square of 8 x 8 becomes its mean: local, but it matters where a tile starts."""
-    n, channels, height, width = tiles.shape
-    means = tiles.reshape(n, channels, height // 8, 8, width // 8, 8).mean(axis=(3, 5))
-    return means.repeat(8, axis=2).repeat(8, axis=3)
-
-
-def whole(function: Callable[[np.ndarray], np.ndarray], pixels: np.ndarray) -> np.ndarray:
-    """What comes of a photo in one piece."""
-    return function(pixels.transpose(2, 0, 1)[None])[0].transpose(1, 2, 0)
+from blurdm_cli.spec import ModelSpec
+from tests.engine.fake import FakeRuntime, box, coarse, photo, spec, whole
 
 
 def test_the_fake_is_a_runtime() -> None:
@@ -225,59 +162,6 @@ def test_values_out_of_range_are_clipped_and_halves_are_rounded_up() -> None:
     assert [restored(value, "float32") for value in (-1, 2, 0.5)] == [0, 1, 0.5]
 
 
-NINE_TILES = 512 + 2 * (512 - 2 * 16 - 8)
-"""Side of a photo that takes nine whole tiles of 512 pixels that overlap by twice the halo."""
-
-
-@pytest.mark.parametrize("tile_number", [1, 2, 5, 9])
-@pytest.mark.parametrize("batch", [1, 4])
-def test_memory_that_runs_out_at_any_tile_changes_nothing(tile_number: int, batch: int) -> None:
-    """From some tile on, only a third of a tile's pixels fit."""
-    pixels = photo(NINE_TILES, NINE_TILES)
-    runtime = FakeRuntime(box, lambda call, size: call * batch >= tile_number and size > 90_000)
-    deblurrer = Deblurrer(runtime, spec(), tile=512, batch=batch)
-    seen: list[tuple[int, int]] = []
-
-    restored = deblurrer(pixels, lambda *at: seen.append(at))
-
-    np.testing.assert_array_equal(restored, Deblurrer(FakeRuntime(box), spec(), tile=512)(pixels))
-    assert (deblurrer.tiles.side, deblurrer.tiles.batch) == (256, 1)
-    assert [done for done, _ in seen] == sorted({done for done, _ in seen})
-    assert seen[-1] == (9, 9)
-
-
-def test_nothing_is_done_twice_when_memory_runs_out() -> None:
-    runtime = FakeRuntime(fails=lambda call, size: call >= 4 and size > 70_000)
-    deblurrer = Deblurrer(runtime, spec(), tile=512, batch=2)
-
-    deblurrer(photo(NINE_TILES, NINE_TILES))
-
-    assert len({tile.tobytes() for tile in runtime.tiles}) == len(runtime.tiles)
-    assert [tile.shape[1] for tile in runtime.tiles[:6]] == [512] * 6
-    assert max(tile.shape[1] for tile in runtime.tiles[6:]) <= 256
-
-
-def test_the_next_photo_starts_with_the_tile_that_fitted() -> None:
-    runtime = FakeRuntime(fails=lambda call, size: size > 70_000)
-    deblurrer = Deblurrer(runtime, spec(), tile=512, halo=100)
-    deblurrer(photo(792, 300))
-    failed = runtime.calls - len(runtime.batches)
-
-    deblurrer(photo(792, 300))
-
-    assert (deblurrer.tiles.side, deblurrer.tiles.halo) == (248, 62)
-    assert runtime.calls - len(runtime.batches) == failed == 1
-
-
-@pytest.mark.parametrize("tile", [1024, 128, 64])
-def test_memory_that_does_not_hold_the_smallest_tile_is_an_error(tile: int) -> None:
-    runtime = FakeRuntime(fails=lambda call, size: True)
-    with pytest.raises(OutOfMemory, match=r"A \d+-pixel tile") as caught:
-        Deblurrer(runtime, spec(), tile=tile, batch=4)(photo(2560, 2560))
-    assert runtime.calls < 10
-    assert caught.value.tile <= 2 * min(tile, 128)
-
-
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
 def test_a_tile_that_is_no_number_is_an_error(wrong: float) -> None:
     def spoil(tiles: np.ndarray) -> np.ndarray:
@@ -332,117 +216,17 @@ def test_a_model_is_opened_with_what_was_asked_for(monkeypatch: pytest.MonkeyPat
     assert deblurrer.strength == 0.5
 
 
-def test_a_12_megapixel_photo_needs_less_than_300_megabytes() -> None:
-    pixels = np.zeros((3000, 4000, 3), dtype=np.uint8)
-    deblurrer = Deblurrer(FakeRuntimeWithoutMemory(), spec(tile=512, halo=32), batch=4)
-
-    tracemalloc.start()
-    try:
-        deblurrer(pixels)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-
-    assert peak - pixels.nbytes < 300 * 2**20  # the result is counted: take it off
-
-
-class FakeRuntimeWithoutMemory(FakeRuntime):
-    def restore(self, blurred: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        return blurred
-
-
-@pytest.mark.parametrize("batch", [1, 2, 4, 6, 8])
-@pytest.mark.parametrize("dtype", ["uint8", "float32"])
-def test_frames_restored_together_are_what_each_is_alone(batch: int, dtype: str) -> None:
-    frames = [np.roll(photo(150, 210, dtype), 40 * n, axis=1) for n in range(4)]
-    alone = [Deblurrer(FakeRuntime(box), spec())(frame) for frame in frames]
-
-    together = Deblurrer(FakeRuntime(box), spec(), batch=batch).restore_each(frames)
-
-    for result, expected in zip(together, alone, strict=True):
-        np.testing.assert_array_equal(result.pixels, expected)
-
-
-def test_tiles_of_several_frames_fill_batches() -> None:
-    runtime = FakeRuntime()
-    frames = [photo(150, 300)] * 3  # five tiles each
-    list(Deblurrer(runtime, spec(), batch=4).restore_each(frames))
-    assert runtime.batches == [4, 4, 4, 3]
-
-
-def test_photos_of_any_size_and_type_come_back_in_their_order() -> None:
-    photos = [photo(150, 300), None, photo(9, 9, "uint16"), photo(40, 300, "float32"), None, None]
-    runtime = FakeRuntime(box)
-    results = list(Deblurrer(runtime, spec(), batch=4).restore_each(photos))
-    assert [result is None for result in results] == [pixels is None for pixels in photos]
-    for result, pixels in zip(results, photos, strict=True):
-        if result and pixels is not None:
-            alone = Deblurrer(FakeRuntime(box), spec())(pixels)
-            np.testing.assert_array_equal(result.pixels, alone)
-
-
-class FakeBeside(FakeRuntime):
-    """Computes two batches at a time: the first two wait until both have begun."""
-
-    max_concurrent = 2
-
-    def __init__(self, fails: Callable[[int, int], bool] = lambda call, pixels: False) -> None:
-        super().__init__(box, fails)
-        self.entered, self.both = count(), Barrier(2, timeout=20)
-
-    def restore_concurrently(self, blurred: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        if next(self.entered) < 2:
-            self.both.wait()
-        return self.restore(blurred, noise)
-
-
-def test_batches_are_computed_side_by_side_where_the_runtime_can() -> None:
-    frames = [np.roll(photo(150, 300), 40 * n, axis=1) for n in range(2)]  # five tiles each
-    runtime = FakeBeside()
-
-    results = list(Deblurrer(runtime, spec()).restore_each(frames))
-
-    assert runtime.calls == 10
-    for result, frame in zip(results, frames, strict=True):
-        assert result
-        np.testing.assert_array_equal(result.pixels, Deblurrer(FakeRuntime(box), spec())(frame))
-
-
-def test_memory_that_runs_out_side_by_side_halves_the_tile_once() -> None:
-    pixels = photo(NINE_TILES, NINE_TILES)
-    runtime = FakeBeside(lambda call, size: size > 90_000)
-    deblurrer = Deblurrer(runtime, spec(), tile=512)
-    np.testing.assert_array_equal(
-        deblurrer(pixels), Deblurrer(FakeRuntime(box), spec(), tile=512)(pixels)
-    )
-    assert deblurrer.tiles.side == 256
-
-
-def test_a_photo_of_one_tile_has_the_whole_device() -> None:
-    runtime = FakeBeside()
-    runtime.restore_concurrently = pytest.fail  # type: ignore[method-assign, assignment]
-    Deblurrer(runtime, spec())(photo(100, 100))
-    assert runtime.calls == 1
-
-
-def test_a_photo_that_is_left_alone_is_not_held_up_by_those_after_it() -> None:
-    taken: list[int] = []
-
-    def photos() -> Iterator[np.ndarray | None]:
-        for number in range(100):
-            taken.append(number)
-            yield None
-
-    results = Deblurrer(FakeRuntime(), spec()).restore_each(photos())
-    assert next(results) is None
-    assert len(taken) < 10
-    del results  # ends the thread
-
-
-def test_memory_that_runs_out_between_frames_changes_nothing() -> None:
-    frames = [photo(300, 600), photo(300, 600)[::-1].copy()]
-    runtime = FakeRuntime(box, lambda call, size: call > 1 and size > 70_000)
-    together = Deblurrer(runtime, spec(), tile=512, batch=2).restore_each(frames)
-    for result, frame in zip(together, frames, strict=True):
-        alone = Deblurrer(FakeRuntime(box), spec(), tile=512)(frame)
-        np.testing.assert_array_equal(result.pixels, alone)
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_deblurrer_refuses_to_work_in_a_fork() -> None:
+    deblurrer = Deblurrer(FakeRuntime(), spec())
+    child = os.fork()
+    if not child:
+        try:
+            deblurrer(photo(20, 30))
+        except RuntimeError as error:
+            os._exit(7 if "fork" in str(error) else 1)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert deblurrer(photo(20, 30)).shape == (20, 30, 3)

@@ -7,9 +7,8 @@ from blurdm_cli.engine import guard
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.engine.self_ensemble import EIGHT, turned, turned_back
 from blurdm_cli.errors import ComputeError
+from tests.engine.fake import FakeRuntime, photo, spec
 from tests.motion.scenes import blurred, page, path_kernel
-
-from .test_deblur import FakeRuntime, photo, spec
 
 
 def nothing(tiles: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """What all runtimes have in common, and which of them is taken."""
 
 import ctypes
+import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -9,25 +10,17 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
 
 from blurdm_cli import zoo
-from blurdm_cli.engine import onnx_runtime, opening
+from blurdm_cli.engine import onnx_runtime
 from blurdm_cli.engine.onnx_runtime import OnnxRuntime
 from blurdm_cli.engine.opening import PACKAGES, open_runtime
 from blurdm_cli.engine.runtime import Runtime
-from blurdm_cli.errors import ComputeError, ModelError, OutOfMemory, RuntimeMissing, UsageError
+from blurdm_cli.errors import ComputeError, ModelError, OutOfMemory, RuntimeMissing
 from blurdm_cli.machine import available_cores
+from tests.engine.tiny import GRAPH, TINY, tiles
 
-TINY = "blurdm-tiny"
-GRAPH = zoo.find(TINY).folder / zoo.GRAPH
 ALL = tuple(PACKAGES)
-
-
-def tiles(count: int = 2, height: int = 64, width: int = 64) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(0)
-    blurred = rng.random((count, 3, height, width), dtype=np.float32)
-    return blurred, rng.standard_normal((count, 64)).astype(np.float32)
 
 
 def opened(name: str) -> Runtime:
@@ -60,6 +53,21 @@ def test_batches_side_by_side_give_the_same_bits_as_one_after_another() -> None:
         )
     for shape, found in zip(shapes, beside, strict=True):
         np.testing.assert_array_equal(found, runtime.restore(*tiles(*shape)))
+
+
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_a_config_that_its_graph_contradicts_is_an_error(tmp_path: Path, name: str) -> None:
+    config = json.loads((GRAPH.parent / "config.json").read_text())
+    for path in GRAPH.parent.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"name": "renamed"}))
+    assert open_runtime(str(tmp_path), name)[1].tile == config["tile"]
+    (tmp_path / "config.json").write_text(json.dumps(config | {"tile": 512, "halo": 8}))
+    with pytest.raises(
+        ModelError, match=f"contradicts.*tile is 512, not {config['tile']}"
+    ) as caught:
+        open_runtime(str(tmp_path), name)
+    assert "export" in str(caught.value.hint)
 
 
 def signal_stack() -> int:
@@ -132,121 +140,6 @@ def test_threads_that_share_a_runtime_get_their_own_answers(name: str) -> None:
         np.testing.assert_allclose(found, runtime.restore(*tiles(*shape)), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["onnx", "openvino"])
-def test_a_graph_tells_its_model(name: str) -> None:
-    runtime, spec = open_runtime(str(GRAPH), name, device="cpu")
-    assert runtime.name == name
-    assert (spec.name, spec.multiple_of, spec.prior_channels) == (TINY, 8, 64)
-
-
-def test_pytorch_does_not_run_graphs() -> None:
-    with pytest.raises(UsageError, match="cannot run an ONNX graph"):
-        open_runtime(str(GRAPH), "torch")
-
-
-def test_a_graph_keeps_its_precision() -> None:
-    with pytest.raises(RuntimeMissing, match="computes in fp32, not in fp16"):
-        open_runtime(str(GRAPH), "onnx", device="cpu", precision="fp16")
-
-
-@pytest.mark.parametrize("name", ["onnx", "openvino"])
-@pytest.mark.parametrize("device", ["tpu", "cuda:99", "cpu:3"])
-def test_a_device_that_is_not_here_is_refused(name: str, device: str) -> None:
-    with pytest.raises(RuntimeMissing, match=device) as caught:
-        open_runtime(TINY, name, device=device)
-    assert caught.value.hint
-
-
-def test_a_missing_graph_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="There is no graph"):
-        open_runtime(str(tmp_path / "no.onnx"))
-
-
-@pytest.mark.parametrize("keep", [0, 100, 30_000])
-def test_a_truncated_graph_is_an_error(keep: int, tmp_path: Path) -> None:
-    path = tmp_path / "cut.onnx"
-    path.write_bytes(GRAPH.read_bytes()[:keep])
-    with pytest.raises(ModelError, match=r"cut\.onnx"):
-        open_runtime(str(path), "onnx", device="cpu")
-
-
-def foreign(opset: int = 18) -> bytes:
-    value = helper.make_tensor_value_info
-    shape = ["n", 3, "h", "w"]
-    graph = helper.make_graph(
-        [helper.make_node("Relu", ["blurred"], ["restored"])],
-        "other",
-        [value("blurred", TensorProto.FLOAT, shape)],
-        [value("restored", TensorProto.FLOAT, shape)],
-    )
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
-    return made.SerializeToString()
-
-
-def test_somebody_else_s_graph_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "other.onnx"
-    path.write_bytes(foreign())
-    with pytest.raises(ModelError, match="not exported by blurdm") as caught:
-        open_runtime(str(path), "onnx", device="cpu")
-    assert "blurdm export onnx" in str(caught.value.hint)
-
-
-def test_an_opset_from_the_future_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "new.onnx"
-    path.write_bytes(foreign(opset=99))
-    with pytest.raises(ModelError) as caught:
-        open_runtime(str(path), "onnx", device="cpu")
-    assert "--opset" in str(caught.value.hint)
-
-
-def test_a_graph_whose_weights_are_damaged_is_not_run(tmp_path: Path) -> None:
-    folder = tmp_path / "model"
-    folder.mkdir()
-    for file in zoo.find(TINY).folder.iterdir():
-        data = bytearray(file.read_bytes())
-        if file.suffix == ".safetensors":
-            data[-1] ^= 1
-        (folder / file.name).write_bytes(data)
-    with pytest.raises(ModelError, match="damaged"):
-        open_runtime(str(folder), "onnx", device="cpu")
-
-
-@pytest.mark.parametrize("runtime", ["torch", "openvino"])
-def test_without_its_package_the_package_to_install_is_named(
-    runtime: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delitem(sys.modules, f"blurdm_cli.engine.{runtime}_runtime", raising=False)
-    monkeypatch.setitem(sys.modules, PACKAGES[runtime], None)
-    with pytest.raises(RuntimeMissing) as caught:
-        open_runtime(TINY, runtime)
-    assert caught.value.hint == f"pip install {runtime}"
-
-
-def test_auto_takes_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = []
-    for missing in ("openvino", "torch"):
-        names.append(open_runtime(TINY, device="cpu")[0].name)
-        runtime = next(name for name, package in PACKAGES.items() if package == missing)
-        monkeypatch.delitem(sys.modules, f"blurdm_cli.engine.{runtime}_runtime", raising=False)
-        monkeypatch.setitem(sys.modules, missing, None)
-    names.append(open_runtime(TINY, device="cpu")[0].name)
-    assert names == ["openvino", "torch", "onnx"]
-
-
-def test_a_driver_alone_does_not_make_auto_take_a_slower_runtime(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(opening, "has_gpu_driver", lambda: True)
-    monkeypatch.setattr(onnx_runtime, "has_gpu_driver", lambda: True)
-    taken, _ = open_runtime(TINY)
-    assert (taken.name, taken.device) == ("openvino", "cpu")
-
-
-def test_auto_does_not_hide_that_a_device_is_missing() -> None:
-    with pytest.raises(RuntimeMissing, match="cuda:99"):
-        open_runtime(TINY, device="cuda:99")
-
-
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
@@ -260,7 +153,7 @@ def test_running_out_of_memory_is_told_apart(
 ) -> None:
     runtime = OnnxRuntime(GRAPH, "cpu")
 
-    def fail(given: dict[str, np.ndarray]) -> None:
+    def fail(*shapes: object) -> None:
         raise RuntimeError(said)
 
     monkeypatch.setattr(runtime, "_bind", fail)

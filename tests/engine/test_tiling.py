@@ -2,10 +2,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from blurdm_cli.engine.tiling import blend, plan_tiles
+from blurdm_cli.spec import Padding
 
 
 @st.composite
@@ -47,6 +48,7 @@ def test_neighbours_overlap_by_more_than_two_halos_and_inner_halos_weigh_nothing
 
 
 @given(sides, sides, cuts())
+@example(1, 79, (9, 1, 1))
 @settings(deadline=None)
 def test_tiles_are_multiples_and_end_with_the_photo_padded_to_one(
     height: int, width: int, cut: tuple[int, int, int]
@@ -169,3 +171,22 @@ def test_tiles_too_small_for_their_overlap_are_refused(tile: tuple[int, int, int
     side, halo, multiple_of = tile
     with pytest.raises(ValueError, match="tiles of"):
         plan_tiles(10, 10, tile=side, halo=halo, multiple_of=multiple_of)
+
+
+@pytest.mark.parametrize(
+    ("padding", "beyond"), [("mirror", [2, 1]), ("edge", [3, 3]), ("zeros", [0, 0])]
+)
+def test_what_is_beyond_the_photo(padding: Padding, beyond: list[int]) -> None:
+    plan = plan_tiles(4, 4, tile=12, halo=0, multiple_of=6, padding=padding)
+    photo = np.arange(4, dtype=np.float32)[:, None, None].repeat(4, axis=1)
+    (tile,) = plan.cut(photo, plan.corners, 1.0)
+    assert tile.shape == (1, 6, 6)
+    assert tile[0, 4:, 0].tolist() == beyond
+    assert tile[0, 3, 4:].tolist() == [0 if padding == "zeros" else 3] * 2
+
+
+def test_tiles_are_no_smaller_than_the_network_takes() -> None:
+    plan = plan_tiles(7, 600, tile=128, halo=16, multiple_of=8, smallest=32)
+    assert plan.rows.side == 32
+    assert plan.rows.inside(0) == 7
+    assert plan.columns.starts[-1] + plan.columns.side >= 600

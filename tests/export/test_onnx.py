@@ -1,7 +1,6 @@
 from dataclasses import replace
-from itertools import pairwise
+from itertools import cycle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -12,44 +11,13 @@ from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.engine.onnx_runtime import OnnxRuntime
 from blurdm_cli.engine.openvino_runtime import OpenVinoRuntime
 from blurdm_cli.errors import ModelError, UsageError, VerificationError
-from blurdm_cli.export.fp16 import halve
 from blurdm_cli.export.onnx import Options, make_graph, share_weights
 from blurdm_cli.export.verify import Agreement, middle, verify
-from blurdm_cli.networks.build import BACKBONES, build
-from blurdm_cli.networks.mimo_unet import SIZES as MIMO_SIZES
-from blurdm_cli.networks.stripformer import SIZES as STRIP_SIZES
-from blurdm_cli.spec import BackboneSpec, EncoderKind, PriorSpec, ScheduleSpec
+from blurdm_cli.networks.build import BACKBONES
+from blurdm_cli.spec import EncoderKind, PriorSpec
+from tests.export.models import SCHEDULE, model_of
 
-SCHEDULE = ScheduleSpec("short", (1.0, 1.5, 2.0), (0.0, 0.05, 0.1))
-SMALL: dict[str, dict[str, Any]] = {
-    "unet": {"widths": [8, 16], "encoder_blocks": [1], "decoder_blocks": [1, 1]},
-    "mimo_unet": MIMO_SIZES["tiny"],
-    "stripformer": STRIP_SIZES["tiny"] | {"pairs": [1, 0]},
-    "fftformer": {"width": 8, "blocks": [1, 0, 0], "refinement_blocks": 0},
-    "loformer": {
-        "width": 8,
-        "encoder_pairs": [0, 0, 0],
-        "middle_pairs": 0,
-        "decoder_pairs": [1, 0, 0],
-    },
-    "nafnet": {
-        "width": 8,
-        "encoder_blocks": [0, 0, 0, 1],
-        "middle_blocks": 0,
-        "decoder_blocks": [1, 0, 0, 0],
-        "window": 80,
-    },
-}
-"""Sizes of each backbone that are traced in a second."""
-
-
-@pytest.fixture(scope="module")
-def photo() -> np.ndarray:
-    """Smooth random detail."""
-    import cv2
-
-    small = np.random.default_rng(0).integers(0, 256, (20, 25, 3), dtype=np.uint8)
-    return cv2.resize(small, (100, 80), interpolation=cv2.INTER_CUBIC)
+pytestmark = pytest.mark.usefixtures("traced_once")
 
 
 @pytest.fixture(scope="module")
@@ -58,27 +26,13 @@ def tiny() -> zoo.Model:
 
 
 @pytest.fixture(scope="module")
-def graph(tiny: zoo.Model) -> onnx.ModelProto:
+def graph(traced_once: None, tiny: zoo.Model) -> onnx.ModelProto:
     return make_graph(tiny, Options())
-
-
-def model_of(folder: Path, backbone: str, prior: PriorSpec) -> zoo.Model:
-    """An untrained model whose output is not its input."""
-    import torch
-
-    spec = BACKBONES[backbone].spec("small", BackboneSpec(backbone, SMALL[backbone]), prior)
-    unlike_smallest = 80 if spec.multiple_of == 16 else 64
-    spec = replace(spec, tile=max(unlike_smallest, spec.multiple_of), halo=8)
-    torch.manual_seed(0)
-    state = build(spec).state_dict()
-    weights = {k: (v + 0.02 * torch.randn_like(v)).numpy() for k, v in state.items()}
-    return zoo.write(folder / "small", spec, weights, "a card")
 
 
 @pytest.mark.parametrize(
     ("backbone", "kind"),
-    [("unet", kind) for kind in ("none", "mlp", "noise", "blur")]
-    + [(backbone, "blurdm") for backbone in BACKBONES],
+    [("unet", "none"), *zip(BACKBONES, cycle(("blurdm", "mlp", "noise", "blur")), strict=False)],
 )
 def test_every_backbone_and_every_prior_exports(
     backbone: str, kind: str, tmp_path: Path, photo: np.ndarray
@@ -155,74 +109,6 @@ def test_fp16_is_close_and_its_backbone_half_as_large(
     assert sizes[0] < 0.55 * sizes[1]
     types = {entry.type.tensor_type.elem_type for entry in (*half.graph.input, *half.graph.output)}
     assert types == {onnx.TensorProto.FLOAT}
-
-
-@pytest.fixture(scope="module")
-def spectral(tmp_path_factory: pytest.TempPathFactory) -> zoo.Model:
-    """A small model that looks at the spectrum."""
-    prior = PriorSpec("blurdm", 16, "spectral", "tile", SCHEDULE)
-    return model_of(tmp_path_factory.mktemp("spectral"), "unet", prior)
-
-
-@pytest.fixture(scope="module")
-def spectral_graphs(spectral: zoo.Model) -> dict[tuple[int, int] | None, onnx.ModelProto]:
-    """Its graphs in fp32, by the size that they take."""
-    return {size: make_graph(spectral, Options(size=size)) for size in (None, (128, 128))}
-
-
-def write_fp16(graph: onnx.ModelProto, path: Path) -> Path:
-    facts = {entry.key: entry.value for entry in graph.metadata_props} | {"precision": "fp16"}
-    onnx.helper.set_model_props(graph, facts)
-    onnx.save(graph, path)
-    return path
-
-
-@pytest.mark.filterwarnings("ignore:the float32 number")
-@pytest.mark.parametrize("size", [None, (128, 128)])
-@pytest.mark.parametrize("slim", [False, True])
-def test_fp16_leaves_the_spectrum_in_fp32(
-    size: tuple[int, int] | None,
-    slim: bool,
-    spectral: zoo.Model,
-    spectral_graphs: dict[tuple[int, int] | None, onnx.ModelProto],
-    photo: np.ndarray,
-    tmp_path: Path,
-) -> None:
-    import onnxslim
-
-    graph = onnxslim.slim(spectral_graphs[size]) if slim else spectral_graphs[size]
-    half = halve(graph)
-    onnx.checker.check_model(half, full_check=True)
-    path = write_fp16(half, tmp_path / "half.onnx")
-    assert min(agreement.psnr for agreement in verify(spectral, path, photo, size)) > 60
-    halves = {t.name for t in half.graph.initializer if t.data_type == onnx.TensorProto.FLOAT16}
-    assert any(name.startswith("backbone.") for name in halves)
-    assert not any(name.startswith("prior.") for name in halves)
-
-
-@pytest.mark.filterwarnings("ignore:the float32 number")
-def test_a_graph_whose_spectrum_overflows_is_not_verified(
-    spectral: zoo.Model,
-    spectral_graphs: dict[tuple[int, int] | None, onnx.ModelProto],
-    photo: np.ndarray,
-    tmp_path: Path,
-) -> None:
-    size = (128, 128)
-    half = onnx.ModelProto.FromString(spectral_graphs[size].SerializeToString())
-    nodes = list(half.graph.node)
-    del half.graph.node[:]
-    for node in nodes:
-        half.graph.node.append(node)
-        if node.op_type == "ReduceSum":  # of the power; fp16 ends at 65504
-            power = half.graph.node[-1].output[0]
-            half.graph.node[-1].output[0] = f"{power}.exact"
-            types = (onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT)
-            names = (f"{power}.exact", f"{power}.half", power)
-            for (before, after), to in zip(pairwise(names), types, strict=True):
-                half.graph.node.append(onnx.helper.make_node("Cast", [before], [after], to=to))
-    path = write_fp16(half, tmp_path / "half.onnx")
-    with pytest.raises(VerificationError, match="stripes"):
-        verify(spectral, path, photo, size)
 
 
 def test_int8_is_close_on_photos(tiny: zoo.Model, photo: np.ndarray, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from blurdm_cli.errors import OutputError, UsageError
-from blurdm_cli.files.atomic import atomic_output
+from blurdm_cli.files.atomic import atomic_output, identity_of, unless_changed
 from blurdm_cli.files.formats import FORMATS, format_of
 from blurdm_cli.files.reading import no_input
 
@@ -28,6 +28,35 @@ def test_a_finished_file_is_whole_and_alone(tmp_path):
         part.write_bytes(b"all of it")
     assert target.read_bytes() == b"all of it"
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_two_runs_do_not_write_the_same_file_at_once(tmp_path):
+    target = tmp_path / "a.jpg"
+    with atomic_output(target) as part:
+        part.write_bytes(b"the first run's")
+        with pytest.raises(OutputError, match=r"Another run.*a\.jpg"), atomic_output(target):
+            pytest.fail("a second run may write")
+        assert part.read_bytes() == b"the first run's"
+    with atomic_output(target) as part:
+        part.write_bytes(b"the second run's")
+    assert target.read_bytes() == b"the second run's"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("before", [None, b"before"])
+def test_a_file_that_somebody_puts_there_meanwhile_is_kept(tmp_path, before):
+    target = tmp_path / "a.jpg"
+    if before:
+        target.write_bytes(before)
+    with atomic_output(target, unless_changed(target, identity_of(target))) as part:
+        part.write_bytes(b"result")
+    assert target.read_bytes() == b"result"
+    seal = unless_changed(target, identity_of(target))
+    target.write_bytes(b"somebody's")
+    with pytest.raises(OutputError, match="somebody"), atomic_output(target, seal) as part:
+        part.write_bytes(b"another result")
+    assert target.read_bytes() == b"somebody's"
+    assert list(tmp_path.iterdir()) == [target]
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 from pathlib import Path
@@ -7,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blurdm_cli.errors import InputError, OutputError
-from blurdm_cli.files.journal import FOLDER, Stamp, open_journal
+from blurdm_cli.files.journal import FOLDER, Past, open_journal
+from blurdm_cli.files.stamp import Stamp
 
 from .conftest import touch
 
@@ -70,8 +72,6 @@ def test_what_a_killed_run_left_is_own_and_what_somebody_put_there_is_not(files)
         seal = journal.begin(source, output)
         output.write_bytes(b"somebody's")
         assert not journal.is_own(source, output)
-        with pytest.raises(OutputError, match="somebody"):
-            seal(source)
         output.unlink()
         part = output.with_name("part")
         part.write_bytes(b"finished")
@@ -160,3 +160,41 @@ def test_a_line_of_nested_brackets_is_passed_over(files):
     with (home / FOLDER / "run.ndjson").open("ab") as file:
         file.write(b"[" * 100_000 + b"\n")
     assert states(*files) == (True, True)
+
+
+@pytest.mark.parametrize("link", [FOLDER, f"{FOLDER}/run.ndjson"])
+def test_a_journal_that_is_a_link_is_not_followed(files, tmp_path, link):
+    home, _, _ = files
+    (elsewhere,) = touch(tmp_path / "elsewhere" / "run.ndjson")
+    linked = home / link
+    linked.parent.mkdir(exist_ok=True)
+    linked.symlink_to(elsewhere if linked.suffix else elsewhere.parent)
+    with pytest.raises(OutputError, match="is a link") as caught:
+        open_journal(home, "s").__enter__()
+    assert str(linked) in caught.value.hint
+    assert elsewhere.read_bytes() == b"photo"
+    assert list(elsewhere.parent.iterdir()) == [elsewhere]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without pipes")
+def test_a_pipe_in_the_place_of_a_journal_does_not_block(tmp_path):
+    (tmp_path / FOLDER).mkdir()
+    os.mkfifo(tmp_path / FOLDER / "run.ndjson")
+    assert not Past().journal_of(tmp_path / "a.jpg", tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="locks of POSIX")
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_on_a_disk_without_locks_a_file_stands_for_the_lock(files, monkeypatch, number):
+    def flock(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    said = []
+    with open_journal(files[0], "s", said.append):
+        with pytest.raises(OutputError, match="Another run") as caught:
+            open_journal(files[0], "s").__enter__()
+        assert "lock.held" in caught.value.hint
+    assert ["without locks" in line for line in said] == [True]
+    note(*files)
+    assert {path.name for path in (files[0] / FOLDER).iterdir()} == {"run.ndjson"}

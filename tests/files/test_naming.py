@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blurdm_cli.errors import OutputError, UsageError
+from blurdm_cli.files import naming
 from blurdm_cli.files.formats import CONTAINERS
-from blurdm_cli.files.naming import FileJob, Naming, plan_outputs, resolve_existing
+from blurdm_cli.files.naming import FileJob, Naming, plain, plan_outputs, resolve_existing
 
 from .conftest import touch
 
@@ -139,6 +140,15 @@ def test_equal_names_from_different_places_are_numbered_in_order(tmp_path):
     assert plan(inputs, out) == [out / "a.jpg", out / "a-2.jpg", out / "a-3.jpg"]
     taken = [(tmp_path / "x" / "a.jpg", None), (tmp_path / "y" / "A.JPG", None)]
     assert plan(taken, out) == [out / "a.jpg", out / "A-2.JPG"]
+
+
+def test_many_equal_names_take_a_few_steps_each(tmp_path, monkeypatch):
+    steps = []
+    monkeypatch.setattr(naming, "plain", lambda path: steps.append(path) or plain(path))
+    inputs = [(tmp_path / f"{number}.jpg", tmp_path) for number in range(300)]
+    outputs = plan(inputs, tmp_path / "out", naming=Naming("x{ext}"))
+    assert [path.name for path in outputs] == ["x.jpg", *(f"x-{n}.jpg" for n in range(2, 301))]
+    assert len(steps) < 5 * len(inputs)
 
 
 def test_results_of_earlier_runs_are_no_inputs(tmp_path):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from blurdm_cli.importing import rename
+from blurdm_cli.importing.checkpoints import rename
 from blurdm_cli.networks.fftformer import (
     ORIGINAL_NAMES,
     SIZES,

@@ -3,7 +3,7 @@ from math import pi
 import pytest
 import torch
 
-from blurdm_cli.importing import rename
+from blurdm_cli.importing.checkpoints import rename
 from blurdm_cli.networks.loformer import (
     ORIGINAL_NAMES,
     SIZES,

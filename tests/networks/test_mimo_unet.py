@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from blurdm_cli.importing import rename
+from blurdm_cli.importing.checkpoints import rename
 from blurdm_cli.networks.mimo_unet import ORIGINAL_NAMES, SIZES, MimoUNet
 from tests.networks.golden import image, set_weights
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d, pad
 
-from blurdm_cli.importing import rename
+from blurdm_cli.importing.checkpoints import rename
 from blurdm_cli.networks.nafnet import ORIGINAL_NAMES, SIZES, ChannelWeights, NAFNet
 from tests.networks.golden import image, set_weights
 
@@ -70,7 +70,9 @@ def test_nothing_is_kept_from_one_size_to_the_next() -> None:
     assert torch.equal(network(first, None), before)
 
 
-@pytest.mark.parametrize(("size", "count"), [("width32", 17_111_907), ("width64", 67_888_835)])
+@pytest.mark.parametrize(
+    ("size", "count"), [("width32", 17_111_907), ("width64", 67_888_835), ("sidd32", 29_159_715)]
+)
 def test_parameters_are_as_many_as_published(size: str, count: int) -> None:
     with torch.device("meta"):
         network = NAFNet(0, **SIZES[size])

@@ -1,6 +1,7 @@
 """Small photos that ask for much memory or time: each is read, or refused, in little of either."""
 
 import io
+import os
 import struct
 import time
 import tracemalloc
@@ -14,8 +15,8 @@ from blurdm_cli.errors import DecodeError
 from blurdm_cli.photo.photo import encode_photo, read_photo
 from blurdm_cli.photo.png import SIGNATURE, chunk
 
+from .samples import exif, smooth
 from .test_jpeg import jpeg
-from .test_photo import exif, smooth
 
 MOST_SECONDS, MOST_BYTES = 3.0, 200_000_000
 """For any of these; each is of a few kilobytes, or took minutes or gigabytes."""
@@ -53,6 +54,18 @@ def test_a_side_or_an_area_that_is_claimed_is_refused_before_it_is_decoded(
     assert "on a side" in str(caught.value.hint)
 
 
+@pytest.mark.parametrize(("channels", "words"), [(65535, "65535 channels"), (40, "too large")])
+def test_channels_that_are_claimed_are_refused_before_they_are_decoded(
+    channels: int, words: str
+) -> None:
+    side = 8 if channels > 64 else 8000
+    values = {256: side, 257: side, 258: 8, 259: 1, 262: 1, 273: 8, 277: channels, 279: 64}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in values.items())
+    data = b"II*\0" + struct.pack("<IH", 8, len(values)) + entries + bytes(4)
+    with pytest.raises(DecodeError, match=words):
+        read_photo(data)
+
+
 def test_a_thumbnail_that_claims_gigabytes_is_damaged_exif() -> None:
     whole = exif()
     at = whole.index(struct.pack("<HHI", 513, 4, 1))
@@ -82,3 +95,18 @@ def test_fill_bytes_take_no_time() -> None:
     photo = read_photo(filled)
     assert photo.pixels.shape == smooth().shape
     assert encode_photo(photo)[:2] == b"\xff\xd8"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Pillow for Windows hides its libtiff")
+def test_damage_that_libtiff_passes_over_is_noted_and_not_printed(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    file = io.BytesIO()
+    Image.fromarray(smooth(200, 300)[..., 1] > 127).save(file, "TIFF", compression="group4")
+    whole = bytearray(file.getvalue())
+    assert not [note for note in read_photo(bytes(whole)).notes if "damaged" in note]
+    whole[20:24] = bytes(4)
+    photo = read_photo(bytes(whole))
+    assert photo.pixels.shape[:2] == (200, 300)
+    assert [note for note in photo.notes if "damaged" in note]
+    assert capfd.readouterr().err == ""

@@ -10,7 +10,7 @@ from blurdm_cli.photo.jpeg import behind, write_segments
 from blurdm_cli.photo.photo import encode_photo, losses, read_photo
 from blurdm_cli.photo.privacy import apply_privacy
 
-from .test_photo import XMP, exif, smooth
+from .samples import XMP, exif, smooth
 
 COMMENT, SENSOR = ("COM", b"a day at sea"), ("APP6", b"GoPro\0" + bytes(range(256)))
 PICTURE_KINDS = (("APP0", b"JFXX\0small"), ("APP8", b"SPIFF\0x"))

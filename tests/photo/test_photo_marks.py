@@ -6,16 +6,16 @@ import zlib
 
 import numpy as np
 import pytest
-import tifffile
 from PIL import Image
 
 from blurdm_cli.errors import DecodeError
 from blurdm_cli.files.signatures import kind_of
+from blurdm_cli.photo.auxiliary import dropped_images
 from blurdm_cli.photo.photo import encode_photo, losses, read_photo
 
+from .samples import ICC, exif, exif_of, noise, photo_file, smooth
 from .test_hostile_photos import png
 from .test_jpeg import jpeg
-from .test_photo import exif, photo_file, smooth
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -46,6 +46,22 @@ def test_xmp_of_a_gain_map_goes_with_it() -> None:
     assert b"hdrgm:Version" not in found
     assert b"GainMap" not in found
     assert b'xmp:Rating="4"' in found
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "<hdrgm:GainMapMax><rdf:Seq><rdf:li>1.5</rdf:li></rdf:Seq></hdrgm:GainMapMax>",
+        "<hdrgm:Version>1.0</hdrgm:Version><hdrgm:Gamma/>",
+        "<GDepth:Near>0.5</GDepth:Near>",
+        "<xmpNote:HasExtendedXMP>0123</xmpNote:HasExtendedXMP>",
+    ],
+)
+def test_xmp_about_images_that_are_gone_goes_as_elements_and_as_attributes(claim: str) -> None:
+    attributes = "GDepth:Format='RangeInverse' xmpNote:HasExtendedXMP=\"0123\" xmp:Rating='4'"
+    whole = f"<x:xmpmeta><rdf:Description {attributes}>{claim}<dc:x/></rdf:Description>"
+    left = b"<x:xmpmeta><rdf:Description xmp:Rating='4'><dc:x/></rdf:Description>"
+    assert read_photo(jpeg(xmp=whole.encode())).metadata.xmp == left
 
 
 @pytest.mark.parametrize(
@@ -89,26 +105,105 @@ def test_a_whole_jpeg_of_an_unread_sort_is_not_called_damaged(
     assert "damaged" not in str(caught.value)
 
 
-def test_a_gif_s_comment_is_kept_in_png_and_named_elsewhere() -> None:
+def test_a_damaged_profile_is_dropped_from_a_file_of_any_format() -> None:
+    for format in ("jpeg", "webp", "tiff", "avif"):
+        options = {} if format == "tiff" else {"icc_profile": ICC[:200]}
+        data = photo_file(format, smooth(), **options)
+        if format == "tiff":
+            data = data.replace(b"acsp", b"ACSP")
+        photo = read_photo(data)
+        assert photo.notes == ("the colour profile is damaged and is dropped",)
+        assert photo.metadata.icc is None
+
+
+def test_a_profile_of_which_segments_are_missing_is_damaged() -> None:
+    photo = read_photo(jpeg(("APP2", b"ICC_PROFILE\0\1\3" + ICC)))
+    assert photo.notes == ("the colour profile is damaged and is dropped",)
+
+
+def test_a_profile_of_gray_is_not_given_to_rgb() -> None:
+    gray = ICC[:16] + b"GRAY" + ICC[20:]
     file = io.BytesIO()
-    Image.fromarray(smooth()).convert("P").save(file, "GIF", comment=b"a day at sea")
+    Image.fromarray(smooth()[..., 0]).save(file, "PNG", icc_profile=gray)
     photo = read_photo(file.getvalue())
-    assert Image.open(io.BytesIO(encode_photo(photo, "png"))).info["Comment"] == "a day at sea"
-    assert any("tEXt" in line for line in losses(photo, "jpeg"))
+    for format in ("png", "jpeg", "tiff"):
+        assert losses(photo, format) == []
+        assert read_photo(encode_photo(photo, format)).metadata.icc == gray
+    for format in ("webp", "avif"):
+        assert any("gray profile" in line for line in losses(photo, format))
+        assert read_photo(encode_photo(photo, format)).metadata.icc is None
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-@pytest.mark.parametrize("big", [False, True])
-def test_a_tiff_file_that_begins_with_a_thumbnail_gives_the_picture(
-    dtype: type[np.generic], big: bool
+@pytest.mark.parametrize("format", ["jpeg", "png"])
+@pytest.mark.parametrize(("sides", "notes"), [((2, 1), 1), ((1, 1), 0)])
+def test_pixels_that_are_not_square_are_said(
+    format: str, sides: tuple[int, int], notes: int
 ) -> None:
-    picture = smooth().astype(dtype)
+    if format == "png":
+        data = png((b"pHYs", struct.pack(">IIB", *sides, 0)))
+    else:
+        whole = jpeg()
+        at = whole.index(b"JFIF\0") + 7
+        data = whole[:at] + struct.pack(">BHH", 0, *sides) + whole[at + 5 :]
+    photo = read_photo(data)
+    assert photo.notes == ("the pixel aspect ratio 1:2 is dropped",) * notes
+    assert photo.metadata.dpi is None
+
+
+@pytest.mark.parametrize("format", ["jpeg", "png"])
+def test_densities_are_turned_with_the_photo(format: str) -> None:
+    tags = Image.Exif()
+    tags.update({274: 6, 282: 300.0, 283: 150.0, 296: 2})
+    photo = read_photo(photo_file(format, smooth(), exif=tags.tobytes(), dpi=(300, 150)))
+    written = encode_photo(photo)
+    with Image.open(io.BytesIO(written)) as image:
+        assert image.info["dpi"] == pytest.approx((150, 300), abs=0.1)
+    found = exif_of(written)
+    assert (found[282], found[283]) == (150, 300)
+
+
+@pytest.mark.parametrize("format", ["webp", "avif", "png", "gif"])
+def test_of_an_animation_the_run_says_how_many_frames_are_left_out(format: str) -> None:
+    first, *others = (Image.fromarray(noise(8, 8, 3, seed=seed)) for seed in range(3))
     file = io.BytesIO()
-    with tifffile.TiffWriter(file, bigtiff=big) as writer:
-        writer.write(picture[::4, ::4].copy(), photometric="rgb", subfiletype=1)
-        writer.write(picture, photometric="rgb", description="a day at sea")
+    first.save(file, format, save_all=True, append_images=others, duration=40)
+    ways = {"png": "--output", "gif": "--output"}
+    (note,) = (note for note in read_photo(file.getvalue()).notes if "animation" in note)
+    assert "only the first of 3 frames is used" in note
+    assert ways.get(format, "convert it to a video") in note
+
+
+def test_a_still_image_before_an_animation_is_told_from_its_frames() -> None:
+    still, *frames = (Image.fromarray(noise(8, 8, 3, seed=seed)) for seed in range(3))
+    file = io.BytesIO()
+    still.save(file, "PNG", save_all=True, append_images=frames, default_image=True)
     photo = read_photo(file.getvalue())
-    np.testing.assert_array_equal(photo.pixels, picture)
-    assert photo.notes == ("2 pages: page 2 is used, earlier pages are thumbnails",)
-    assert photo.metadata.exif is not None
-    assert b"a day at sea" in photo.metadata.exif
+    np.testing.assert_array_equal(photo.pixels, np.asarray(still))
+    assert len(photo.notes) == 1
+    assert "only the still image before it" in photo.notes[0]
+
+
+def auxiliary(kind: str) -> bytes:
+    """A box that names the type of an auxiliary image."""
+    return struct.pack(">I4sI", 13 + len(kind), b"auxC", 0) + kind.encode() + b"\0"
+
+
+def test_images_beside_the_main_one_are_said_by_their_names() -> None:
+    entry = b"\0\0\0\x15infe\2\0\0\0\0\2\0\0tmap\0"
+    kinds = (
+        "urn:mpeg:mpegB:cicp:systems:auxiliary:alpha",
+        "urn:mpeg:hevc:2015:auxid:1",
+        "urn:mpeg:hevc:2015:auxid:2",
+        "urn:com:apple:photo:2018:aux:portraiteffectsmatte",
+        "urn:com:acme:sketch",
+    )
+    assert dropped_images(b"".join(map(auxiliary, kinds[:2]))) == []
+    assert dropped_images(entry + b"".join(map(auxiliary, kinds))) == [
+        "the gain map is dropped",
+        "urn:com:acme:sketch is dropped",
+        "a matte is dropped",
+        "the depth map is dropped",
+    ]
+    data = photo_file("avif", smooth())
+    beside = struct.pack(">I4s", 8 + len(entry), b"free") + entry
+    assert read_photo(data + beside).notes == ("the gain map is dropped",)

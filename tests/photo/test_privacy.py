@@ -11,7 +11,7 @@ from blurdm_cli.photo.metadata import Metadata
 from blurdm_cli.photo.photo import encode_photo, read_photo
 from blurdm_cli.photo.privacy import apply_privacy
 
-from .test_photo import MAKER_NOTE, exif, tiff_file
+from .samples import MAKER_NOTE, exif, tiff_file
 from .test_photoshop import resource, segment
 
 XMP = (

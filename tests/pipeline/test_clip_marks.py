@@ -1,15 +1,18 @@
 """Clocks, marks and covers of videos: kept, or said."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from blurdm_cli.files.signatures import VIDEO, kind_of
 from blurdm_cli.pipeline.clip import plan_clip
-from blurdm_cli.pipeline.options import VideoOptions
-from tests.clips import deblurred, make_clip
+from blurdm_cli.pipeline.options import RunOptions, VideoOptions
+from blurdm_cli.pipeline.planning import is_moving, plan_jobs
+from tests.clips import deblurred, make_clip, seconds
 
 LATE = tuple(range(9 * 3600 * 25, 9 * 3600 * 25 + 12))
 """Frames of a clock that has run for nine hours."""
@@ -126,3 +129,22 @@ def test_a_raw_stream_has_the_length_of_its_frames(tmp_path: Path) -> None:
     deblurred(raw, tmp_path / "b.mp4")
     with av.open(str(tmp_path / "b.mp4")) as file:
         assert file.duration == pytest.approx(12 / 25 * 1e6, rel=0.05)
+
+
+@pytest.mark.parametrize("format", ["gif", "png"])
+def test_an_animation_becomes_a_video_if_one_is_asked_for(tmp_path: Path, format: str) -> None:
+    first, *others = (Image.fromarray(np.full((48, 64, 3), v, np.uint8)) for v in (50, 100, 150))
+    source = tmp_path / f"a.{format}"
+    first.save(source, save_all=True, append_images=others, duration=[40, 200, 80])
+    moving = {
+        suffix: is_moving(
+            *plan_jobs(RunOptions((str(source),), output=str(tmp_path / f"b.{suffix}")))
+        )
+        for suffix in ("mp4", "mkv", "png")
+    }
+    assert moving == {"mp4": True, "mkv": True, "png": False}
+    deblurred(source, tmp_path / "b.mp4")
+    assert seconds(tmp_path / "b.mp4") == [0, Fraction(4, 100), Fraction(24, 100)]
+    with av.open(str(tmp_path / "b.mp4")) as file:
+        means = [frame.to_ndarray(format="rgb24").mean() for frame in file.decode(video=0)]
+    assert means == pytest.approx([50, 100, 150], abs=3)

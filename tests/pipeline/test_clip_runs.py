@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -15,32 +14,16 @@ import numpy as np
 import pytest
 
 from blurdm_cli.errors import DecodeError, InputError, OutputError, UsageError
-from blurdm_cli.photo.photo import read_photo
-from blurdm_cli.pipeline import clip as module
 from blurdm_cli.video.reader import open_clip
 from tests import clips
-from tests.clips import make_clip, packets, scene, seconds, shown
+from tests.clips import Stopped, make_clip, packets, seconds, shown, stop_after
 
 LONG = tuple(range(24))
 
 deblurred = partial(clips.deblurred, gain=0.25)
 
 
-@pytest.fixture(autouse=True)
-def _short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SECONDS", Fraction(1, 5))  # five frames
-
-
-class Stopped(Exception):
-    """What stops a run in a test."""
-
-
-def stop_after(fraction: float) -> Callable[[float, str], None]:
-    def advance(done: float, note: str) -> None:
-        if done >= fraction:
-            raise Stopped
-
-    return advance
+pytestmark = pytest.mark.usefixtures("short_segments")
 
 
 @pytest.mark.parametrize("stops", [(0.1,), (0.5,), (1.0,), (0.3, 0.7, 0.9)])
@@ -237,50 +220,6 @@ def test_a_part_of_a_clip_has_its_frames_at_their_times(
     if "frames" in options or "end" in options:
         assert sound[-1][0] <= Fraction(expected[-1] + expected.step - begin, 25)
     assert {data for _, data in sound} <= {data for _, data in packets(source, "audio")}
-
-
-def test_a_clip_becomes_numbered_pictures_and_these_a_clip(tmp_path: Path) -> None:
-    source = make_clip(tmp_path / "a.mkv", codec="ffv1", pix_fmt="yuv444p10le")
-    result = deblurred(source, tmp_path / "p" / "f%04d.png", gain=0.0)
-    assert result.loss is None
-    pictures = sorted((tmp_path / "p").iterdir())
-    assert [path.name for path in pictures] == [f"f{number:04}.png" for number in range(1, 13)]
-    assert "no sound" in result.notes[0]
-    for number, path in enumerate(pictures):
-        pixels = read_photo(path).pixels
-        assert pixels.dtype == np.uint16
-        assert np.abs(pixels / 65535 - scene(number, 48, 64)).max() < 0.004
-
-    for named in (tmp_path / "p" / "f%04d.png", tmp_path / "p"):
-        target = tmp_path / "b.mp4"
-        assert deblurred(named, target, gain=0.0, fps=12.5).loss is None
-        assert seconds(target) == [Fraction(number * 2, 25) for number in range(12)]
-        frame = shown(target)[3]
-        assert (frame.format.name, frame.colorspace, frame.color_range) == ("yuv420p", 1, 1)
-        near = frame.to_ndarray(format="rgb24") / 255 - scene(3, 48, 64)
-        assert np.abs(near).mean() < 0.02
-
-
-def test_pictures_go_on_where_they_ended(tmp_path: Path) -> None:
-    source = make_clip(tmp_path / "a.mp4", times=LONG)
-    pattern = tmp_path / "p" / "%d.png"
-    with pytest.raises(Stopped):
-        deblurred(source, pattern, advance=stop_after(0.6), all_frames=False)
-    restored: list[float] = []
-
-    deblurred(source, pattern, advance=lambda done, note: restored.append(done), all_frames=False)
-
-    assert len(restored) == 14
-    assert len(list(pattern.parent.iterdir())) == 24
-
-
-def test_pictures_of_other_sizes_are_named(tmp_path: Path) -> None:
-    source = make_clip(tmp_path / "a.mp4")
-    deblurred(source, tmp_path / "%02d.png")
-    (tmp_path / "07.png").write_bytes((tmp_path / "06.png").read_bytes()[:200])
-    with pytest.raises(InputError, match=r"07\.png"):
-        deblurred(tmp_path / "%02d.png", tmp_path / "b.mp4")
-    assert not (tmp_path / "b.mp4").exists()
 
 
 @pytest.mark.parametrize(

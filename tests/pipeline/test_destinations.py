@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 
 from blurdm_cli.choices import OnExists
-
-from .test_photos import run, statuses
+from tests.pipeline.photo_runs import run, statuses
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ from PIL import Image, PngImagePlugin
 
 from blurdm_cli.choices import OnExists
 from blurdm_cli.pipeline.outcome import Outcome
-
-from .test_photos import run, statuses
+from tests.pipeline.photo_runs import run, statuses
 
 PLACE = b"48,8.2N"
 

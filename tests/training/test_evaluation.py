@@ -83,9 +83,17 @@ def test_a_photo_that_was_warped_is_warped_back() -> None:
     assert 0.9 < inside.float().mean() < 1
 
 
-@pytest.mark.parametrize("align", ["none", "shift", "homography"])
+@pytest.mark.parametrize("align", ["none", "shift", "homography", "realblur"])
 def test_the_smallest_photo_that_can_be_scored_is_scored(align: evaluation.Align) -> None:
     side = evaluation.smallest(align)
     photo = (soft_photo()[0, :, :side, :side] * 255).byte()
     (scores,) = evaluation.evaluate(np.copy, [("a", (photo, photo))], align=align)
     assert scores.ssim_restored == pytest.approx(1)
+
+
+def test_realblur_s_score_does_not_see_the_exposure() -> None:
+    wanted = soft_photo()
+    dim = 0.8 * wanted
+    plain = evaluation.score(dim, wanted, "homography")[0]
+    matched = evaluation.score(dim, wanted, "realblur")[0]
+    assert matched > 60 > 30 > plain

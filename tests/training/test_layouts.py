@@ -24,6 +24,15 @@ def test_gopro_is_read_video_by_video(tmp_path: Path) -> None:
     assert plain[0].sharp == gamma[0].sharp == tmp_path / "v1" / "sharp" / "000001.png"
 
 
+def test_the_root_of_a_data_set_gets_a_hint(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        for kind in ("blur", "sharp"):
+            write(tmp_path / part / "v1" / kind / "000001.png")
+    with pytest.raises(InputError, match="holds no pairs") as caught:
+        find_pairs(tmp_path)
+    assert str(tmp_path / "test") in str(caught.value.hint)
+
+
 def test_hide_has_its_sharp_photos_in_one_folder(tmp_path: Path) -> None:
     for kind, name in (("test-long-shot", "b.png"), ("test-close-ups", "a.png")):
         write(tmp_path / "test" / kind / name)

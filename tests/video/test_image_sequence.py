@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from blurdm_cli.errors import InputError
-from blurdm_cli.files.numbered import by_number, find_frames, find_taken, frame_path, is_sequence
+from blurdm_cli.files.numbered import by_number, find_existing, find_frames, frame_path, is_sequence
 from blurdm_cli.video.image_sequence import open_sequence, read_sequence
 
 
@@ -102,7 +102,7 @@ def test_two_pictures_of_one_number_are_named(tmp_path: Path) -> None:
 def test_a_picture_is_in_the_way_only_where_it_would_be_replaced(tmp_path: Path) -> None:
     pattern = tmp_path / "f%03d.png"
     make(tmp_path, "f007.png", "f02.png", "g003.png")
-    assert find_taken(pattern, range(1, 10)) == tmp_path / "f007.png"
-    assert find_taken(pattern, (9, 7, 8)) == tmp_path / "f007.png"
-    assert find_taken(pattern, range(1, 7)) is None
-    assert find_taken(tmp_path / "none" / "%d.png", range(1, 10)) is None
+    assert find_existing(pattern, range(1, 10)) == [tmp_path / "f007.png"]
+    assert find_existing(pattern, (9, 7, 8)) == [tmp_path / "f007.png"]
+    assert find_existing(pattern, range(1, 7)) == []
+    assert find_existing(tmp_path / "none" / "%d.png", range(1, 10)) == []

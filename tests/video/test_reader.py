@@ -1,3 +1,4 @@
+import os
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -93,3 +94,13 @@ def test_a_name_that_looks_like_a_protocol_is_a_file(
     monkeypatch.chdir(tmp_path)
     make_clip(tmp_path / "a.mkv").rename(name)
     assert len(list(read_frames(open_clip(Path(name)), Losses()))) == 12
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+@pytest.mark.parametrize("name", ["12:30.mkv", "http:127.0.0.1:9.mkv", "file:a.mkv"])
+def test_a_name_like_an_address_is_the_name_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    make_clip(tmp_path / "a.mkv", times=range(2)).rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert open_clip(Path(name)).width == 64

@@ -6,7 +6,6 @@ The tables are `ORIGINAL_NAMES` in each network's module. Checkpoints are not tr
 safetensors files and pickles that hold nothing but tensors are read.
 """
 
-import hashlib
 import pickle
 import re
 from argparse import Namespace
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from blurdm_cli.errors import ModelError, UsageError
+from blurdm_cli.importing.imported import Imported, card, origin
 from blurdm_cli.networks import prior as blurdm
 from blurdm_cli.networks.build import BACKBONES, Family, family
 from blurdm_cli.physics.diffusion import SCHEDULES, ExposureSchedule, schedule
@@ -71,7 +71,7 @@ def import_model(
     size: str | None = None,
     scope: PriorScope | None = None,
     licence: str = "unknown",
-) -> tuple[ModelSpec, dict[str, np.ndarray]]:
+) -> Imported:
     """Turn checkpoints of the authors' code into a model.
 
     Args:
@@ -113,37 +113,26 @@ def import_model(
         weights |= {f"prior.{key}": value for key, value in found.items()}
     spec = kind.spec(name, BackboneSpec(backbone, sizes), prior)
     sources = [*files, prior_file] if prior_file else list(files)
-    return replace(
+    spec = replace(
         spec,
         input_range=spec.input_range if channels else kind.original_range,
+        multiple_of=kind.original_multiple_of or spec.multiple_of,
+        padding=kind.original_padding,
         licence=licence,
-        training={"imported": {path.name: _sha256(path) for path in sources}},
-    ), {key: value.float().contiguous().numpy() for key, value in weights.items()}
+        training=origin(*sources),
+    )
+    arrays = {key: value.float().contiguous().numpy() for key, value in weights.items()}
+    return Imported(spec, arrays, card(spec, _describe(spec)))
 
 
-def card(spec: ModelSpec) -> str:
-    """The model card of an imported model, Markdown."""
-    rows = [f"| {file} | `{sha}` |" for file, sha in spec.training["imported"].items()]
+def _describe(spec: ModelSpec) -> str:
+    """One line on an imported network."""
     guided = "no prior"
     if spec.prior.kind != "none":
         guided = (
             f"BlurDM's prior, one a {'photo' if spec.prior.scope == 'image' else spec.prior.scope}"
         )
-    return "\n".join(
-        [
-            f"# {spec.name}",
-            "",
-            f"Backbone `{spec.backbone.kind}` {spec.backbone.sizes}, {guided}."
-            f" Licence of the weights: {spec.licence}.",
-            "",
-            "Imported with `blurdm models import`; blurdm's authors did not train it.",
-            "",
-            "| file | SHA-256 |",
-            "|---|---|",
-            *rows,
-            "",
-        ]
-    )
+    return f"Backbone `{spec.backbone.kind}` {spec.backbone.sizes}, {guided}."
 
 
 def read(path: Path) -> Mapping[str, Any]:
@@ -323,8 +312,3 @@ def rename(name: str, names: Mapping[str, str]) -> str:
     for pattern, replacement in names.items():
         name = re.sub(pattern, replacement, name)
     return name
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

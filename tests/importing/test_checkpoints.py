@@ -1,5 +1,5 @@
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from blurdm_cli import importing
 from blurdm_cli.errors import ModelError, UsageError
-from blurdm_cli.networks import mimo_unet, nafnet
+from blurdm_cli.importing.checkpoints import import_model
+from blurdm_cli.networks import mimo_unet, nafnet, stripformer
 from blurdm_cli.networks.build import build
 from blurdm_cli.physics.diffusion import schedule
+from blurdm_cli.spec import ModelSpec
 
 SMALL_NAFNET = {"width": 4, "encoder_blocks": [2, 1], "middle_blocks": 1, "decoder_blocks": [1, 1]}
 PRIOR_CHANNELS = 16
@@ -22,6 +23,11 @@ PRIOR_CHANNELS = 16
 def small_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sizes that are written and read in no time, beside those that are published."""
     monkeypatch.setitem(nafnet.SIZES, "small", SMALL_NAFNET)
+
+
+def imported(*sources: Any, **options: Any) -> tuple[ModelSpec, Mapping[str, np.ndarray]]:
+    made = import_model(*sources, **options)
+    return made.spec, made.weights
 
 
 def nafnet_checkpoint() -> dict[str, Tensor]:
@@ -141,9 +147,10 @@ def test_a_checkpoint_in_any_wrapper_gives_the_same_weights(
 ) -> None:
     state = nafnet_checkpoint()
     path = saved(tmp_path, wrap(state))
-    spec, weights = importing.import_model([path], "nafnet", name="mine")
+    spec, weights = imported([path], "nafnet", name="mine")
     assert spec.backbone.sizes == SMALL_NAFNET | {"window": 384}
     assert spec.input_range == (0.0, 1.0)
+    assert (spec.multiple_of, spec.padding) == (16, "zeros")
     assert (weights["backbone.stem.weight"] == state["intro.weight"].numpy()).all()
     assert (weights["backbone.middle.0.share"] == state["middle_blks.0.beta"][0].numpy()).all()
     assert len(weights) == len(state)
@@ -157,14 +164,14 @@ def test_safetensors_and_several_files_are_read_too(tmp_path: Path) -> None:
     half = len(state) // 2
     save_file(dict(list(state.items())[:half]), tmp_path / "a.safetensors")
     second = saved(tmp_path, dict(list(state.items())[half:]))
-    _, weights = importing.import_model([tmp_path / "a.safetensors", second], "nafnet", name="x")
+    _, weights = imported([tmp_path / "a.safetensors", second], "nafnet", name="x")
     assert len(weights) == len(state)
 
 
 def test_blurdm_s_weights_compute_what_they_computed(tmp_path: Path) -> None:
     """Scale and shift as in the paper, one prior a photo, and the schedule of the file."""
     state, prior = mimo_checkpoint(PRIOR_CHANNELS), prior_checkpoint()
-    spec, weights = importing.import_model(
+    spec, weights = imported(
         [saved(tmp_path, {"model_state": state})],
         "mimo_unet",
         name="x",
@@ -206,9 +213,9 @@ def test_a_schedule_of_any_length_is_read_or_refused(
     prior = saved(tmp_path, prior_checkpoint() | change, "prior.pth")
     if not fits:
         with pytest.raises(ModelError, match=r"schedule in .*prior\.pth"):
-            importing.import_model([backbone], "mimo_unet", name="x", prior_file=prior)
+            import_model([backbone], "mimo_unet", name="x", prior_file=prior)
         return
-    spec, _ = importing.import_model([backbone], "mimo_unet", name="x", prior_file=prior)
+    spec, _ = imported([backbone], "mimo_unet", name="x", prior_file=prior)
     assert spec.prior.schedule is not None
     assert spec.prior.schedule.name == "released"
 
@@ -253,12 +260,12 @@ def test_a_prior_and_a_backbone_must_both_be_there(tmp_path: Path) -> None:
     plain = saved(tmp_path, mimo_checkpoint(0), "plain.pth")
     prior = saved(tmp_path, prior_checkpoint(), "prior.pth")
     with pytest.raises(ModelError, match="with a prior") as caught:
-        importing.import_model([guided], "mimo_unet", name="x")
+        import_model([guided], "mimo_unet", name="x")
     assert "--prior" in str(caught.value.hint)
     with pytest.raises(ModelError, match="without a prior"):
-        importing.import_model([plain], "mimo_unet", name="x", prior_file=prior)
+        import_model([plain], "mimo_unet", name="x", prior_file=prior)
     with pytest.raises(ModelError, match=r"does not fit BlurDM's prior network: .* missing"):
-        importing.import_model([guided], "mimo_unet", name="x", prior_file=guided)
+        import_model([guided], "mimo_unet", name="x", prior_file=guided)
 
 
 def test_the_first_tensors_that_do_not_fit_are_named(tmp_path: Path) -> None:
@@ -267,7 +274,7 @@ def test_the_first_tensors_that_do_not_fit_are_named(tmp_path: Path) -> None:
     state["extra.weight"] = torch.zeros(3)
     state["ending.bias"] = torch.zeros(5)
     with pytest.raises(ModelError) as caught:
-        importing.import_model([saved(tmp_path, state)], "nafnet", name="x")
+        import_model([saved(tmp_path, state)], "nafnet", name="x")
     message = str(caught.value)
     assert "1 missing, first stem.weight" in message
     assert "1 unexpected, first extra.weight" in message
@@ -277,11 +284,11 @@ def test_the_first_tensors_that_do_not_fit_are_named(tmp_path: Path) -> None:
 def test_the_nearest_backbone_is_named(tmp_path: Path) -> None:
     path = saved(tmp_path, nafnet_checkpoint())
     with pytest.raises(ModelError, match="does not fit mimo_unet") as caught:
-        importing.import_model([path], "mimo_unet", name="x")
+        import_model([path], "mimo_unet", name="x")
     assert "nafnet (small)" in str(caught.value.hint)
     nothing = saved(tmp_path, {"layer.weight": torch.zeros(3)})
     with pytest.raises(ModelError) as caught:
-        importing.import_model([nothing], "nafnet", name="x")
+        import_model([nothing], "nafnet", name="x")
     assert "does not match any backbone" in str(caught.value.hint)
 
 
@@ -295,7 +302,7 @@ class Harmful:
 def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
     path = saved(tmp_path, {"params": nafnet_checkpoint(), "extra": Harmful()})
     with pytest.raises(ModelError, match="tensors only"):
-        importing.import_model([path], "nafnet", name="x")
+        import_model([path], "nafnet", name="x")
 
 
 @pytest.mark.parametrize(
@@ -305,45 +312,61 @@ def test_what_is_no_checkpoint_is_said_to_be_none(content: bytes, tmp_path: Path
     path = tmp_path / "weights.pth"
     path.write_bytes(content)
     with pytest.raises(ModelError, match=r"weights\.pth is not a (checkpoint, or|file of tensors)"):
-        importing.import_model([path], "nafnet", name="x")
+        import_model([path], "nafnet", name="x")
     with pytest.raises(ModelError, match="cannot be read"):
-        importing.import_model([tmp_path / "nothing.pth"], "nafnet", name="x")
+        import_model([tmp_path / "nothing.pth"], "nafnet", name="x")
 
 
 def test_a_checkpoint_without_weights_tells_its_keys(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="its keys are epoch, note"):
-        importing.import_model([saved(tmp_path, {"epoch": 1, "note": "x"})], "nafnet", name="x")
+        import_model([saved(tmp_path, {"epoch": 1, "note": "x"})], "nafnet", name="x")
 
 
 def test_backbones_and_sizes_that_do_not_exist_are_a_matter_of_usage(tmp_path: Path) -> None:
     path = saved(tmp_path, nafnet_checkpoint())
     for options in ({"backbone": "nafnett"}, {"backbone": "unet"}):
         with pytest.raises(UsageError):
-            importing.import_model([path], name="x", **options)
+            import_model([path], name="x", **options)
     with pytest.raises(UsageError, match="size"):
-        importing.import_model([path], "nafnet", name="x", size="huge")
+        import_model([path], "nafnet", name="x", size="huge")
 
 
 def test_the_card_says_where_the_weights_came_from(tmp_path: Path) -> None:
     path = saved(tmp_path, nafnet_checkpoint())
-    spec, weights = importing.import_model([path], "nafnet", name="mine", licence="MIT")
-    card = importing.card(spec)
-    assert "weights.pth" in card
-    assert "MIT" in card
-    assert all(value.dtype == np.float32 for value in weights.values())
+    made = import_model([path], "nafnet", name="mine", licence="MIT")
+    assert "weights.pth" in made.card
+    assert "MIT" in made.card
+    assert all(value.dtype == np.float32 for value in made.weights.values())
 
 
 def test_the_backbone_is_found_by_its_tensors(tmp_path: Path) -> None:
     for number, (state, kind) in enumerate(
         ((nafnet_checkpoint(), "nafnet"), (mimo_checkpoint(0), "mimo_unet"))
     ):
-        spec, _ = importing.import_model([saved(tmp_path, state, f"{number}.pth")], name="mine")
+        spec, _ = imported([saved(tmp_path, state, f"{number}.pth")], name="mine")
         assert spec.backbone.kind == kind
     with pytest.raises(ModelError, match="does not fit"):
-        importing.import_model([saved(tmp_path, {"a": torch.ones(3)})], name="mine")
+        import_model([saved(tmp_path, {"a": torch.ones(3)})], name="mine")
 
 
 def test_the_options_of_a_training_script_in_a_checkpoint_are_no_obstacle(tmp_path: Path) -> None:
     content = {"model": mimo_checkpoint(0), "args": Namespace(lr=1e-4, name="x")}
-    spec, _ = importing.import_model([saved(tmp_path, content)], name="mine")
+    spec, _ = imported([saved(tmp_path, content)], name="mine")
     assert spec.backbone.kind == "mimo_unet"
+
+
+def test_stripformer_takes_its_authors_sizes(tmp_path: Path) -> None:
+    """The authors do not pad: sides are multiples of its two halvings, as 720 rows are."""
+    tiny = stripformer.Stripformer(0, **stripformer.SIZES["tiny"])
+    state = tiny.state_dict()
+    spec, weights = imported([saved(tmp_path, state)], "stripformer", name="x")
+    assert (spec.multiple_of, spec.padding, spec.backbone.sizes) == (
+        4,
+        "mirror",
+        stripformer.SIZES["tiny"],
+    )
+    photo = torch.rand(1, 3, 36, 44)
+    restored = build(spec, weights).eval()(photo)
+    low, high = spec.input_range
+    wanted = (tiny.eval()(photo * (high - low) + low, None) - low) / (high - low)
+    torch.testing.assert_close(restored, wanted, atol=1e-5, rtol=0)

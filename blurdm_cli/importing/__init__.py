@@ -1,0 +1,1 @@
+"""Import of other authors' models: checkpoints, ONNX graphs, TensorFlow.js graph models."""

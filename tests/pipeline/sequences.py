@@ -1,0 +1,48 @@
+"""Numbered pictures."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from blurdm_cli.files.numbered import frame_path
+from blurdm_cli.photo.photo import Photo, write_photo
+from blurdm_cli.pipeline import sequences as module
+from tests.clips import scene
+
+
+def make(pattern: Path, numbers: Iterable[int], mode: str = "RGB") -> dict[str, str]:
+    """Write numbered pictures; returns their hashes."""
+    pattern.parent.mkdir(exist_ok=True)
+    for number in numbers:
+        pixels = (scene(number, 20, 30) * 255).astype(np.uint8)
+        Image.fromarray(pixels).convert(mode).save(frame_path(pattern, number))
+    return hashes(pattern.parent)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.iterdir()
+        if path.is_file()
+    }
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, at: int) -> Callable[[], None]:
+    """Have Ctrl-C come when a picture of this number is written; returns what ends that."""
+
+    def write(photo: Photo, path: Path, **options: Any) -> list[str]:
+        if path.stem == str(at):
+            raise KeyboardInterrupt
+        return write_photo(photo, path, **options)
+
+    monkeypatch.setattr(module, "write_photo", write)
+    return lambda: monkeypatch.setattr(module, "write_photo", write_photo)
