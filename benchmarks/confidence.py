@@ -2,21 +2,23 @@
 
     python benchmarks/confidence.py FOLDERS... [--write]
 
-The folders are those of `blurdm train candidates`. The regression chooses, for each crop, the
+The folders are those of `blurdm train candidates`. The networks choose, for each crop, the
 blurred one or one of the two candidates. Printed are the dB that its choice is below the best one,
-over crops that were not fitted (six parts of the groups in turn), beside fixed choices. `--write`
+over crops that were not fitted (four parts of the groups in turn), beside fixed choices. `--write`
 fits all crops and keeps the weights in the package.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Float
-from scipy.optimize import minimize
+from safetensors.numpy import save_file
+from torch import Tensor
+from torch.nn.functional import cross_entropy
 
-from blurdm_cli.motion.confidence import WEIGHTS, evidence
+from blurdm_cli.motion.confidence import FAR, WEIGHTS, evidence, judge
 from blurdm_cli.training.candidate_store import Prepared, Shard, shards_of
 
 BORDER = 24
@@ -28,14 +30,13 @@ GROUP = 4
 MARGIN, MOST = 0.2, 3.0
 """dB that a candidate must be better than the blurred crop; most dB that a crop counts for."""
 
-PRICE = 3e-4
-"""Of squared weights."""
+NETWORKS, UNITS = 4, 24
+STEPS, BATCH, RATE, DECAY, DROPPED = 600, 512, 1e-2, 3e-2, 0.2
 
-FOLDS = 6
+FOLDS = 4
 
 Psnr = Float[np.ndarray, "crops 3"]
 Evidence = Float[np.ndarray, "crops features"]
-Weights = Float[np.ndarray, "3 terms"]
 
 
 def seen(crop: Prepared) -> tuple[np.ndarray, list[float]]:
@@ -51,35 +52,43 @@ def seen(crop: Prepared) -> tuple[np.ndarray, list[float]]:
     return evidence(blurred, planes), [min(-10 * np.log10(e + 1e-9), 42.0) for e in errors]
 
 
-def fit(found: Evidence, psnr: Psnr) -> Weights:
-    """Multinomial logistic regression; crops count by the dB that their choice decides."""
+def fit(found: Evidence, psnr: Psnr) -> dict[str, np.ndarray]:
+    """Fit the networks; crops count by the dB that their choice decides."""
     merit = psnr + np.array([MARGIN, 0, 0])
-    best, ordered = merit.argmax(1), np.sort(merit, 1)
-    counts = np.clip(ordered[:, 2] - ordered[:, 1], 0.05, MOST)
-    counts /= counts.sum()
+    ordered = np.sort(merit, 1)
+    counts = torch.from_numpy(np.clip(ordered[:, 2] - ordered[:, 1], 0.05, MOST)).float()
+    best = torch.from_numpy(merit.argmax(1))
     mean, scale = found.mean(0), found.std(0) + 1e-6
-    terms = np.c_[(found - mean) / scale, np.ones(len(found))]
-    wanted = np.eye(3)[best]
+    known = torch.from_numpy((found - mean) / scale).float().clamp(-FAR, FAR)
+    rng = torch.Generator().manual_seed(0)
 
-    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        weights = flat.reshape(3, -1)
-        scores = terms @ weights.T
-        scores -= scores.max(1, keepdims=True)
-        logarithms = scores - np.log(np.exp(scores).sum(1, keepdims=True))
-        slopes = ((np.exp(logarithms) - wanted) * counts[:, None]).T @ terms
-        slopes[:, :-1] += PRICE * weights[:, :-1]
-        price = PRICE / 2 * (weights[:, :-1] ** 2).sum()
-        return float(price - (counts * (logarithms * wanted).sum(1)).sum()), slopes.ravel()
+    def random(*shape: int) -> Tensor:
+        return (torch.randn(shape, generator=rng) / shape[1] ** 0.5).requires_grad_()
 
-    flat = minimize(loss, np.zeros(3 * terms.shape[1]), jac=True, method="L-BFGS-B").x
-    weights = flat.reshape(3, -1)
-    plain = weights[:, :-1] / scale
-    return np.c_[plain, weights[:, -1] - plain @ mean]
+    hidden, output = random(NETWORKS, known.shape[1], UNITS), random(NETWORKS, UNITS, 3)
+    biases = [torch.zeros(NETWORKS, 1, n, requires_grad=True) for n in (UNITS, 3)]
+    optimizer = torch.optim.AdamW([hidden, output, *biases], lr=RATE, weight_decay=DECAY)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
+    for _ in range(STEPS):
+        drawn = torch.randint(len(known), (BATCH,), generator=rng)
+        seen = known[drawn].expand(NETWORKS, -1, -1)
+        kept = torch.rand(seen.shape, generator=rng) > DROPPED
+        scores = torch.tanh(seen * kept / (1 - DROPPED) @ hidden + biases[0]) @ output + biases[1]
+        losses = cross_entropy(
+            scores.transpose(1, 2), best[drawn].expand(NETWORKS, -1), reduction="none"
+        )
+        optimizer.zero_grad()
+        ((losses * counts[drawn]).sum() / counts[drawn].sum()).backward()
+        optimizer.step()
+        schedule.step()
+    arrays = {"mean": mean, "scale": scale, "hidden": hidden, "output": output}
+    arrays |= {"hidden_bias": biases[0].squeeze(1), "output_bias": biases[1].squeeze(1)}
+    return {name: _plain(array) for name, array in arrays.items()}
 
 
-def choices(found: Evidence, weights: Weights) -> np.ndarray:
-    """0 for the blurred crop, 1 for the linear, 2 for the encoded candidate."""
-    return (np.c_[found, np.ones(len(found))] @ weights.T).argmax(1)
+def _plain(array: Tensor | np.ndarray) -> np.ndarray:
+    values = array.detach().numpy() if isinstance(array, Tensor) else array
+    return np.ascontiguousarray(values, np.float32)
 
 
 def main() -> None:
@@ -94,21 +103,20 @@ def main() -> None:
     fold = np.arange(len(found)) // GROUP % FOLDS
     for part in range(FOLDS):
         weights = fit(found[fold != part], psnr[fold != part])
-        chosen[fold == part] = choices(found[fold == part], weights)
+        chosen[fold == part] = [judge(weights, each).argmax() for each in found[fold == part]]
     best = psnr.max(1)
     helped = best > psnr[:, 0] + 0.5
     print(f"{len(found)} crops; on {helped.mean():.0%} a candidate gains 0.5 dB or more\n")
     print("| choice | dB below the best | where a candidate helps | elsewhere |")
     print("|---|---|---|---|")
     fixed = {name: np.full(len(psnr), n) for n, name in enumerate(("blurred", "linear", "encoded"))}
-    ways = {**fixed, "regression": chosen}
+    ways = {**fixed, "networks": chosen}
     for name, way in ways.items():
         lost = best - psnr[np.arange(len(psnr)), way]
         cells = (f"{part.mean():.2f}" for part in (lost, lost[helped], lost[~helped]))
         print(f"| {name} | {' | '.join(cells)} |")
     if options.write:
-        rounded = [[float(f"{value:.5g}") for value in row] for row in fit(found, psnr)]
-        WEIGHTS.write_text(json.dumps({"crops": len(found), "weights": rounded}) + "\n")
+        save_file(fit(found, psnr), WEIGHTS)
 
 
 if __name__ == "__main__":

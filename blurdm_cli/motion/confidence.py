@@ -3,11 +3,12 @@
 The score of a kernel compares kernels of one kind of values. It does not tell whether the blur was
 made in linear light or in encoded values, nor whether the best kernel is good enough. What the
 candidates look like does: deconvolved in the wrong values, edges between dark and bright parts
-ring. A multinomial logistic regression turns that into probabilities. benchmarks/confidence.py
-fits it on made crops, whose sharp pictures are known, and prints what it is worth.
+ring, on one side more than on the other. Four small networks turn that into probabilities, and
+their mean counts. benchmarks/confidence.py fits them on made crops, whose sharp pictures are known,
+and prints what they are worth.
 """
 
-import json
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
@@ -16,13 +17,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 from jaxtyping import Float, Float32
+from safetensors.numpy import load_file
 
 from blurdm_cli.motion.candidates import Planes, make_candidates
 from blurdm_cli.motion.found import Motion
 from blurdm_cli.motion.light import LUMA
 from blurdm_cli.motion.windows import Photo, in_unit_range, window
 
-WEIGHTS = Path(__file__).with_name("confidence.json")
+WEIGHTS = Path(__file__).with_name("confidence.safetensors")
 
 SIDE = 384
 """Side in pixels of the window that is looked at, where it is square; of training crops too."""
@@ -36,7 +38,12 @@ FEW = 500
 TINY = 1e-3
 """Added to residuals and differences before their logarithm."""
 
+FAR = 4.0
+"""Standard deviations from the mean that evidence counts for at most."""
+
 Evidence = Float[np.ndarray, "features"]
+
+Weights = Mapping[str, Float32[np.ndarray, "..."]]
 
 
 def with_confidence(photo: Photo, motion: Motion, threads: int = 1) -> Motion:
@@ -70,16 +77,28 @@ def confidences(blurred: Float32[np.ndarray, "3 h w"], planes: Planes) -> tuple[
         blurred: sRGB-encoded, in [0, 1].
         planes: its candidates, see `candidates`; their confidence is not looked at.
     """
-    scores = _weights() @ np.append(evidence(blurred, planes), 1)
-    shares = np.exp(scores - scores.max())
-    shares = shares[1:] / shares.sum() * planes[8:10].any(axis=(1, 2))
+    shares = judge(_weights(), evidence(blurred, planes))[1:] * planes[8:10].any(axis=(1, 2))
     return float(shares[0]), float(shares[1])
 
 
 @cache
-def _weights() -> Float[np.ndarray, "3 terms"]:
-    """Of the blurred photo, the linear and the encoded candidate; the last is the constant."""
-    return np.array(json.loads(WEIGHTS.read_text())["weights"])
+def _weights() -> Weights:
+    return load_file(WEIGHTS)
+
+
+def judge(weights: Weights, found: Evidence) -> Float[np.ndarray, "3"]:
+    """Probability of the blurred photo, of the linear and of the encoded candidate.
+
+    Args:
+        weights: "mean" and "scale" of the evidence; "hidden" (nets, features, units) and
+            "output" (nets, units, 3) with "hidden_bias" and "output_bias".
+        found: what `evidence` returns.
+    """
+    known = np.clip((found - weights["mean"]) / weights["scale"], -FAR, FAR)
+    hidden = np.tanh(known @ weights["hidden"] + weights["hidden_bias"])
+    scores = np.einsum("nu,nuc->nc", hidden, weights["output"]) + weights["output_bias"]
+    shares = np.exp(scores - scores.max(1, keepdims=True))
+    return (shares / shares.sum(1, keepdims=True)).mean(0)
 
 
 def evidence(blurred: Float32[np.ndarray, "3 h w"], planes: Planes) -> Evidence:
@@ -119,7 +138,14 @@ def _look(grey: Float32[np.ndarray, "h w"]) -> Evidence:
     mean, root = float(edges.mean()) + 1e-5, float(np.sqrt((edges * edges).mean())) + 1e-5
     fine = float(np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 1.5)).mean()) + 1e-5
     shares = (edges < 0.02).mean(), (grey < 1.5 / 255).mean(), (grey > 253.5 / 255).mean()
-    return np.array([*np.log([mean, root, fine]), mean / root, *shares])
+    lopsided = [_skewness(grey - cv2.GaussianBlur(grey, (0, 0), width)) for width in (1.0, 4.0)]
+    return np.array([*np.log([mean, root, fine]), mean / root, *shares, *lopsided])
+
+
+def _skewness(detail: Float32[np.ndarray, "h w"]) -> float:
+    """Whether detail is brighter or darker than its surroundings, between -1 and 1."""
+    spread = float(np.sqrt((detail * detail).mean())) + 1e-5
+    return float(np.tanh((detail**3).mean() / spread**3 / 4))
 
 
 def _residuals(
