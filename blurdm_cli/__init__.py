@@ -8,6 +8,8 @@ restored = deblurrer(pixels)  # height x width x 3: uint8, uint16, or float32 in
 restored = deblurrer("in.jpg")  # or a Pillow image
 """
 
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from blurdm_cli.version import __version__
@@ -15,6 +17,11 @@ from blurdm_cli.version import __version__
 if TYPE_CHECKING:
     from blurdm_cli.errors import BlurdmError
     from blurdm_cli.pipeline.api import Deblurrer, deblur_file
+
+# Nothing is sent anywhere: on import, ONNX Runtime reports to Microsoft unless told not to, and
+# OpenVINO to Google Analytics unless this package of its own is missing.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 __all__ = ["BlurdmError", "Deblurrer", "__version__", "deblur_file"]
 

@@ -5,6 +5,7 @@ where they are built.
 """
 
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -68,7 +69,7 @@ class BackboneSpec:
 
 @dataclass(frozen=True)
 class GraphSpec:
-    """How a graph that blurdm did not export takes and returns a picture."""
+    """How a third-party graph takes and returns a picture."""
 
     input: str
     """Name of the input."""
@@ -80,6 +81,8 @@ class GraphSpec:
     """Values of black and white in the input."""
     output_range: tuple[float, float] = (0.0, 1.0)
     """Values of black and white in the output."""
+    one_by_one: bool = False
+    """Whether the graph takes a batch of 1 only."""
     openvino: OpenVinoPrecision = "fp32"
     """Fastest precision in which OpenVINO gives the results of ONNX Runtime; "none" if it cannot
     run the graph."""
@@ -88,11 +91,11 @@ class GraphSpec:
         """Check that white is above black.
 
         Raises:
-            ModelError: it is not.
+            ModelError: it is not, or one is not finite.
         """
         for low, high in (self.input_range, self.output_range):
-            if not low < high:
-                raise ModelError(f"config.json: graph: white is {high:g}, not above {low:g}")
+            if not -math.inf < low < high < math.inf:
+                raise ModelError(f"config.json: graph: white is {high:g}, and black {low:g}")
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ class ModelSpec:
     input_range: tuple[float, float] = (0.0, 1.0)
     """Values of black and white in the networks' input."""
     graph: GraphSpec | None = None
-    """For a graph that blurdm did not export; it has no prior and takes no candidates."""
+    """For a third-party graph; it has no prior and takes no candidates."""
     licence: str = "Apache-2.0"
     version: str = "0"
     """Changes whenever the weights do."""

@@ -6,7 +6,7 @@ A model is a folder:
     *.safetensors          weights, in shards
     graph.onnx             the graph, if there is one; it reads its weights from the shards
     README.md              the model card
-    *                      what a graph that blurdm did not export reads, and notices of licences
+    *                      weights of a third-party graph, and licence notices
 
 config.json holds the hashes of weights and graph.
 """

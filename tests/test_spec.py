@@ -93,6 +93,10 @@ def test_a_graph_of_others_has_no_prior_and_rising_ranges() -> None:
     assert read.graph is not None
     assert (read.graph.input_range, read.graph.output_range) == ((-1.0, 1.0), (0.0, 1.0))
     assert ModelSpec.from_json(read.to_json()) == read
-    for wrong in ({"prior": SPEC.to_json()["prior"]}, {"graph": graph | {"output_range": [1, 0]}}):
+    ranges = ([1, 0], [0, float("inf")], [float("nan"), 1])
+    for wrong in (
+        {"prior": SPEC.to_json()["prior"]},
+        *({"graph": graph | {"output_range": ends}} for ends in ranges),
+    ):
         with pytest.raises(ModelError, match="graph"):
             ModelSpec.from_json(data | wrong)

@@ -13,11 +13,11 @@ from blurdm_cli.commands.console import hold_progress, say
 from blurdm_cli.errors import RuntimeMissing, UsageError
 
 if TYPE_CHECKING:
-    from blurdm_cli.engine.trial import Asked
+    from blurdm_cli.engine.trial import StatedFacts
     from blurdm_cli.importing.imported import Imported
 
 CHECKPOINT = "Checkpoints"
-GRAPH = "ONNX and TensorFlow.js graphs: found by running the graph unless stated"
+GRAPH = "ONNX and TensorFlow.js graphs: detected by running the graph unless stated"
 
 
 class Scope(StrEnum):
@@ -177,6 +177,10 @@ def import_model(
     from blurdm_cli import zoo
 
     name = name or (output.name if output else _name_of(files[0]))
+    if Path(name).name != name:
+        raise UsageError(
+            f"--name cannot be {name!r}", hint="A name has no slash; --output names the folder"
+        )
     output = output or zoo.user_folder() / name
     if output.exists():
         raise UsageError(
@@ -202,7 +206,7 @@ def import_model(
         _refuse(of_checkpoint, "checkpoints")
         if len(files) > 1:
             raise UsageError("Only checkpoints come in several files", hint="Import one at a time")
-        imported = _import_graph(files[0], name, licence, _asked(of_graph))
+        imported = _import_graph(files[0], name, licence, _stated_facts(of_graph))
     else:
         _refuse(of_graph, "graphs")
         from blurdm_cli.importing.checkpoints import import_model as import_checkpoint
@@ -225,7 +229,7 @@ def import_model(
     say(f"try it: blurdm deblur PHOTO --model {name if known else output}")
 
 
-def _import_graph(path: Path, name: str, licence: str | None, asked: Asked) -> Imported:
+def _import_graph(path: Path, name: str, licence: str | None, stated: StatedFacts) -> Imported:
     from importlib.util import find_spec
 
     from blurdm_cli.importing.graphs import import_graph, import_tfjs
@@ -236,18 +240,18 @@ def _import_graph(path: Path, name: str, licence: str | None, asked: Asked) -> I
         def tell(step: str) -> None:
             advance(next(steps) / 10, step)
 
-        if path.suffix == ".onnx":
+        if path.suffix.lower() == ".onnx":
             licence = licence or "unknown"
-            return import_graph(path, name=name, asked=asked, licence=licence, say=tell)
+            return import_graph(path, name=name, stated=stated, licence=licence, say=tell)
         if find_spec("onnx") is None:
             raise RuntimeMissing("onnx is not installed", hint="pip install onnx")
-        return import_tfjs(path, name=name, asked=asked, licence=licence, say=tell)
+        return import_tfjs(path, name=name, stated=stated, licence=licence, say=tell)
 
 
 def _is_graph(path: Path) -> bool:
     from blurdm_cli.importing.tfjs import is_package
 
-    return path.suffix == ".onnx" or is_package(path)
+    return path.suffix.lower() == ".onnx" or is_package(path)
 
 
 def _name_of(path: Path) -> str:
@@ -260,9 +264,9 @@ def _refuse(options: dict[str, Any], what: str) -> None:
             raise UsageError(f"{option} is for {what}", hint=f"Leave out {option}")
 
 
-def _asked(options: dict[str, Any]) -> Asked:
+def _stated_facts(options: dict[str, Any]) -> StatedFacts:
     """The facts that options state."""
-    from blurdm_cli.engine.trial import Asked
+    from blurdm_cli.engine.trial import StatedFacts
 
     stated = {
         o.removeprefix("--").replace("-", "_"): v for o, v in options.items() if v is not None
@@ -273,7 +277,7 @@ def _asked(options: dict[str, Any]) -> Asked:
     plain: dict[str, Any] = {
         name: value.value if isinstance(value, StrEnum) else value for name, value in stated.items()
     }
-    return Asked(**plain)
+    return StatedFacts(**plain)
 
 
 def _range(option: str, text: str) -> tuple[float, float]:

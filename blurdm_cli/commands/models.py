@@ -43,7 +43,7 @@ def list_models(as_json: AsJson = False) -> None:
             facts["name"] + (" (default)" if facts["default"] else ""),
             facts["backbone"],
             facts["prior"],
-            f"{facts['parameters']:,}" if facts["parameters"] else "in the graph",
+            _count(facts["parameters"]),
             f"{facts['bytes'] / 1e6:.1f}",
             facts["licence"],
         )
@@ -64,9 +64,16 @@ def show(
         return
     from rich.markdown import Markdown
 
-    for name, value in (_facts(found) | {"path": found.folder}).items():
+    facts = _facts(found)
+    said = {"parameters": _count(facts["parameters"]), "path": found.folder}
+    for name, value in (facts | said).items():
         print_data(f"{name:<12}{value}")
     print_data(Markdown(found.card()))
+
+
+def _count(parameters: int) -> str:
+    """The number of parameters, for people."""
+    return f"{parameters:,}" if parameters else "in the graph"
 
 
 def _facts(model: Model) -> dict[str, Any]:

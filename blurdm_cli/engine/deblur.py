@@ -12,14 +12,14 @@ import numpy as np
 
 from blurdm_cli.choices import Guard, MotionMode
 from blurdm_cli.engine import guard as gd
+from blurdm_cli.engine.blending import blend
 from blurdm_cli.engine.candidates import Candidates
 from blurdm_cli.engine.opening import open_runtime
+from blurdm_cli.engine.option_checks import check_seed, check_size, check_strength
 from blurdm_cli.engine.photo_prior import PhotoPrior, check_scope, of_photo
 from blurdm_cli.engine.pixels import Pixels, quantise, white_of
 from blurdm_cli.engine.runtime import Runtime
 from blurdm_cli.engine.tiles import Job, Tile, TileRestorer, whole_tile
-from blurdm_cli.engine.tiling import blend
-from blurdm_cli.errors import UsageError
 from blurdm_cli.machine import available_cores
 from blurdm_cli.motion.estimation import find_motion
 from blurdm_cli.motion.found import Motion
@@ -92,12 +92,11 @@ class Deblurrer:
             RuntimeMissing: the model needs one prior per photo, which the runtime lacks.
         """
         check_scope(runtime, spec)
-        if seed < 0:
-            raise UsageError(f"The seed {seed} is below 0", hint="Try --seed 0")
-        _check_strength(strength)
+        check_seed(seed)
+        check_strength(strength)
         size = runtime.fixed_size
         if size:
-            _check_size(size, tile, batch, tta=tta)
+            check_size(size, tile, batch, tta=tta)
             shorter, side = sorted(size)
         else:
             shorter = side = whole_tile(spec.tile if tile is None else tile, spec.multiple_of)
@@ -163,7 +162,7 @@ class Deblurrer:
         Raises:
             UsageError: the strength is not between 0 and 1.
         """
-        _check_strength(strength)
+        check_strength(strength)
         other = copy(self)
         other.strength, other.motion = strength, motion
         return other
@@ -281,36 +280,3 @@ def _counted(
         if tile is not None:
             progress(done, len(job.corners))
             yield tile
-
-
-def _check_size(size: tuple[int, int], tile: int | None, batch: int, *, tta: bool) -> None:
-    """Check the options for a graph with a fixed tile size and a batch of 1.
-
-    Args:
-        size: the graph's height and width in pixels.
-        tile: the side that the user chose, if any.
-        batch: tiles per batch.
-        tta: whether tiles are rotated.
-
-    Raises:
-        UsageError: the graph does not support one of them.
-    """
-    height, width = size
-    asked = {
-        f"--tile {tile}": tile is not None and size != (tile, tile),
-        f"--batch {batch}": batch > 1,
-        "--tta, which rotates tiles,": tta and height != width,
-    }
-    for option, impossible in asked.items():
-        if impossible:
-            raise UsageError(
-                f"The graph only takes tiles of {height}x{width} pixels, one at a time:"
-                f" {option} is not possible",
-                hint="Leave it out, or export the graph without --size",
-            )
-
-
-def _check_strength(strength: float) -> None:
-    """Raise a UsageError if the strength is not between 0 and 1."""
-    if not 0 <= strength <= 1:
-        raise UsageError(f"The strength {strength} is not between 0 and 1", hint="Try --strength 1")

@@ -1,4 +1,4 @@
-"""Tiles in the terms of a graph that blurdm did not export, and its pictures in ours."""
+"""Conversion of tiles to the inputs of a third-party graph, and of its outputs to tiles."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,8 +30,6 @@ def restore_with(
     run: Callable[[Picture], Picture],
     kind: np.dtype[Any],
     tiles: Float32[np.ndarray, "n 3 h w"],
-    *,
-    one_by_one: bool,
 ) -> Float32[np.ndarray, "n 3 h w"]:
     """Restore tiles with a graph.
 
@@ -40,10 +38,9 @@ def restore_with(
         run: runs the graph.
         kind: type of its input's values.
         tiles: sRGB-encoded, in [0, 1].
-        one_by_one: whether it takes batches of 1 only.
     """
     given = to_graph(tiles, graph, kind)
-    if not one_by_one:
+    if not graph.one_by_one:
         return from_graph(run(given), graph)
     return np.concatenate([from_graph(run(each[None]), graph) for each in given])
 

@@ -1,5 +1,6 @@
 """Runtime for exported graphs on ONNX Runtime. It needs no PyTorch."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from threading import Lock
@@ -9,17 +10,36 @@ import numpy as np
 import onnxruntime as ort
 from jaxtyping import Float32, Shaped
 
+from blurdm_cli.engine.declared import fixed_size
 from blurdm_cli.engine.devices import has_gpu_driver
 from blurdm_cli.engine.foreign import TYPES, restore_with
 from blurdm_cli.engine.graph import INPUTS, OUTPUT, is_ours, understand
 from blurdm_cli.engine.runtime import Runtime
-from blurdm_cli.engine.trial import find_facts, fixed_size
+from blurdm_cli.engine.trial import find_facts
 from blurdm_cli.errors import ComputeError, MemoryFull, ModelError, OutOfMemory, RuntimeMissing
 from blurdm_cli.machine import available_cores, lacks_memory
 from blurdm_cli.spec import ModelSpec
 
 ERRORS_ONLY = 3
 """Log level. ONNX Runtime's warnings are about its own optimisations."""
+
+SILENT = 4
+"""Log level of a graph. ONNX Runtime raises its errors as well."""
+
+PREFIX = re.compile(
+    r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .* failed:)?"
+    r"(/onnxruntime_src/.*?\d .*?\) )?"
+)
+"""Start of ONNX Runtime's messages: codes, and names of its own functions."""
+
+HINTS = {
+    "external": "Files with the graph's weights have to be beside it, with the names they had",
+    "opset import for domain": "It uses operations that are not part of ONNX: export it without",
+    "not a registered function": "It uses operations that are not part of ONNX: export it without",
+    "opset": "Update ONNX Runtime, or export it with a lower opset (--opset)",
+    "ir version": "Update ONNX Runtime, or export it with a lower opset",
+}
+"""Hints by a part of ONNX Runtime's message, in small letters; the first counts."""
 
 
 class OnnxRuntime(Runtime):
@@ -71,9 +91,14 @@ class OnnxRuntime(Runtime):
                 hint=f"blurdm export onnx … --precision {precision}, or another --runtime",
             )
         own = self.spec.graph
+        for end in (own.input, own.output) if own else (INPUTS[0], OUTPUT):
+            if end not in self.types:
+                raise ModelError(
+                    f"{graph} has no input or output {end!r} that is a picture",
+                    hint="It is not the graph that config.json describes: import it again",
+                )
         shape = inputs[own.input if own else INPUTS[0]].shape
         self.fixed_size = fixed_size(shape, own.layout if own else "nchw")
-        self.one_by_one = own is not None and isinstance(shape[0], int)
         self._shape: tuple[int, ...] = ()
         self._binding: Any = None
         self._values: dict[str, Any] = {}
@@ -91,7 +116,6 @@ class OnnxRuntime(Runtime):
             lambda pictures: self._run({graph.input: pictures}, graph.output, pictures.shape),
             self.types[graph.input],
             blurred,
-            one_by_one=self.one_by_one,
         )
 
     def _run(
@@ -153,7 +177,7 @@ def open_session(graph: Path, device: str) -> tuple[ort.InferenceSession, str]:
     options = ort.SessionOptions()
     options.intra_op_num_threads = available_cores()
     options.inter_op_num_threads = 1
-    options.log_severity_level = ERRORS_ONLY
+    options.log_severity_level = SILENT
     kind, _, number = device.partition(":")
     if kind == "auto":
         kind = "cuda" if has_cuda() else "cpu"
@@ -183,10 +207,11 @@ def _load(graph: Path, options: ort.SessionOptions, providers: list[Any]) -> ort
     except Exception as error:  # ONNX Runtime's errors share no base class
         if lacks_memory(error):
             raise MemoryFull("The model") from error
-        said = " ".join(str(error).split())
-        hint = "Export it again: blurdm export onnx MODEL -o FILE.onnx"
-        if "opset" in said.lower():
-            hint = "Update ONNX Runtime, or export with a lower --opset"
+        said = PREFIX.sub("", " ".join(str(error).split()))
+        hint = next(
+            (hint for word, hint in HINTS.items() if word in said.lower()),
+            "It is damaged or not an ONNX graph: copy or export it again",
+        )
         raise ModelError(f"ONNX Runtime cannot open {graph}: {said[:200]}", hint=hint) from error
 
 

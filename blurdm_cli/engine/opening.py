@@ -46,7 +46,7 @@ def open_runtime(
     """
     _check("runtime", runtime, RUNTIMES)
     _check("precision", precision, PRECISIONS)
-    found = Path(model) if model.endswith(".onnx") else zoo.find(model)
+    found = Path(model) if model.lower().endswith(".onnx") else zoo.find(model)
     missing: RuntimeMissing | None = None
     tries = _candidates(found, device) if runtime == "auto" else [(runtime, device)]
     for name, where in tries:

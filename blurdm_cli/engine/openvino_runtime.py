@@ -75,7 +75,7 @@ class OpenVinoRuntime(Runtime):
             )
         opened = OnnxRuntime(graph, "cpu", spec=spec)  # OpenVINO does not read a graph's metadata
         self.spec, self.fixed_size, exported = opened.spec, opened.fixed_size, opened.precision
-        self._types, self._one_by_one = opened.types, opened.one_by_one
+        self._types = opened.types
         self._graph = graph
         able = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "auto" and self.spec.graph and self.spec.graph.openvino != "bf16":
@@ -110,7 +110,6 @@ class OpenVinoRuntime(Runtime):
             lambda each: self._infer(concurrent, {graph.input: each}, graph.output, each.shape),
             self._types[graph.input],
             blurred,
-            one_by_one=self._one_by_one,
         )
 
     def _infer(

@@ -13,12 +13,13 @@ from jaxtyping import Float32
 
 from blurdm_cli.choices import Guard
 from blurdm_cli.engine import guard as gd
+from blurdm_cli.engine.blending import blend
 from blurdm_cli.engine.candidates import Candidates
 from blurdm_cli.engine.photo_prior import PhotoPrior
 from blurdm_cli.engine.pixels import Pixels
 from blurdm_cli.engine.runtime import Runtime
 from blurdm_cli.engine.self_ensemble import restore_turned
-from blurdm_cli.engine.tiling import Corner, Plan, blend, plan_tiles
+from blurdm_cli.engine.tiling import Corner, Plan, plan_tiles
 from blurdm_cli.errors import ComputeError, OutOfMemory, UsageError
 from blurdm_cli.prefetch import Prefetcher
 from blurdm_cli.spec import Padding

@@ -1,4 +1,4 @@
-"""Import of deblurring graphs that blurdm did not export: ONNX files and TensorFlow.js packages."""
+"""Import third-party deblurring graphs: ONNX files and TensorFlow.js packages."""
 
 import re
 import tempfile
@@ -13,7 +13,7 @@ from blurdm_cli.engine.graph import is_ours
 from blurdm_cli.engine.onnx_runtime import OnnxRuntime, open_session
 from blurdm_cli.engine.runtime import Runtime
 from blurdm_cli.engine.scene import SIDE, psnr, trial_scene
-from blurdm_cli.engine.trial import Asked, Found, find_facts, halo_of
+from blurdm_cli.engine.trial import GraphFacts, StatedFacts, find_facts, halo_of
 from blurdm_cli.errors import ComputeError, ModelError, RuntimeMissing, UsageError
 from blurdm_cli.importing.imported import Imported, card, origin
 from blurdm_cli.importing.notices import NOTICES
@@ -27,8 +27,8 @@ CONVERTED_TILE = 512
 SAME_PSNR = 50.0
 """Results of two runtimes that are this close, in dB, do not differ visibly."""
 
-EXTERNAL = re.compile(rb"\n\x08location\x12([\x01-\x7f])")
-"""A tensor whose values are in another file, and the length of the file's name."""
+EXTERNAL = re.compile(rb"\n\x08location\x12([\x01-\x7f]|[\x80-\xff][\x01-\x7f])")
+"""A tensor whose values are in another file, and the length of the file's name (a varint)."""
 
 OWN_FILES = {"config.json", "README.md", GRAPH}
 
@@ -36,14 +36,19 @@ Say = Callable[[str], None]
 
 
 def import_graph(
-    path: Path, *, name: str, asked: Asked, licence: str = "unknown", say: Say = lambda step: None
+    path: Path,
+    *,
+    name: str,
+    stated: StatedFacts,
+    licence: str = "unknown",
+    say: Say = lambda step: None,
 ) -> Imported:
     """Turn an ONNX graph into a model.
 
     Args:
         path: the graph; files with its weights are beside it.
         name: name of the new model.
-        asked: facts that are known; the others are found by running the graph.
+        stated: facts that are known; the others are found by running the graph.
         licence: licence of the weights.
         say: called with a line for each step.
 
@@ -51,19 +56,19 @@ def import_graph(
         ModelError: the graph cannot be read, or does not deblur pictures.
         UsageError: blurdm exported the graph, or an option contradicts it.
     """
-    found = _examine(path, name, asked, say)
+    found = _examine(path, name, stated, say)
     spec = replace(found.spec, licence=licence, training=origin(path))
     data = path.read_bytes()
-    files = {GRAPH: data} | {name: _read_beside(path, name) for name in external_files(data)}
+    files = {GRAPH: data} | {file: _read_beside(path, file) for file in external_files(data)}
     notes = _notes(replace(found, spec=spec))
-    return Imported(spec, {}, card(spec, "\n\n".join(notes)), files, notes)
+    return Imported(spec, {}, card(spec, "\n\n".join(notes[:2])), files, notes)
 
 
 def import_tfjs(
     path: Path,
     *,
     name: str,
-    asked: Asked,
+    stated: StatedFacts,
     licence: str | None = None,
     say: Say = lambda step: None,
 ) -> Imported:
@@ -72,7 +77,7 @@ def import_tfjs(
     Args:
         path: an npm package (.tgz), a folder with model.json, or that file.
         name: name of the new model.
-        asked: facts that are known; `tile` is the side of the tiles.
+        stated: facts that are known; `tile` is the side of the tiles.
         licence: licence of the weights; None takes the package's.
         say: called with a line for each step.
 
@@ -86,20 +91,21 @@ def import_tfjs(
 
     say("reading the package")
     package = read_package(path)
-    side = asked.tile or CONVERTED_TILE
+    side = stated.tile or CONVERTED_TILE
+    halo = halo_of(side, stated.halo)
     small = min(side, SIDE)
     say("converting the graph")
     with tempfile.TemporaryDirectory() as folder:
         graph = Path(folder) / GRAPH
         onnx.save(convert(package.model, small, small), graph)
-        found = _examine(graph, name, replace(asked, tile=None), say)
+        found = _examine(graph, name, replace(stated, tile=None, halo=None), say)
     notice = NOTICES.get(package.name)
-    stated = f"{package.licence} (package), {notice.licence} (weights)" if notice else None
+    both = f"{package.licence} (package), {notice.licence} (weights)" if notice else None
     spec = replace(
         found.spec,
         tile=side,
-        halo=halo_of(side, asked.halo),
-        licence=licence or stated or package.licence,
+        halo=halo,
+        licence=licence or both or package.licence,
         training=origin(path / TOPOLOGY if path.is_dir() else path),
     )
     notes = _notes(replace(found, spec=spec, size=(side, side)))
@@ -110,7 +116,7 @@ def import_tfjs(
         "NOTICE": notice.text.encode() if notice else b"",
     }
     others = {file: text for file, text in texts.items() if text}
-    return Imported(spec, {}, card(spec, "\n\n".join(notes)), others, notes)
+    return Imported(spec, {}, card(spec, "\n\n".join(notes[:2])), others, notes)
 
 
 def external_files(graph: bytes) -> set[str]:
@@ -124,7 +130,8 @@ def external_files(graph: bytes) -> set[str]:
     """
     names = set()
     for found in EXTERNAL.finditer(graph):
-        name = graph[found.end() : found.end() + found[1][0]].decode(errors="replace")
+        length = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(found[1]))
+        name = graph[found.end() : found.end() + length].decode(errors="replace")
         if Path(name).name != name or name in OWN_FILES:
             raise ModelError(
                 f"The graph reads its weights from {name!r}",
@@ -134,7 +141,7 @@ def external_files(graph: bytes) -> set[str]:
     return names
 
 
-def _examine(path: Path, name: str, asked: Asked, say: Say) -> Found:
+def _examine(path: Path, name: str, stated: StatedFacts, say: Say) -> GraphFacts:
     """Find the facts of a graph, and how OpenVINO runs it."""
     session, _ = open_session(path, "cpu")
     if is_ours(session.get_modelmeta().custom_metadata_map):
@@ -142,14 +149,21 @@ def _examine(path: Path, name: str, asked: Asked, say: Say) -> Found:
             f"{path} was exported by blurdm and needs no import", hint=f"Use --model {path}"
         )
     say("trying layouts, sizes and ranges")
-    found = find_facts(session, name, asked)
+    found = find_facts(session, name, stated)
     say("comparing runtimes")
     return replace(found, spec=_with_openvino(path, found.spec))
 
 
-def _notes(found: Found) -> tuple[str, ...]:
+def _notes(found: GraphFacts) -> tuple[str, ...]:
     facts = describe(found.spec, found.size)
-    return facts, f"gain on a blurred test scene: {found.gain:+.2f} dB"
+    gain = f"gain on a blurred test scene: {found.gain:+.2f} dB"
+    if found.gain > 0:
+        return facts, gain
+    return (
+        facts,
+        gain,
+        "The scene is no sharper: is a fact wrong? --input-range and others state it",
+    )
 
 
 def _read_beside(path: Path, name: str) -> bytes:
@@ -171,8 +185,8 @@ def _with_openvino(path: Path, spec: ModelSpec) -> ModelSpec:
     chosen: OpenVinoPrecision = "none"
     for precision in ("bf16", "fp32") if exact.precision == "fp32" else ("fp32",):
         try:
-            asked = precision if exact.precision == "fp32" else "auto"
-            found = _restored(OpenVinoRuntime(path, precision=asked, spec=spec), spec)
+            own = precision if exact.precision == "fp32" else "auto"
+            found = _restored(OpenVinoRuntime(path, precision=own, spec=spec), spec)
         except RuntimeMissing:
             continue
         except (ComputeError, ModelError):

@@ -4,8 +4,9 @@ Nothing is unpacked to the disk, and no script of a package is run.
 """
 
 import base64
-import json
+import gzip
 import tarfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -17,6 +18,11 @@ from blurdm_cli.errors import ModelError
 from blurdm_cli.spec import parse_json
 
 TOPOLOGY = "model.json"
+
+SUFFIXES = {".json", ".bin", ""}
+"""Endings of the names of topologies and weights."""
+
+CHUNK = 2**20
 
 LARGEST = 2**31
 """Largest size in bytes of the files of a package."""
@@ -78,7 +84,7 @@ class Package:
 
 def is_package(path: Path) -> bool:
     """Whether a path looks like a TensorFlow.js graph model rather than a checkpoint."""
-    return path.is_dir() or path.name == TOPOLOGY or path.suffix == ".tgz"
+    return path.is_dir() or path.name == TOPOLOGY or path.suffix.lower() == ".tgz"
 
 
 def read_package(path: Path) -> Package:
@@ -94,14 +100,18 @@ def read_package(path: Path) -> Package:
         if path.is_dir() or path.name == TOPOLOGY:
             folder = path if path.is_dir() else path.parent
             near = [file for depth in ("*", "*/*") for file in folder.glob(depth) if file.is_file()]
-            named = {file.relative_to(folder).as_posix(): file for file in near}
+            named = {
+                file.relative_to(folder).as_posix(): file
+                for file in near
+                if file.name != TOPOLOGY or path in (folder, file)
+            }
             return _read(path, list(named), lambda name: named[name].read_bytes())
         files = _unpack(path)
         return _read(path, list(files), files.__getitem__)
+    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise ModelError(f"{path} is not a package, or is damaged: {error}") from error
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (tarfile.TarError, EOFError) as error:
-        raise ModelError(f"{path} is not a package, or is damaged: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(
             f"{path} is not a TensorFlow.js graph model, or is damaged: {error}",
@@ -117,10 +127,10 @@ def _unpack(path: Path) -> dict[str, bytes]:
     """
     files: dict[str, bytes] = {}
     left = LARGEST
-    with tarfile.open(path) as archive:
+    with gzip.open(path) as data, tarfile.open(fileobj=data, mode="r:") as archive:
         for member in archive:
             name = PurePosixPath(member.name)
-            if not member.isfile() or name.suffix not in (".json", ".bin", ""):
+            if not member.isfile() or not (name.suffix in SUFFIXES or _is_licence(member.name)):
                 continue
             left -= member.size
             if left < 0:
@@ -128,25 +138,38 @@ def _unpack(path: Path) -> dict[str, bytes]:
             file = archive.extractfile(member)
             assert file is not None  # members are files
             files[member.name] = file.read()
+        while data.read(CHUNK):
+            pass  # gzip compares the checksum at the end
     return files
 
 
 def _read(path: Path, names: list[str], read: Read) -> Package:
     topologies = [name for name in names if PurePosixPath(name).name == TOPOLOGY]
+    if len(topologies) > 1:
+        raise ModelError(
+            f"{path} has several models: {', '.join(sorted(topologies)[:5])}",
+            hint="Unpack it, and import one of these files",
+        )
     if not topologies:
-        raise ModelError(f"{path} has no {TOPOLOGY}")
+        hint = "A TensorFlow.js graph model has one; a folder with config.json needs no import"
+        raise ModelError(f"{path} has no {TOPOLOGY}", hint=hint)
     topology = PurePosixPath(topologies[0])
     root = next((name for name in names if PurePosixPath(name).name == "package.json"), "")
-    facts = json.loads(read(root)) if root else {}
-    licences = [name for name in names if PurePosixPath(name).name.lower() == "license"]
+    facts = parse_json(read(root)) if root else {}
+    licences = filter(_is_licence, sorted(names, key=len))
     return Package(
         _graph_model(
             parse_json(read(str(topology))), lambda file: read(str(topology.parent / file))
         ),
         str(facts.get("name", "")),
         str(facts.get("license", "unknown")),
-        read(licences[0]) if licences else b"",
+        next(map(read, licences), b""),
     )
+
+
+def _is_licence(name: str) -> bool:
+    path = PurePosixPath(name.lower())
+    return path.stem in ("license", "licence") and path.suffix in ("", ".md", ".txt")
 
 
 def _graph_model(description: Mapping[str, Any], read: Read) -> GraphModel:

@@ -20,6 +20,9 @@ SCALAR: dict[str, Callable[..., float]] = {
 }
 """Operations of a GELU."""
 
+DEPTH = 12
+"""Most nodes in a row within a group: in a damaged graph there may be circles."""
+
 
 @dataclass(frozen=True)
 class Fused:
@@ -118,18 +121,18 @@ class _Groups:
             and math.isclose(array.item(), value, rel_tol=1e-6)
         )
 
-    def at(self, name: str, x: str, value: float) -> float:
+    def at(self, name: str, x: str, value: float, depth: int = DEPTH) -> float:
         """A node's output where that of `x` is this value; NaN if it depends on anything else."""
         if name == x:
             return value
         if self.is_constant(name):
             return float(self.weights[name].item()) if self.weights[name].size == 1 else math.nan
         node = self.nodes.get(name)
-        if node is None or node.op not in SCALAR:
+        if node is None or node.op not in SCALAR or not depth:
             return math.nan
-        return SCALAR[node.op](*(self.at(each, x, value) for each in node.inputs))
+        return SCALAR[node.op](*(self.at(each, x, value, depth - 1) for each in node.inputs))
 
-    def is_built(self, name: str, x: str, ops: set[str]) -> bool:
+    def is_built(self, name: str, x: str, ops: set[str], depth: int = DEPTH) -> bool:
         """Whether a node is computed from `x` and constants with these operations alone.
 
         Shapes, the second input of Reshape and Sum, do not count.
@@ -137,11 +140,11 @@ class _Groups:
         if name == x or self.is_constant(name):
             return name == x
         node = self.nodes.get(name)
-        if node is None or node.op not in ops:
+        if node is None or node.op not in ops or not depth:
             return False
         values = node.inputs[:1] if node.op in ("Reshape", "Sum") else node.inputs
         rest = [value for value in values if not self.is_constant(value)]
-        return bool(rest) and all(self.is_built(value, x, ops) for value in rest)
+        return bool(rest) and all(self.is_built(value, x, ops, depth - 1) for value in rest)
 
 
 def _gelu(x: float) -> float:

@@ -54,10 +54,10 @@ def convert(model: GraphModel, height: int, width: int, *, fuse: bool = True) ->
     Raises:
         ModelError: the graph has an operation that is not known, or does not take this size.
     """
-    conversion = _Conversion(model, (1, height, width, 3), find_fused(model) if fuse else {})
     try:
-        return conversion.run()
-    except (KeyError, ValueError, IndexError) as error:
+        fused = find_fused(model) if fuse else {}
+        return _Conversion(model, (1, height, width, 3), fused).run()
+    except (KeyError, ValueError, IndexError, TypeError, ArithmeticError) as error:
         raise ModelError(
             f"The graph cannot be converted at {height}x{width} pixels: {error}",
             hint="Try --tile with a multiple of 64",
@@ -102,6 +102,7 @@ class _Conversion:
     def in_order(self) -> Iterator[Node]:
         """The nodes that the output needs, each after its inputs."""
         done: set[str] = set()
+        entered: set[str] = set()
         waiting = [(self.model.output, False)]
         while waiting:
             name, ready = waiting.pop()
@@ -111,6 +112,9 @@ class _Conversion:
                 done.add(name)
                 yield self.model.nodes[name]
                 continue
+            if name in entered:
+                raise ModelError(f"The graph is damaged: the node {name} depends on itself")
+            entered.add(name)
             waiting.append((name, True))
             waiting += [(needed, False) for needed in self.needs(name) if needed not in done]
 

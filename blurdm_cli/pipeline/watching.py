@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -24,8 +25,8 @@ from blurdm_cli.pipeline.reporter import Advance, Reporter, Silent
 RETRY = 30.0
 """Seconds after which a file is tried again whose result could not be written."""
 
-TICK = 1.0
-"""Seconds between looks at files that arrive."""
+LEAST_TICK, TICK = 0.1, 1.0
+"""Seconds between looks at files that arrive, whatever `settle` says."""
 
 RESCAN = 60.0
 """Seconds between scans if no change is reported: reports can be lost."""
@@ -141,7 +142,7 @@ def wake(watching: Watching, wait: Callable[[], float | None], stop: Event) -> I
     for changes in watchfiles.watch(
         watching.folder,
         watch_filter=None,
-        rust_timeout=max(1, int(1000 * min(watching.settle, TICK))),
+        rust_timeout=int(1000 * min(max(watching.settle, LEAST_TICK), TICK)),
         yield_on_timeout=True,
         stop_event=stop,
         ignore_permission_denied=True,
@@ -153,17 +154,17 @@ def wake(watching: Watching, wait: Callable[[], float | None], stop: Event) -> I
             first, begin = False, time.monotonic()
 
 
-def is_network(folder: Path) -> bool:
+def is_network(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> bool:
     """Whether a folder is on a file system that other machines change without a report."""
     try:
-        lines = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace")
+        lines = mounts.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
     real = os.path.realpath(folder)
     kinds: dict[str, str] = {}
     for line in lines.splitlines():
         _, place, kind, *_ = line.split(" ")
-        kinds[place.encode().decode("unicode_escape", "replace")] = kind
+        kinds[re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), place)] = kind
     holding = [
         place for place in kinds if real == place or real.startswith(f"{place.rstrip('/')}/")
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import mimetypes
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -26,6 +27,8 @@ from blurdm_cli.serve.worker import Worker
 from blurdm_cli.version import __version__
 
 PAGE = Path(__file__).with_name("page")
+
+mimetypes.add_type("text/javascript", ".js")  # Windows may have another in its registry
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self';"

@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 import time
 from collections import deque
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from blurdm_cli.errors import BlurdmError
-from blurdm_cli.serve.failures import Busy, Failure, NotFound, Stopped, failure_row
+from blurdm_cli.serve.failures import Busy, Crashed, Failure, NotFound, Stopped, failure_row
 from blurdm_cli.serve.metrics import Metrics
 from blurdm_cli.serve.tasks import Task
 from blurdm_cli.serve.worker import Worker
@@ -50,6 +51,8 @@ class Job:
     failure: dict[str, Any] | None = None
     created: float = field(default_factory=time.monotonic)
     running: asyncio.Task[None] | None = None
+    expiry: asyncio.TimerHandle | None = None
+    """Removes the job when it is no longer kept."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set and replaced at each change."""
 
@@ -196,8 +199,10 @@ class Jobs:
 
     def remove(self, job: Job) -> None:
         """Forget a job and delete its files; one that runs is cancelled."""
-        self.cancel(job)
         self._jobs.pop(job.id, None)
+        self.cancel(job)
+        if job.expiry:
+            job.expiry.cancel()
         if job.state != "running":
             shutil.rmtree(job.folder, ignore_errors=True)
 
@@ -244,6 +249,10 @@ class Jobs:
             self._end(job, "cancelled")
         except BlurdmError as error:
             self._end(job, "failed", error)
+        except Exception as error:  # a bug, or no memory for a process: the next job starts anew
+            sys.excepthook(type(error), error, error.__traceback__)
+            await self._worker.close()
+            self._end(job, "failed", Crashed("The server made an error", hint="See its log"))
         else:
             failed = bool(job.files) and all(row["status"] == "failed" for row in job.files)
             self._end(job, "failed" if failed else "done")
@@ -256,4 +265,5 @@ class Jobs:
             failure = error.row if isinstance(error, Failure) else failure_row(error)
         job.touch(state=state, failure=failure)
         self._metrics.jobs.labels(state).inc()
-        asyncio.get_running_loop().call_later(self._keep, self.remove, job)
+        if job.id in self._jobs:
+            job.expiry = asyncio.get_running_loop().call_later(self._keep, self.remove, job)

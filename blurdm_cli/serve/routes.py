@@ -19,7 +19,7 @@ from blurdm_cli.serve.failures import Failure, NotFound, Stopped
 from blurdm_cli.serve.jobs import Job, Jobs
 from blurdm_cli.serve.settings import Options, Settings
 from blurdm_cli.serve.tasks import Task
-from blurdm_cli.serve.uploads import FIELD, receive
+from blurdm_cli.serve.uploads import FIELD, GONE, receive
 
 router = APIRouter(prefix="/api")
 
@@ -95,7 +95,7 @@ async def deblur(request: Request, options: Asked) -> FileResponse:
         path,
         filename=path.name,
         headers=outcome,
-        background=BackgroundTask(_jobs(request).remove, job),
+        background=_removal(request, job),
     )
 
 
@@ -185,9 +185,7 @@ async def download(
     )
     _jobs(request).submit(mixed, task, first=True)
     await _ended(request, mixed)
-    return FileResponse(
-        target, filename=target.name, background=BackgroundTask(_jobs(request).remove, mixed)
-    )
+    return FileResponse(target, filename=target.name, background=_removal(request, mixed))
 
 
 @router.get("/models")
@@ -249,6 +247,15 @@ def _model(name: str | None, settings: Settings) -> str:
     return name
 
 
+def _removal(request: Request, job: Job) -> BackgroundTask:
+    """Removes a job after its answer; `Jobs` belongs to the event loop's thread."""
+
+    async def remove() -> None:
+        _jobs(request).remove(job)
+
+    return BackgroundTask(remove)
+
+
 async def _ended(request: Request, job: Job) -> None:
     """Wait for the end of a job; remove it if its client is gone, or if it failed.
 
@@ -261,7 +268,7 @@ async def _ended(request: Request, job: Job) -> None:
     try:
         await asyncio.wait((gone, end), return_when=asyncio.FIRST_COMPLETED)
         if not job.ended:
-            raise Stopped("The client is gone")
+            raise Stopped(GONE)
         if job.failure:
             raise Failure(job.failure)
     except BaseException:

@@ -83,7 +83,7 @@ async def _serve(settings: Settings, listening: socket.socket, say: Callable[[st
     worker = Worker(settings.model, settings.most_pixels, settings.seconds)
     await worker.start()
     app = create_app(settings, worker)
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE)
+    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE, ws="none")
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     query = f"/?token={quote(settings.token)}" if settings.token else "/"

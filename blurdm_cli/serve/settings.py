@@ -40,7 +40,9 @@ class Options(BaseModel):
     strength: float = Field(default=1.0, ge=0, le=1, description="Mix of input (0) and result (1).")
     motion: MotionMode = Field(default="auto", description="Whether to estimate the motion.")
     format: Format = Field(default="keep", description="Output format of photos.")
-    quality: Quality = Field(default="auto", description="Of JPEG, WebP and AVIF, 1 to 100.")
+    quality: Quality = Field(
+        default="auto", description="Quality of JPEG, WebP and AVIF, 1 to 100."
+    )
     metadata: Keep = Field(default="keep", description="Which metadata to keep.")
 
     @field_validator("quality")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
 import unicodedata
 from mimetypes import guess_extension
@@ -10,24 +11,26 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from starlette.datastructures import UploadFile
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive
 
-from blurdm_cli.errors import BlurdmError, UsageError
+from blurdm_cli.errors import BlurdmError, DiskFull, UsageError
 from blurdm_cli.files.formats import CONTAINERS, SUFFIX_OF
 from blurdm_cli.files.signatures import VIDEO, kind_of_file
-from blurdm_cli.serve.failures import TooLarge, TooSlow
+from blurdm_cli.serve.failures import Stopped, TooLarge, TooSlow
 
 FIELD = "file"
 """Name of the form field that holds files."""
+
+GONE = "The client is gone"
 
 MOST_FILES, MOST_FIELDS = 1000, 20
 
 IDLE = 30.0
 """Seconds without a byte after which a request is given up."""
 
-LONGEST_NAME = 120
-"""Characters of a file's name; the rest is cut off before the suffix."""
+LONGEST_NAME = 160
+"""Bytes of a file's name; the rest is cut off before the suffix. Disks hold 255."""
 
 
 async def receive(
@@ -47,6 +50,8 @@ async def receive(
     Raises:
         TooLarge: the body is over the limit.
         TooSlow: it did not arrive in time.
+        Stopped: the client is gone.
+        DiskFull: there is no space left for the files.
         UsageError: there is no file in it.
     """
     length = request.headers.get("content-length", "")
@@ -62,6 +67,15 @@ async def receive(
         raise TooSlow(
             "The request did not arrive in time",
             hint=f"It may take {seconds:.0f} s, and pause for {IDLE:.0f} s",
+        ) from error
+    except ClientDisconnect as error:
+        raise Stopped(GONE) from error
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DiskFull(
+            "The server has no space left for this request",
+            hint="Free some space, or set TMPDIR to a folder on another disk",
         ) from error
 
 
@@ -117,7 +131,9 @@ def safe_name(name: str) -> str:
     )
     plain = plain.strip(" .")
     path = Path(plain or "photo")
-    return path.stem[: LONGEST_NAME - len(path.suffix[:10])] + path.suffix[:10]
+    suffix = path.suffix[:10]
+    room = LONGEST_NAME - len(suffix.encode())
+    return path.stem.encode()[:room].decode(errors="ignore") + suffix
 
 
 def _with_suffix(path: Path, media_type: str = "") -> Path:

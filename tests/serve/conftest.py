@@ -55,6 +55,8 @@ while line := sys.stdin.readline():
             tell(progress=0.5, note="half")
             sys.stdin.readline()
             tell(failed={"error": "stopped", "hint": "", "exit_code": 1, "http_status": 409})
+        elif said == "babble":
+            print("{", flush=True)
         elif said == "hang":
             while True:
                 time.sleep(9)

@@ -167,6 +167,7 @@ def test_models_health_metrics_and_the_description(client: TestClient) -> None:
     assert {"/api/deblur", "/api/jobs", "/api/models", "/healthz", "/metrics"} <= set(paths)
     body = paths["/api/deblur"]["post"]["requestBody"]["content"]["multipart/form-data"]
     assert {"file", "model", "strength", "motion", "format"} <= set(body["schema"]["properties"])
+    assert client.get("/app.js").headers["content-type"].startswith("text/javascript")
     for page in ("/", "/docs"):
         reply = client.get(page)
         assert reply.headers["content-type"].startswith("text/html")

@@ -1,10 +1,15 @@
 """The server under stress: full queues, slow and crashing work, foreign and broken requests."""
 
+import errno
+import threading
+import weakref
 from pathlib import Path
 
 import pytest
+from starlette.types import Message
 
-from blurdm_cli.serve import worker
+from blurdm_cli.serve import uploads, worker
+from blurdm_cli.serve.jobs import Job
 from blurdm_cli.serve.uploads import safe_name
 from tests.cli import Blurdm
 from tests.serve.conftest import Pretender
@@ -56,6 +61,68 @@ def test_a_crash_of_the_worker_is_an_answer_and_the_server_goes_on(pretending: P
     assert crashed.status_code == 500
     assert "Memory" in crashed.json()["hint"]
     assert client.post("/api/deblur", content=b"photo").content == b"photo"
+
+
+def test_an_error_of_the_server_is_an_answer_and_the_server_goes_on(
+    pretending: Pretender, capfd: pytest.CaptureFixture[str]
+) -> None:
+    client = pretending()
+    failed = client.post("/api/deblur", content=b"babble")
+    assert failed.status_code == 500
+    assert "See its log" in failed.json()["hint"]
+    assert "JSONDecodeError" in capfd.readouterr().err
+    assert client.post("/api/deblur", content=b"photo").content == b"photo"
+
+
+def test_a_full_disk_is_an_answer(pretending: Pretender, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(uploads, "_copy", full)
+    reply = pretending().post("/api/deblur", files={"file": ("a.jpg", b"photo")})
+    assert reply.status_code == 507
+    assert "TMPDIR" in reply.json()["hint"]
+
+
+def test_a_client_that_goes_while_it_sends_is_no_error_of_the_server(pretending: Pretender) -> None:
+    client = pretending()
+
+    async def gone() -> Message:
+        return {"type": "http.disconnect"}
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    for kind in (b"image/jpeg", b"multipart/form-data; boundary=edge"):
+        headers = [(b"host", b"127.0.0.1"), (b"content-type", kind)]
+        scope = {"type": "http", "method": "POST", "path": "/api/deblur", "headers": headers}
+        assert client.portal
+        client.portal.call(client.app, scope | {"query_string": b""}, gone, send)
+    starts = [message["status"] for message in sent if message["type"] == "http.response.start"]
+    assert starts == [409, 409]
+    assert not any(client.app.state.jobs._root.iterdir())
+
+
+def test_jobs_are_removed_by_the_event_loop_and_nothing_is_kept_of_them(
+    pretending: Pretender,
+) -> None:
+    client = pretending()
+    jobs = client.app.state.jobs
+    remove, threads, removed = jobs.remove, list[int](), list[weakref.ref[Job]]()
+
+    def noted(job: Job) -> None:
+        threads.append(threading.get_ident())
+        removed.append(weakref.ref(job))
+        remove(job)
+
+    jobs.remove = noted
+    for _ in range(2):  # the last job is known until the next one
+        assert client.post("/api/deblur", content=b"photo").content == b"photo"
+    assert client.portal
+    assert set(threads) == {client.portal.call(threading.get_ident)}
+    assert removed[0]() is None
 
 
 def test_bodies_over_the_limit_are_refused_whether_or_not_they_say_their_size(
@@ -124,6 +191,7 @@ def test_a_model_that_cannot_be_opened_is_an_error_of_the_command(blurdm: Blurdm
         ("Größe 🎉.jpg", "Größe 🎉.jpg"),
         ("..", "photo"),
         ("", "photo"),
+        ("a.日本語", "a.日本語"),
     ],
 )
 def test_names_of_files_lead_nowhere(given: str, safe: str) -> None:
@@ -141,9 +209,11 @@ def test_a_video_without_a_name_keeps_the_container_of_its_media_type(
 
 
 def test_long_names_fit_on_a_disk(tmp_path: Path) -> None:
-    path = tmp_path / safe_name("ä" * 500 + ".jpeg")
-    path.write_bytes(b"")
-    assert path.suffix == ".jpeg"
+    for letter in ("ä", "漢", "🎉"):
+        path = tmp_path / f"{safe_name(letter * 500 + '.jpeg')}.deblurred.jpeg"
+        path.write_bytes(b"")
+        assert path.name.startswith(letter * 30)
+        assert path.suffixes[0] == ".jpeg"
 
 
 def test_an_end_of_the_server_deletes_all_files(pretending: Pretender) -> None:

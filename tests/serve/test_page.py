@@ -202,6 +202,36 @@ def test_dropped_and_pasted_photos_are_sent_and_downloaded(tab: Open) -> None:
     assert Path(download.value.path()).read_bytes() == picture(RED)
 
 
+@pytest.fixture(scope="module")
+def three(tab: Open) -> Any:
+    """A tab with three finished photos, the first one chosen."""
+    page = tab()
+    choose(page, *((f"{number}.png", picture(RED)) for number in range(3)))
+    until_done(page, 3)
+    return page
+
+
+def test_a_download_has_its_photo_s_name_although_another_was_chosen(three: Any) -> None:
+    held: list[Any] = []
+    three.route("**/files/0?strength=0.5", lambda route: held.append(route))
+    three.locator("#strength").fill("50")
+    with three.expect_request("**/files/0?strength=0.5"):
+        three.keyboard.press("d")  # the slider has the focus
+    three.locator("#list .pick", has_text="1.png").click()
+    with three.expect_download() as download:
+        held[0].fulfill(body=picture(RED))
+    assert download.value.suggested_filename == "0.png"
+
+
+def test_after_a_removal_the_next_photo_is_shown(three: Any) -> None:
+    three.locator("#list .pick", has_text="1.png").click()
+    for following in ("2.png", "0.png"):
+        three.keyboard.press("Delete")
+        assert three.locator("#list li.current .name").inner_text() == following
+    three.keyboard.press("Delete")
+    three.locator("#empty").wait_for()
+
+
 def test_all_results_are_one_archive_with_names_that_differ(tab: Open) -> None:
     page = tab()
     choose(page, ("a.png", picture(RED)), ("a.png", picture(GREEN)))
@@ -247,12 +277,23 @@ def test_a_removed_photo_is_cancelled_at_the_server(tab: Open, address: str) -> 
 def test_on_a_phone_nothing_is_wider_than_the_screen(greened: Any) -> None:
     greened.set_viewport_size({"width": 360, "height": 740})
     assert greened.evaluate("document.documentElement.scrollWidth") <= 360
-    for name in ("Edge between before and after", "Strength"):
+    for name in ("Divider between before and after", "Strength"):
         assert greened.get_by_role("slider", name=name).is_visible()
     greened.set_viewport_size({"width": 1000, "height": 700})
+
+
+def test_a_model_given_by_path_stays_the_one_that_is_used(tab: Open) -> None:
+    page = tab()
+    page.route("**/api/models", lambda route: route.fulfill(json=[{"name": "a", "default": False}]))
+    page.reload()
+    page.locator("#model option").nth(1).wait_for(state="attached")
+    assert page.locator("#model").input_value() == ""
 
 
 def test_the_api_s_page_lists_all_requests(tab: Open) -> None:
     page = tab()
     page.get_by_role("link", name="API").click()
     page.get_by_role("heading", name="POST /api/deblur").wait_for()
+    examples = page.locator("pre").all_inner_texts()
+    saved = {words.split()[1].partition("/api/")[2] for words in examples if "-OJ" in words}
+    assert saved == {"deblur", "jobs/ID/files/0"}, "where the answer is a file"

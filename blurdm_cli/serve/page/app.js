@@ -34,9 +34,7 @@ function notice(message) {
 }
 
 function changed(item) {
-  if (!queue.items.includes(item) && item === current) current = null;
   if (item === current) show();
-  else if (!current && queue.items.length) select(queue.items[0]);
   if (item.state === "done") say(`${item.file.name} is done: ${words(item)}`);
   if (item.state === "failed") say(`${item.file.name}: ${words(item)}`);
   refresh();
@@ -48,8 +46,22 @@ function refresh() {
   byId("empty").hidden = !none;
   byId("view").hidden = none;
   byId("all").disabled = !queue.items.some(item => item.state === "done");
-  showList(byId("list"), queue.items, current, select, item => queue.remove(item));
+  showList(byId("list"), queue.items, current, select, remove);
   if (none) viewer.clear();
+}
+
+function release(...links) {
+  for (const link of links) if (link) URL.revokeObjectURL(link);
+}
+
+function remove(item) {
+  const at = queue.items.indexOf(item);
+  queue.remove(item);
+  release(item.link, item.before, item.after);
+  const next = queue.items[Math.min(at, queue.items.length - 1)] ?? null;
+  if (item !== current) refresh();
+  else if (next) select(next);
+  else { current = null; refresh(); }
 }
 
 function select(item) {
@@ -147,7 +159,10 @@ async function saving(work) {
   }
 }
 
-const save = () => saving(async () => download(await mixed(current), current.resultName));
+const save = () => saving(async () => {
+  const item = current;
+  download(await mixed(item), item.resultName);
+});
 
 const saveAll = () => saving(async () => {
   const done = queue.items.filter(item => item.state === "done");
@@ -158,7 +173,7 @@ const saveAll = () => saving(async () => {
 });
 
 function again() {
-  for (const link of [current.after]) if (link) URL.revokeObjectURL(link);
+  release(current.after);
   current.after = null;
   queue.again(current, options());
 }
@@ -175,12 +190,12 @@ const KEYS = {
   0: () => viewer.fit(), 1: () => viewer.actual(),
   b: () => viewer.onlyBefore(true),
   m: () => byId("motion").click(), d: () => byId("save").click(), o: () => byId("chooser").click(),
-  Delete: () => current && queue.remove(current),
+  Delete: () => current && remove(current),
 };
 
 document.addEventListener("keydown", event => {
-  const typing = event.target.closest("input, select, dialog");
-  if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  const own = event.target.closest("select") || event.target.matches("input") && event.key.startsWith("Arrow");
+  if (own || event.ctrlKey || event.metaKey || event.altKey) return;
   const action = KEYS[event.key] ?? KEYS[event.key.toLowerCase()];
   if (!action) return;
   event.preventDefault();
@@ -229,7 +244,9 @@ addEventListener("pagehide", event => {
 
 refresh();
 try {
-  for (const model of await api.models()) byId("model").add(new Option(model.name, model.name, model.default, model.default));
+  const models = await api.models();
+  if (!models.some(model => model.default)) byId("model").add(new Option("the server's", "")); // it was given by path
+  for (const model of models) byId("model").add(new Option(model.name, model.name, model.default, model.default));
 } catch (error) {
   say(error.message);
 }

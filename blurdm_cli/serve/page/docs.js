@@ -20,8 +20,9 @@ function rows(action) {
 }
 
 function example(path, verb, action) {
-  const url = `curl ${location.origin}${path.replace("{id}", "ID").replace("{number}", "0")}`;
-  if (action.requestBody) return `${url} -F file=@photo.jpg -OJ`;
+  const saved = /deblur$|number}$/.test(path) ? " -OJ" : ""; // the answer is a file, not JSON
+  const url = `curl ${location.origin}${path.replace("{id}", "ID").replace("{number}", "0")}${saved}`;
+  if (action.requestBody) return `${url} -F file=@photo.jpg`;
   return verb === "get" ? url : `${url} -X ${verb.toUpperCase()}`;
 }
 

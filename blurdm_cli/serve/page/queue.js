@@ -47,13 +47,13 @@ export class Queue {
     this.#drop(item);
     item.options = options;
     item.reset();
+    this.changed(item);
     this.#next();
   }
 
   remove(item) {
     this.#drop(item);
     this.items = this.items.filter(other => other !== item);
-    this.changed(item);
   }
 
   #drop(item) {

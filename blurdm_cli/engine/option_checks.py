@@ -1,0 +1,42 @@
+"""Checks of the options of a `Deblurrer`."""
+
+from blurdm_cli.errors import UsageError
+
+
+def check_seed(seed: int) -> None:
+    """Raise a UsageError if the seed is below 0."""
+    if seed < 0:
+        raise UsageError(f"The seed {seed} is below 0", hint="Try --seed 0")
+
+
+def check_size(size: tuple[int, int], tile: int | None, batch: int, *, tta: bool) -> None:
+    """Check the options for a graph with a fixed tile size and a batch of 1.
+
+    Args:
+        size: the graph's height and width in pixels.
+        tile: the side that the user chose, if any.
+        batch: tiles per batch.
+        tta: whether tiles are rotated.
+
+    Raises:
+        UsageError: the graph does not support one of them.
+    """
+    height, width = size
+    asked = {
+        f"--tile {tile}": tile is not None and size != (tile, tile),
+        f"--batch {batch}": batch > 1,
+        "--tta, which rotates tiles,": tta and height != width,
+    }
+    for option, impossible in asked.items():
+        if impossible:
+            raise UsageError(
+                f"The graph only takes tiles of {height}x{width} pixels, one at a time:"
+                f" {option} is not possible",
+                hint="Leave it out, or export the graph without --size",
+            )
+
+
+def check_strength(strength: float) -> None:
+    """Raise a UsageError if the strength is not between 0 and 1."""
+    if not 0 <= strength <= 1:
+        raise UsageError(f"The strength {strength} is not between 0 and 1", hint="Try --strength 1")
