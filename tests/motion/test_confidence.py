@@ -15,18 +15,14 @@ def right(kernel: np.ndarray) -> Found:
     return Found(kernel.astype(np.float32), 0.8, "right")
 
 
+@pytest.mark.parametrize("linear", [True, False])
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
-def test_the_values_that_the_blur_was_made_in_are_the_likelier_ones(seed: int) -> None:
+def test_the_values_that_the_blur_was_made_in_are_recognised(seed: int, linear: bool) -> None:
     kernel = path_kernel(16, seed)
-    motion = Motion(right(kernel), right(kernel), 0.002)
-    in_light, in_encoded = (
-        with_confidence(np.float32(blurred(leaves(seed=seed), kernel, linear=linear)), motion)
-        for linear in (True, False)
-    )
-    assert in_encoded.best is in_encoded.encoded
-    assert in_encoded.best.confidence > 0.7
-    assert in_light.linear.confidence > 2 * in_encoded.linear.confidence
-    assert in_light.encoded.confidence < in_encoded.encoded.confidence
+    photo = np.float32(blurred(leaves(seed=seed), kernel, linear=linear))
+    found = with_confidence(photo, Motion(right(kernel), right(kernel), 0.002))
+    assert found.best is (found.linear if linear else found.encoded)
+    assert found.best.confidence > 0.5
 
 
 @pytest.mark.parametrize("scene", [leaves(seed=4), page()], ids=["leaves", "page"])
