@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from blurdm_cli.motion.camera import Window, fit_camera
+from blurdm_cli.motion.confidence import with_confidence
 from blurdm_cli.motion.deconvolution import noise_of
 from blurdm_cli.motion.found import NO_BLUR, NONE, SHAKEN, Found, Motion
 from blurdm_cli.motion.kernel import centred, pruned, rescaled, trimmed
@@ -154,7 +155,8 @@ def find_motion(
             for values, more in _side_by_side(pool, {v: work(v) for v in VALUES}).items():
                 found[values] += more
     linear, encoded = ((best(values) or [NONE])[0] for values in VALUES)
-    return Motion(linear, encoded, noise_of(views.grey("encoded", 1)))
+    motion = Motion(linear, encoded, noise_of(views.grey("encoded", 1)))
+    return with_confidence(photo, motion, threads)
 
 
 def _believed(found: Found, *, page: bool) -> Found:

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from blurdm_cli.motion.camera import CameraPath
-from blurdm_cli.motion.kernel import DELTA, Kernel, direction, entropy, extent, spread
+from blurdm_cli.motion.kernel import DELTA, Kernel, direction, extent, spread
 
 NO_BLUR = 1.25
 """Score of the hypothesis that there was no motion; wrong kernels are mostly above."""
@@ -27,13 +25,9 @@ class Found:
     """Scale of the photo at which the kernel holds."""
     camera: CameraPath | None = None
     """The path with roll and zoom, where it explains the photo better; `kernel` is its middle's."""
-
-    @property
-    def confidence(self) -> float:
-        """0 for none, towards 1 the better the kernel explains the photo."""
-        if self.kernel.size == 1:
-            return 0.0
-        return float(np.clip((1.4 - self.score - 0.025 * entropy(self.kernel)) / 0.8, 0, 1))
+    confidence: float = 0.0
+    """Probability that the photo deconvolved with it is nearest to the sharp one; see
+    `confidence.confidences`."""
 
     @property
     def length(self) -> float:
@@ -65,8 +59,8 @@ class Motion:
 
     @property
     def best(self) -> Found:
-        """The one of the two that explains the photo better."""
-        return max((self.linear, self.encoded), key=lambda found: found.confidence)
+        """The more likely one of the two."""
+        return max((self.linear, self.encoded), key=lambda found: (found.confidence, -found.score))
 
     @property
     def reach(self) -> int:

@@ -23,7 +23,7 @@ DETAIL = 8.0
 """Standard deviation, in steps of 8 bits, of a square that is worth learning from."""
 
 
-FAVOUR, ENOUGH = 3.0, 2.0
+FAVOUR, ENOUGH = 6.0, 2.0
 """Crops with a candidate that gains `ENOUGH` dB or more are drawn 1 + `FAVOUR` times as often as
 those whose motion was not found, of which there are many."""
 

@@ -9,16 +9,18 @@ are blurred along the same path: the estimator's errors are of the path more tha
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
 from blurdm_cli.motion.candidates import make_candidates
+from blurdm_cli.motion.confidence import confidences
 from blurdm_cli.motion.deconvolution import noise_of
-from blurdm_cli.motion.estimation import find_motion
-from blurdm_cli.motion.found import Found, Motion
-from blurdm_cli.motion.kernel import trimmed
+from blurdm_cli.motion.estimation import LEAST_SPREAD, find_motion
+from blurdm_cli.motion.found import NONE, Found, Motion
+from blurdm_cli.motion.kernel import centred, normalised, pruned, spread, trimmed
 from blurdm_cli.motion.light import LUMA
 from blurdm_cli.physics.trajectory import Trajectory
 from blurdm_cli.training.alignment import gain_of, moved_to_candidate
@@ -28,6 +30,9 @@ from blurdm_cli.training.pairs import REACH
 from blurdm_cli.training.photo_crops import PhotoCrops
 from blurdm_cli.training.scenes import CandidateRecipe, Exposed, Scenes
 from blurdm_cli.training.synthesis import develop
+
+PRUNED = 0.03
+"""Share of a known kernel's peak below which it is cut off."""
 
 GROUP = 4
 """Consecutive crops; the first one's path and found motion serve for all, if it has both."""
@@ -70,12 +75,15 @@ class CandidateMaker:
     ) -> tuple[Prepared, Exposed | None, Motion]:
         """Make a crop: a new one, or one that was exposed as another was, with its found motion."""
         rng = np.random.default_rng([self.seed, number])
-        light, exposed = self.scenes.draw(rng, exposed)
+        known = exposed is None and rng.random() < self.recipe.known_share
+        light, exposed = self.scenes.draw(rng, self.scenes.exposure(rng) if known else exposed)
         developed = develop(light[:, None], self.recipe.develop, rng)
         blurred, sharp = (_photo(image[0]) for image in (developed.blurred, developed.sharp))
         if rng.random() < self.recipe.h264_share:
             blurred = through_h264(blurred, int(rng.integers(18, 33)))
         photo = blurred.astype(np.float32) / 255
+        if known and exposed:
+            motion = self._nearly(rng, exposed)
         if motion is None:
             motion = find_motion(photo)
         else:
@@ -105,10 +113,25 @@ class CandidateMaker:
             np.ascontiguousarray(blurred.transpose(2, 0, 1)),
             np.rint(images * 255).astype(np.uint8),
             np.ascontiguousarray(sharp.transpose(2, 0, 1)),
-            planes[6:8, 0, 0].copy(),
+            np.array(
+                confidences(np.ascontiguousarray(photo.transpose(2, 0, 1)), planes), np.float32
+            ),
             density.astype(np.float16),
             np.array(gain_of(sharp, blurred, planes), np.float32),
         )
+
+    def _nearly(self, rng: np.random.Generator, exposed: Exposed) -> Motion:
+        """A known path, roughened; more in the values that the blur was not made in."""
+        kernel = exposed.path.density(REACH)[::-1, ::-1]  # the scene moves against the camera
+
+        def found(*, right: bool) -> Found:
+            softness = rng.uniform(0.2, 0.6 if right else 1.0)
+            rough = cv2.GaussianBlur(kernel.astype(np.float32), (0, 0), softness)
+            rough = rough * np.exp(rng.uniform(0, 0.4) * rng.standard_normal(rough.shape))
+            near = trimmed(pruned(centred(normalised(rough.astype(np.float32))), PRUNED))
+            return Found(near, 1.0, "known") if spread(near) >= LEAST_SPREAD else NONE
+
+        return Motion(found(right=not exposed.encoded), found(right=exposed.encoded))
 
     def _mistaken(self, rng: np.random.Generator, motion: Motion) -> Motion:
         """A motion that was not, in linear light, in encoded values, or in both."""

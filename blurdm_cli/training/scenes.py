@@ -46,6 +46,9 @@ class CandidateRecipe:
     object_share: float = 0.25
     highlight_share: float = 0.2
     h264_share: float = 0.1
+    known_share: float = 0.5
+    """Crops whose path is not estimated but known, roughened as estimated ones are. They show what
+    estimates of larger photos are like, which are right more often than those of crops."""
     wrong_share: float = 0.04
     """Crops with a wrong kernel that is taken for a good one."""
     develop: Synthesis = field(
@@ -112,7 +115,7 @@ class Scenes:
         """A sharp and a blurred scene in linear light, and how, if nothing moved by itself."""
         recipe = self.recipe
         side, extent = recipe.side, recipe.side + 2 * MARGIN
-        how = like or self._exposure(rng)
+        how = like or self.exposure(rng)
         if how.page:
             drawn = random_page(rng, extent, extent)
             scene = torch.from_numpy(drawn).permute(2, 0, 1).float() / 255
@@ -130,7 +133,8 @@ class Scenes:
             light = srgb_to_linear(light.clamp(0, 1))
         return light, None if things else how
 
-    def _exposure(self, rng: np.random.Generator) -> Exposed:
+    def exposure(self, rng: np.random.Generator) -> Exposed:
+        """Draw how a scene is blurred."""
         recipe = self.recipe
         page, encoded = rng.random() < recipe.page_share, rng.random() < recipe.encoded_share
         frames = int(rng.integers(7, 16)) if encoded and rng.random() < 0.5 else None
