@@ -1,4 +1,4 @@
-"""Options of blurdm deblur, except those for videos."""
+"""Options of blurdm deblur, except those for videos; watch and serve share some of them."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from blurdm_cli.commands import deblur_options as options
 from blurdm_cli.commands.console import say
 from blurdm_cli.errors import RuntimeMissing, UsageError
 
@@ -25,22 +26,11 @@ def serve(
             envvar="BLURDM_TOKEN", help="Secret that each request needs.", show_default="none"
         ),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|PATH", help="Model that is opened.", show_default="the list's default"
-        ),
-    ] = None,
-    device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda[:N]|mps", help="Device to run on.")
-    ] = "auto",
-    runtime: Annotated[
-        str, typer.Option(metavar="auto|torch|onnx|openvino", help="Inference library.")
-    ] = "auto",
-    precision: Annotated[
-        str, typer.Option(metavar="auto|fp32|bf16|fp16|int8", help="Numeric precision.")
-    ] = "auto",
-    batch: Annotated[int, typer.Option(min=1, help="Tiles per batch.")] = 1,
+    model: options.Model = None,
+    device: options.Device = "auto",
+    runtime: options.Runtime = "auto",
+    precision: options.Precision = "auto",
+    batch: options.Batch = 1,
     queue: Annotated[
         int,
         typer.Option(min=1, help="Requests that may wait; more get 503.", rich_help_panel=LIMITS),

@@ -8,15 +8,9 @@ from typing import Annotated
 
 import typer
 
-from blurdm_cli.choices import Format, Guard, Keep, MotionMode
+from blurdm_cli.commands import deblur_options as options
 from blurdm_cli.commands.console import be_quiet, say, warn
-from blurdm_cli.commands.options import (
-    Exclude,
-    Include,
-    Recursive,
-    auto_or_number,
-    search_for,
-)
+from blurdm_cli.commands.options import Exclude, Include, Recursive, auto_or_number, search_for
 from blurdm_cli.commands.report import ConsoleReporter
 
 POLL = 10.0
@@ -37,33 +31,16 @@ def watch(
             show_default="{stem}{ext}",
         ),
     ] = None,
-    format: Annotated[Format, typer.Option(help="Output format of photos.")] = "keep",
-    quality: Annotated[
-        str, typer.Option(metavar="auto|N", help="Quality of JPEG, WebP and AVIF, 1 to 100.")
-    ] = "auto",
-    metadata: Annotated[Keep, typer.Option(help="Which metadata to keep.")] = "keep",
-    model: Annotated[
-        str | None,
-        typer.Option(metavar="NAME|PATH", help="Model.", show_default="the list's default"),
-    ] = None,
-    strength: Annotated[
-        float, typer.Option(min=0, max=1, help="Mix of input (0) and result (1).")
-    ] = 1.0,
-    motion: Annotated[
-        MotionMode, typer.Option(help="Whether to estimate the motion of photos.")
-    ] = "auto",
-    guard: Annotated[
-        Guard, typer.Option(help="If a result looks wrong: repair it, keep it, or fail.")
-    ] = "on",
-    device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda[:N]|mps", help="Device to run on.")
-    ] = "auto",
-    runtime: Annotated[
-        str, typer.Option(metavar="auto|torch|onnx|openvino", help="Inference library.")
-    ] = "auto",
-    precision: Annotated[
-        str, typer.Option(metavar="auto|fp32|bf16|fp16|int8", help="Numeric precision.")
-    ] = "auto",
+    format: options.OutputFormat = "keep",
+    quality: options.Quality = "auto",
+    metadata: options.Metadata = "keep",
+    model: options.Model = None,
+    strength: options.Strength = 1.0,
+    motion: options.Motion = "auto",
+    guard: options.GuardMode = "on",
+    device: options.Device = "auto",
+    runtime: options.Runtime = "auto",
+    precision: options.Precision = "auto",
     settle: Annotated[
         float,
         typer.Option(min=0, help="Seconds without a change after which a file is complete."),
@@ -77,10 +54,8 @@ def watch(
             show_default="10 on network drives",
         ),
     ] = None,
-    json_lines: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object per file to stdout.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    json_lines: options.JsonLines = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Deblur the photos and videos of a folder, and all that arrive later.
 
@@ -109,7 +84,7 @@ def watch(
         quality=auto_or_number("quality", quality, 1, 100) or "auto",
         metadata=metadata,
     )
-    options = ModelOptions(
+    restoring = ModelOptions(
         model or DEFAULT,
         runtime=runtime,
         device=device,
@@ -121,4 +96,4 @@ def watch(
     say(f"watching {folder}; Ctrl-C ends it")
     reporter = ConsoleReporter(json_lines=json_lines)
     watching = Watching(folder, settle, poll)
-    watch_folder(watching, run, options, PhotoOptions(), VideoOptions(), reporter, Event())
+    watch_folder(watching, run, restoring, PhotoOptions(), VideoOptions(), reporter, Event())

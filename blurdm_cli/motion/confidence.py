@@ -22,7 +22,7 @@ from safetensors.numpy import load_file
 from blurdm_cli.motion.candidates import Planes, make_candidates
 from blurdm_cli.motion.found import Motion
 from blurdm_cli.motion.light import LUMA
-from blurdm_cli.motion.windows import Photo, in_unit_range, window
+from blurdm_cli.motion.windows import Photo, commonest_share, in_unit_range, window
 
 WEIGHTS = Path(__file__).with_name("confidence.safetensors")
 
@@ -116,9 +116,6 @@ def evidence(blurred: Float32[np.ndarray, "3 h w"], planes: Planes) -> Evidence:
         float(np.log(np.abs(one - other).mean() + TINY))
         for one, other in ((linear, before), (encoded, before), (linear, encoded))
     ]
-    counts, _ = np.histogram(before, 50, (0, 1))
-    most = int(counts.argmax())
-    page = counts[max(most - 1, 0) : most + 2].sum() / before.size
     return np.concatenate(
         [
             looks[0],
@@ -126,7 +123,7 @@ def evidence(blurred: Float32[np.ndarray, "3 h w"], planes: Planes) -> Evidence:
             looks[2] - looks[0],
             differences,
             *(_residuals(residual, before) for residual in planes[8:10]),
-            [page, before.mean()],
+            [commonest_share(before, 1.0), before.mean()],
         ]
     )
 

@@ -86,9 +86,19 @@ def _room(first: int, last: int, side: int, length: int) -> slice:
 
 def is_pagelike(image: Grey) -> bool:
     """Whether many pixels have about the commonest tone, as paper has."""
-    counts, _ = np.histogram(image, 50, (0, max(float(image.max()), 0.1)))
+    return commonest_share(image, max(float(image.max()), 0.1)) >= PAGE
+
+
+def commonest_share(image: Grey, brightest: float) -> float:
+    """Share of the pixels that have about the commonest tone.
+
+    Args:
+        image: grey.
+        brightest: end of the fifty tones; pixels above have none.
+    """
+    counts, _ = np.histogram(image, 50, (0, brightest))
     most = int(counts.argmax())
-    return bool(counts[max(most - 1, 0) : most + 2].sum() / counts.sum() >= PAGE)
+    return float(counts[max(most - 1, 0) : most + 2].sum() / image.size)
 
 
 def in_unit_range(photo: Photo) -> Float32[np.ndarray, "h w 3"]:

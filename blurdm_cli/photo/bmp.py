@@ -14,7 +14,7 @@ HEADER = 14
 V4, V5 = 108, 124
 """Sizes of the headers that have a colour space; the second may have a profile."""
 
-CALIBRATED, SRGB, WINDOWS, LINKED, EMBEDDED = 0, b"BGRs", b" niW", b"KNIL", b"DEBM"
+SRGB, WINDOWS, LINKED, EMBEDDED = b"BGRs", b" niW", b"KNIL", b"DEBM"
 INTENTS = {1: 2, 2: 1, 4: 0, 8: 3}
 """Rendering intents by Microsoft's numbers, in PNG's (and ICC's)."""
 

@@ -5,6 +5,7 @@
 
 It takes some seconds to look for a motion. What was found then serves for several other scenes that
 are blurred along the same path: the estimator's errors are of the path more than of the scene.
+Where the path is taken as known, nothing is looked for.
 """
 
 from dataclasses import replace
@@ -113,9 +114,7 @@ class CandidateMaker:
             np.ascontiguousarray(blurred.transpose(2, 0, 1)),
             np.rint(images * 255).astype(np.uint8),
             np.ascontiguousarray(sharp.transpose(2, 0, 1)),
-            np.array(
-                confidences(np.ascontiguousarray(photo.transpose(2, 0, 1)), planes), np.float32
-            ),
+            np.array(confidences(photo.transpose(2, 0, 1), planes), np.float32),
             density.astype(np.float16),
             np.array(gain_of(sharp, blurred, planes), np.float32),
         )
