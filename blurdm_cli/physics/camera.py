@@ -43,7 +43,7 @@ def add_noise(
     linear: Float[Tensor, "n 3 h w"],
     shot: Float[Tensor, "n"],
     read: Float[Tensor, "n"],
-    generator: torch.Generator | None = None,
+    noise: Float[Tensor, "n 3 h w"] | None = None,
 ) -> Float[Tensor, "n 3 h w"]:
     """Add photon noise and the noise of the sensor's electronics.
 
@@ -51,11 +51,11 @@ def add_noise(
         linear: light in [0, 1].
         shot: variance per unit of light, one per image.
         read: standard deviation in the dark, one per image.
-        generator: source of randomness; None uses torch's own.
+        noise: standard normal values; None draws them from torch's own generator.
     """
     variance = shot[:, None, None, None] * linear + (read**2)[:, None, None, None]
-    noise = torch.randn(linear.shape, generator=generator, device=linear.device)
-    return linear + variance.sqrt() * noise
+    drawn = torch.randn_like(linear) if noise is None else noise
+    return linear + variance.sqrt() * drawn
 
 
 def quantise(encoded: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

@@ -1,6 +1,6 @@
 """Crops of what was prepared with candidates: small squares of it, turned, colours exchanged."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -62,8 +62,8 @@ class CandidateCrops:
 
     def draw(self, order: Order) -> Batch:
         rng = order.rng()
-        drawn = [self._crop(rng, order.side) for _ in range(order.count)]
-        images, motions = zip(*drawn, strict=True)
+        chosen = [self._choose(rng, order.side) for _ in range(order.count)]
+        images, motions = zip(*(chosen[number]() for number in order.numbers), strict=True)
         planes = torch.stack(images).to(self.device)
         return Batch(
             planes[:, :3],
@@ -72,23 +72,29 @@ class CandidateCrops:
             candidates=planes[:, 6:],
         )
 
-    def _crop(
+    def _choose(
         self, rng: np.random.Generator, side: int
-    ) -> tuple[Float[Tensor, "16 {side} {side}"], Float[Tensor, "n n"]]:
-        """Blurred, sharp and candidate planes of a random square, and its motion."""
+    ) -> Callable[[], tuple[Float[Tensor, "16 h w"], Float[Tensor, "n n"]]]:
+        """Choose a square, and return what reads its motion and its blurred, sharp and candidate
+        planes.
+        """
         for _ in range(TRIES):
             drawn = rng.random() * self._cumulated[-1]
             path, number = self.places[int(np.searchsorted(self._cumulated, drawn, "right"))]
             shard = self._open(path)
             top = int(rng.integers(shard.height - side + 1))
             left = int(rng.integers(shard.width - side + 1))
-            prepared = shard.read(number, top, left, side)
-            if prepared.sharp.std() > DETAIL:
+            if shard.sharp(number, top, left, side).std() > DETAIL:
                 break
         turn, colours = random_turn(rng), rng.permutation(3)
-        planes = torch.from_numpy(_stacked(prepared, colours))
-        motion = torch.from_numpy(prepared.path.astype(np.float32))
-        return turn(planes), turn(motion)
+
+        def make() -> tuple[Float[Tensor, "16 h w"], Float[Tensor, "n n"]]:
+            prepared = shard.read(number, top, left, side)
+            planes = torch.from_numpy(_stacked(prepared, colours))
+            motion = torch.from_numpy(prepared.path.astype(np.float32))
+            return turn(planes), turn(motion)
+
+        return make
 
 
 def candidates_of(photo: UInt8[Tensor, "3 h w"]) -> Float[Tensor, "10 h w"]:

@@ -75,6 +75,10 @@ class Shard:
         """Of all crops, in dB."""
         return self._slices["gain"][:]
 
+    def sharp(self, number: int, top: int, left: int, side: int) -> UInt8[np.ndarray, "3 h w"]:
+        """Read a square of a sharp crop."""
+        return self._slices["sharp"][number, :, top : top + side, left : left + side]
+
     def read(self, number: int, top: int = 0, left: int = 0, side: int | None = None) -> Prepared:
         """Read a square of a crop, or all of it."""
         rows = slice(top, self.height if side is None else top + side)

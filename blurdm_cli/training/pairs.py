@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -89,6 +89,14 @@ class Order:
     """T, if the partial exposures I_0 … I_T are requested too."""
     reach: float = 1.0
     """Largest length of synthetic blur, as a share of the longest blur length."""
+    only: tuple[int, ...] | None = None
+    """Which of the `count` crops to make, by number; None for all. They are what they would be
+    among all."""
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """Numbers of the crops to make, from 0."""
+        return range(self.count) if self.only is None else self.only
 
     def rng(self) -> np.random.Generator:
         """A random generator for this order only."""
@@ -111,12 +119,16 @@ class PairCrops:
         self.pairs = list(pairs)
 
     def draw(self, order: Order) -> Batch:
-        crops, rng = [], order.rng()
-        for _ in range(order.count):
-            pair = torch.stack(self.pairs[rng.integers(len(self.pairs))])
-            crop = random_crop(pair, rng, order.side)
-            crops.append(random_turn(rng)(crop) / 255)
-        blurred, sharp = torch.stack(crops).unbind(dim=1)
+        rng = order.rng()
+
+        def choose() -> Callable[[], Float[Tensor, "2 3 h w"]]:
+            pair = self.pairs[rng.integers(len(self.pairs))]
+            square, turn = random_square(pair[0], rng, order.side), random_turn(rng)
+            return lambda: turn(torch.stack([image[square] for image in pair])) / 255
+
+        chosen = [choose() for _ in range(order.count)]
+        crops = torch.stack([chosen[number]() for number in order.numbers])
+        blurred, sharp = crops.unbind(dim=1)
         return Batch(blurred, sharp)
 
 
@@ -138,18 +150,28 @@ class FrameCrops:
         self.frames, self.lengths = frames, lengths
 
     def draw(self, order: Order) -> Batch:
-        blurred, sharp, rng = [], [], order.rng()
-        for _ in range(order.count):
-            length = int(rng.choice(self.lengths))
-            first = rng.integers(len(self.frames) - length + 1)
-            crop = random_crop(self.frames[first : first + length], rng, order.side)
-            crop = random_turn(rng)(crop) / 255
-            sharp.append(crop[length // 2])
-            if rng.random() < 0.5:
-                blurred.append(linear_to_srgb(average(srgb_to_linear(crop))))
-            else:
-                blurred.append(average(crop))
+        rng = order.rng()
+        chosen = [self._choose(rng, order.side) for _ in range(order.count)]
+        blurred, sharp = zip(*(chosen[number]() for number in order.numbers), strict=True)
         return Batch(quantise(torch.stack(blurred)), torch.stack(sharp))
+
+    def _choose(
+        self, rng: np.random.Generator, side: int
+    ) -> Callable[[], tuple[Float[Tensor, "3 h w"], Float[Tensor, "3 h w"]]]:
+        """Choose some frames and a square of them; what it returns averages them."""
+        length = int(rng.choice(self.lengths))
+        first = rng.integers(len(self.frames) - length + 1)
+        frames = self.frames[first : first + length]
+        square, turn = random_square(frames, rng, side), random_turn(rng)
+        in_light = rng.random() < 0.5
+
+        def make() -> tuple[Float[Tensor, "3 h w"], Float[Tensor, "3 h w"]]:
+            crop = turn(frames[square]) / 255
+            if in_light:
+                return linear_to_srgb(average(srgb_to_linear(crop))), crop[length // 2]
+            return average(crop), crop[length // 2]
+
+        return make
 
 
 class Mixture:
@@ -165,17 +187,20 @@ class Mixture:
             return self.sources[0].draw(order)
         rng = order.rng()
         counts = rng.multinomial(order.count, self.shares)
-        batches = [
-            source.draw(replace(order, count=int(count)))
-            for source, count in zip(self.sources, counts, strict=True)
-            if count
-        ]
+        chosen = rng.permutation(order.count)[list(order.numbers)]
+        batches, first = [], 0
+        for source, count in zip(self.sources, counts, strict=True):
+            inside = chosen[(chosen >= first) & (chosen < first + count)]
+            if len(inside):
+                only = tuple(np.sort(inside - first).tolist())
+                batches.append(source.draw(replace(order, count=int(count), only=only)))
+            first += count
         drawn = Batch(
             torch.cat([batch.blurred for batch in batches]),
             torch.cat([batch.sharp for batch in batches]),
             motion=_known_motion(batches),
         )
-        return drawn.pick(rng.permutation(order.count))
+        return drawn.pick(chosen.argsort().argsort())
 
 
 def _known_motion(batches: Sequence[Batch]) -> Float[Tensor, "n side side"] | None:
@@ -252,15 +277,15 @@ def read_photos(folder: Path) -> dict[str, UInt8[Tensor, "3 h w"]]:
         return dict(zip(paths, pool.map(read_rgb, paths.values()), strict=True))
 
 
-def random_crop(
-    images: UInt8[Tensor, "n 3 h w"], rng: np.random.Generator, side: int
-) -> UInt8[Tensor, "n 3 {side} {side}"]:
-    """Cut the same random square out of images."""
-    height, width = images.shape[2:]
+def random_square(
+    images: UInt8[Tensor, "*n 3 h w"], rng: np.random.Generator, side: int
+) -> tuple[Any, ...]:
+    """Draw a square of images, as an index."""
+    height, width = images.shape[-2:]
     if min(height, width) < side:
         raise TrainingError(f"A {width} x {height} photo is smaller than a crop of {side} pixels")
     top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
-    return images[:, :, top : top + side, left : left + side]
+    return np.s_[..., top : top + side, left : left + side]
 
 
 def random_turn(rng: np.random.Generator) -> Callable[[Tensor], Tensor]:

@@ -84,7 +84,7 @@ class PhotoCrops:
         A round of `ROUND` exposures is used `REUSE` times before the next round.
         """
         kind = (order.side, max(order.partial_steps, 1), order.reach)
-        numbers = range(order.first, order.first + order.count)
+        numbers = [order.first + number for number in order.numbers]
         places = [
             (order.seed, number // (ROUND * REUSE), number % ROUND, *kind) for number in numbers
         ]
@@ -153,11 +153,18 @@ class PhotoCrops:
     def _photograph(self, exposures: Sequence[Exposure], order: Order) -> Batch:
         """Rotate the exposures and develop them."""
         rng = order.rng()
-        turns = [random_turn(rng) for _ in exposures]
+        all_turns = [random_turn(rng) for _ in range(order.count)]
+        turns = [all_turns[number] for number in order.numbers]
         turned = [turn(exposure.light) for turn, exposure in zip(turns, exposures, strict=True)]
         motion = [turn(exposure.motion) for turn, exposure in zip(turns, exposures, strict=True)]
         light = torch.stack(turned, dim=1)
-        batch = develop(light, self.recipe, rng, keep_partial=order.partial_steps > 0)
+        batch = develop(
+            light,
+            self.recipe,
+            rng,
+            keep_partial=order.partial_steps > 0,
+            among=(order.count, order.numbers),
+        )
         return replace(batch, motion=torch.stack(motion))
 
 

@@ -12,7 +12,7 @@ from blurdm_cli.physics.camera import lift_highlights, srgb_to_linear
 from blurdm_cli.physics.exposure import MovingObjects, average, expose, masks, random_outline
 from blurdm_cli.physics.trajectory import Trajectory, random_trajectory
 from blurdm_cli.training.pages import random_page
-from blurdm_cli.training.pairs import random_crop
+from blurdm_cli.training.pairs import random_square
 from blurdm_cli.training.photo_crops import PhotoCrops
 from blurdm_cli.training.synthesis import MARGIN, Synthesis
 
@@ -103,7 +103,8 @@ class Scenes:
         """The middle frame and the average of some, in linear light."""
         count = int(rng.integers(1, min(14, len(frames)) + 1))
         first = int(rng.integers(len(frames) - count + 1))
-        crop = random_crop(frames[first : first + count], rng, self.recipe.side) / 255
+        some = frames[first : first + count]
+        crop = some[random_square(some, rng, self.recipe.side)] / 255
         middle = srgb_to_linear(crop[count // 2])
         if rng.random() < 0.4:
             return torch.stack([middle, average(srgb_to_linear(crop))])

@@ -220,22 +220,38 @@ def develop(
     rng: np.random.Generator,
     *,
     keep_partial: bool = False,
+    among: tuple[int, Sequence[int]] | None = None,
 ) -> Batch:
-    """Choose brightness and white balance, clip, add noise, encode, compress."""
-    count = exposures.shape[1]
+    """Choose brightness and white balance, clip, add noise, encode, compress.
+
+    Args:
+        exposures: light of each image; the last one is blurred.
+        recipe: parameters of the blurred photos.
+        rng: source of randomness.
+        keep_partial: encode all exposures, not only the first and the last.
+        among: a number of images, and which of them these are: each becomes what it would be if
+            all were developed. None if these are all.
+    """
+    count, numbers = among or (exposures.shape[1], range(exposures.shape[1]))
+    these = list(numbers)
     gain = np.exp(rng.normal(-0.1, 0.25, (count, 1)) + rng.normal(0, 0.06, (count, 3)))
-    linear = exposures * _to(gain[:, :, None, None], exposures)
+    linear = exposures * _to(gain[these][:, :, None, None], exposures)
     noisy = rng.random(count) < recipe.noise_share
-    shot = _to(noisy * 10 ** rng.uniform(*recipe.shot_noise, count), linear)
-    read = _to(noisy * 10 ** rng.uniform(*recipe.read_noise, count), linear)
+    shot = _to((noisy * 10 ** rng.uniform(*recipe.shot_noise, count))[these], linear)
+    read = _to((noisy * 10 ** rng.uniform(*recipe.read_noise, count))[these], linear)
     generator = torch.Generator(linear.device).manual_seed(int(rng.integers(2**62)))
-    light = add_noise(linear[-1].clamp(0, 1), shot, read, generator)
+    noise = torch.randn(count, *linear.shape[2:], generator=generator, device=linear.device)
+    light = add_noise(linear[-1].clamp(0, 1), shot, read, noise[these])
     blurred = quantise(linear_to_srgb(light))
-    compressed = np.flatnonzero(rng.random(count) < recipe.jpeg_share)
-    if len(compressed):
-        quality = _to(rng.uniform(60, 98, len(compressed)), linear)
+    compressed = rng.random(count) < recipe.jpeg_share
+    if compressed.any():
+        quality = np.zeros(count)
+        quality[compressed] = rng.uniform(60, 98, compressed.sum())
         subsample = bool(rng.random() < 0.6)
-        blurred[compressed] = jpeg(blurred[compressed], quality, subsample=subsample)
+        packed = np.flatnonzero(compressed[these])
+        if len(packed):
+            kept = _to(quality[these][packed], linear)
+            blurred[packed] = jpeg(blurred[packed], kept, subsample=subsample)
     if keep_partial:
         encoded = linear_to_srgb(linear)
         return Batch(blurred, encoded[0], encoded)
