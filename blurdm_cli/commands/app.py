@@ -4,7 +4,7 @@ import os
 import shlex
 import signal
 import sys
-from contextlib import nullcontext, redirect_stderr
+from contextlib import AbstractContextManager, nullcontext, redirect_stderr
 from io import TextIOWrapper
 from mmap import mmap
 from typing import Annotated, TextIO, cast
@@ -104,8 +104,7 @@ def main() -> None:
 def _run(words: list[str]) -> None:
     try:
         _check_command(words)
-        ending = nullcontext() if words[:1] in (["train"], ["serve"]) else ending_in_time()
-        with within_memory("The program"), mmap(-1, RESERVE), ending:
+        with within_memory("The program"), mmap(-1, RESERVE), _surroundings(words[:1]):
             app(words)
     except BlurdmError as error:
         sys.exit(report(error))
@@ -119,6 +118,15 @@ def _run(words: list[str]) -> None:
             raise
         hint = "Change to another folder: cd"
         sys.exit(report(InputError("The current folder no longer exists", hint=hint)))
+
+
+def _surroundings(command: list[str]) -> AbstractContextManager[None]:
+    """What a command runs in: a deadline to exit, or the other processes of a training run."""
+    if command == ["train"] and "TORCHELASTIC_RUN_ID" in os.environ:
+        from blurdm_cli.training.ranks import joined
+
+        return joined()
+    return nullcontext() if command in (["train"], ["serve"]) else ending_in_time()
 
 
 def _current_folder_exists() -> bool:

@@ -62,7 +62,7 @@ def train(
     from dataclasses import replace
 
     from blurdm_cli import zoo
-    from blurdm_cli.training import stages
+    from blurdm_cli.training import ranks, stages
     from blurdm_cli.training.data import read_data
 
     limit = time.monotonic() + time_limit if time_limit else math.inf
@@ -106,7 +106,7 @@ def train(
         machine.device,
         frames=frames,
         frames_share=0.05 if frames_share is None else frames_share,
-        val=val,
+        val=val if ranks.rank() == 0 else None,  # which evaluates alone
         skip=output,
         candidates=candidates or [],
     )
@@ -151,9 +151,12 @@ def _machine(device: str, compiled: bool, deadline: float, resume: bool) -> Mach
 
     from blurdm_cli.engine.torch_runtime import choose_device, has_fast_bf16
     from blurdm_cli.machine import available_cores
+    from blurdm_cli.training import ranks
     from blurdm_cli.training.trainer import Machine
 
-    where = choose_device(device)
-    torch.set_num_threads(available_cores())
+    where = choose_device(ranks.device_of(device))
+    if where.type == "cuda" and ranks.count() > 1:
+        torch.cuda.set_device(where)
+    torch.set_num_threads(max(available_cores() // ranks.beside(), 1))
     torch.backends.cudnn.benchmark = True  # all crops have the same size
     return Machine(where, has_fast_bf16(where), compiled, deadline, resume)

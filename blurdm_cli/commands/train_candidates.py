@@ -22,6 +22,7 @@ def prepare_candidates(
     import torch
 
     from blurdm_cli.machine import available_cores
+    from blurdm_cli.training import ranks
     from blurdm_cli.training.candidate_run import make_shards, read_objects
     from blurdm_cli.training.data import read_sharp
     from blurdm_cli.training.pairs import read_frames
@@ -29,6 +30,11 @@ def prepare_candidates(
 
     if not data:
         raise UsageError("There are no photos to blur", hint="Add sharp photos: --data FOLDER")
+    if ranks.count() > 1:
+        raise UsageError(
+            "Crops are prepared by one command, which uses all cores",
+            hint="Run it without torchrun; --jobs is the number of its processes",
+        )
     photos = []
     for folder in data:
         sharp, left_out = read_sharp(folder, output)

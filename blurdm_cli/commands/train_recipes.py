@@ -33,8 +33,10 @@ def recipes_for(
         duration: seconds of all stages; 0 to count steps.
 
     Raises:
-        UsageError: the model has no such stage, or an option does not fit it.
+        UsageError: the model has no such stage, or an option does not fit it, or a batch cannot
+            be divided among the processes of the run.
     """
+    from blurdm_cli.training.ranks import share_of
     from blurdm_cli.training.recipe import FUSION_RECIPE, ImageRecipe
     from blurdm_cli.training.stages import RECIPES, SHARES, stages_of
 
@@ -64,6 +66,7 @@ def recipes_for(
         recipes[name] = RECIPES[name](**own)
         if recipes[name].crop % spec.multiple_of:
             raise UsageError(f"A crop's side must be a multiple of {spec.multiple_of}")
+        share_of(recipes[name].batch)
     return recipes
 
 

@@ -10,6 +10,7 @@ from itertools import count
 import torch
 
 from blurdm_cli.prefetch import Prefetcher
+from blurdm_cli.training import ranks
 from blurdm_cli.training.pairs import Batch, Source
 from blurdm_cli.training.state import State
 
@@ -23,7 +24,7 @@ DRAWN_AHEAD = 16
 def batches(
     source: Source, state: State, device: torch.device
 ) -> AbstractContextManager[Iterable[Batch]]:
-    """The batches from the state's step on; prefetched on a GPU."""
+    """This rank's batches from the state's step on; prefetched on a GPU."""
     drawn = _draw(source, state, device)
     return Prefetcher(drawn, DRAWN_AHEAD) if device.type == "cuda" else closing(drawn)
 
@@ -33,7 +34,7 @@ def _draw(source: Source, state: State, device: torch.device) -> Generator[Batch
     stream = torch.cuda.Stream(device) if device.type == "cuda" else None
     training = torch.cuda.current_stream(device) if stream else None
     together = DRAWN_AT_ONCE.get(device.type, 1)
-    begin = state.step
+    begin, few = state.step, ranks.share_of(state.recipe.batch)
     for first in count(begin // together * together, together):
         with torch.cuda.stream(stream):
             drawn = source.draw(state.order(first, together))
@@ -41,4 +42,4 @@ def _draw(source: Source, state: State, device: torch.device) -> Generator[Batch
             stream.synchronize()
             for tensor in drawn.tensors():  # keep it allocated until training is done with it
                 tensor.record_stream(training)
-        yield from drawn.split(state.recipe.batch)[max(begin - first, 0) :]
+        yield from drawn.split(few)[max(begin - first, 0) :]

@@ -14,6 +14,7 @@ from blurdm_cli.networks.blocks import ResidualBlock, keep_variance
 from blurdm_cli.networks.build import DeblurNetwork
 from blurdm_cli.networks.encoder import SLOPE, LatentEncoder
 from blurdm_cli.spec import ModelSpec
+from blurdm_cli.training import ranks
 from blurdm_cli.training.pairs import REACH
 
 DISPLACEMENTS = (2 * REACH + 1) ** 2
@@ -119,6 +120,10 @@ class Sleepers:
         finally:
             for hook in hooks:
                 hook.remove()
+
+    def merge(self) -> None:
+        """Take units that were active on any rank as active on all; all must have watched."""
+        ranks.merge(self._awake.values())
 
     def share(self) -> float:
         """Share of all units that were dormant while watched."""

@@ -84,11 +84,11 @@ class RunFolder:
         torch.save(state, partial)
         os.replace(partial, self.checkpoint)
 
-    def load(self, device: torch.device) -> dict[str, Any] | None:
-        """Read the checkpoint and delete later rows of losses.csv; None without a checkpoint."""
+    def load(self) -> dict[str, Any] | None:
+        """Read the checkpoint, and delete later rows of losses.csv; None without a checkpoint."""
         if not self.checkpoint.exists():
             return None
-        state = torch.load(self.checkpoint, map_location=device, weights_only=True)
+        state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         self._forget_after(state["step"])
         return state
 

@@ -18,6 +18,7 @@ from torch.nn.functional import l1_loss
 
 from blurdm_cli.errors import TrainingError
 from blurdm_cli.networks.prior import PriorNetwork
+from blurdm_cli.training import ranks
 from blurdm_cli.training.model import Networks
 from blurdm_cli.training.pairs import Batch
 from blurdm_cli.training.recipe import Objective, Recipe
@@ -59,7 +60,7 @@ class FoundPrior(Objective):
             target = self.networks.oracle(batch.blurred, batch.sharp, batch.motion)
         condition = self.prior.condition(seen)
         with torch.autocast(seen.device.type, enabled=False):
-            condition, noise = condition.float(), torch.randn_like(target)
+            condition, noise = condition.float(), ranks.noise(target.shape, target.device)
             prior = self.prior.sample(condition, noise)
             loss = l1_loss(prior, target)
             loss = loss + self.recipe.motion_weight * self.networks.motion_loss(prior, batch.motion)
@@ -83,7 +84,7 @@ class FoundPrior(Objective):
         with torch.no_grad():
             oracle = self.networks.oracle
             latents = [oracle(batch.blurred, image, batch.motion) for image in partial]
-        eps = torch.randn_like(condition)
+        eps = ranks.noise(condition.shape, condition.device)
         loss = l1_loss(condition, latents[-1])
         for t in range(1, schedule.steps + 1):
             e_t = schedule.alpha[t] * latents[t] - schedule.alpha[t - 1] * latents[t - 1]

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from blurdm_cli.training import ranks
 from blurdm_cli.training.losses import image_loss
 from blurdm_cli.training.model import Networks
 from blurdm_cli.training.pairs import Batch
@@ -37,7 +38,8 @@ class WholeModel(Objective):
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         network = self.networks.network
-        prior = network.find_prior(batch.seen, self.networks.noise(batch.blurred))
+        shape = (len(batch.blurred), self.networks.noise_channels)
+        prior = network.find_prior(batch.seen, ranks.noise(shape, batch.blurred.device))
         found = network.restore_scales(batch.seen, prior)
         loss = image_loss(found, batch.sharp, self.recipe)
         return loss + self.recipe.motion_weight * self.networks.motion_loss(prior, batch.motion)

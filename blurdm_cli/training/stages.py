@@ -21,6 +21,7 @@ from blurdm_cli.errors import TrainingError
 from blurdm_cli.networks.build import build
 from blurdm_cli.networks.fusion import widened
 from blurdm_cli.spec import ModelSpec
+from blurdm_cli.training import ranks
 from blurdm_cli.training.card import model_card
 from blurdm_cli.training.model import Networks
 from blurdm_cli.training.pairs import Batch, Source
@@ -89,22 +90,26 @@ def train(
     first = next(iter(recipes))
     torch.manual_seed(recipes[first].seed)
     networks = Networks(spec)
-    history = spec.training | _begin(networks, spec, output, first, start)
+    begin = partial(_begin, networks, spec, output, first, start)
+    history = spec.training | ranks.from_first(begin)
+    ranks.copy_from_first(networks)
     for name, recipe in recipes.items():
         run = RunFolder(output / name)
-        run.start({"stage": name, "model": spec.to_json(), **asdict(recipe)}, resume=machine.resume)
         result = run.folder / RESULT
-        if machine.resume and result.exists():
-            history |= _load(networks, result)
+        begun = {"stage": name, "model": spec.to_json(), **asdict(recipe)}
+        done = ranks.from_first(partial(_begin_stage, run, begun, networks, machine.resume))
+        if done is not None:
+            ranks.copy_from_first(networks)
+            history |= done
             continue
         objective = OBJECTIVES[name](networks, recipe)
         tell = partial(report, name)
         last = Trainer(objective, source, validation, recipe, machine, run, tell).fit()
         history[name] = asdict(recipe) | last.outcome()
-        if isinstance(objective, WholeModel):
+        if isinstance(objective, WholeModel) and ranks.rank() == 0:
             trained = replace(spec, training=history)
             zoo.write(output / "model", trained, networks.weights(), model_card(trained))
-        if last.fraction == 1:
+        if last.fraction == 1 and ranks.rank() == 0:
             _save(networks, history, result)
         if last.fraction < 1:
             return False
@@ -138,6 +143,15 @@ def _begin(
         )
     _check_same_model(spec, output / before)
     return _load(networks, result)
+
+
+def _begin_stage(
+    run: RunFolder, begun: Mapping[str, Any], networks: Networks, resume: bool
+) -> dict[str, Any] | None:
+    """Start a stage's folder; if it is finished, load its networks and return its history."""
+    run.start(begun, resume=resume)
+    result = run.folder / RESULT
+    return _load(networks, result) if resume and result.exists() else None
 
 
 def _check_same_model(spec: ModelSpec, before: Path) -> None:

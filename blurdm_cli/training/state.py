@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from blurdm_cli.training import ranks
 from blurdm_cli.training.pairs import Order
 from blurdm_cli.training.recipe import Objective, Progress, Recipe
 
@@ -58,8 +59,12 @@ class State:
         falling = 0.01 + 0.99 * math.cos(math.pi / 2 * fraction) ** 2
         return self.recipe.learning_rate * warm_up * falling
 
+    def set_learning_rate(self) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate() * group["share"]
+
     def order(self, step: int, steps: int = 1) -> Order:
-        """Order of the crops for `steps` steps, beginning with `step`."""
+        """Order of this rank's crops for `steps` steps, beginning with `step`."""
         recipe = self.recipe
         grown = min(self.fraction(step) / recipe.growth, 1.0) if recipe.growth else 1.0
         return Order(
@@ -69,6 +74,7 @@ class State:
             first=step * recipe.batch,
             partial_steps=self.objective.partial_steps,
             reach=max(math.ceil(grown * 16), 1) / 16,
+            only=ranks.shares(recipe.batch, steps),
         )
 
     def row(self) -> dict[str, float]:
@@ -122,7 +128,7 @@ class State:
     def load(self, state: dict[str, Any]) -> None:
         self.objective.load_state_dict(state["networks"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.ema = state["ema"]
+        self.ema = [value.to(self.parameters[0].device) for value in state["ema"]]
         torch.set_rng_state(state["torch"].cpu())
         device = self.parameters[0].device
         if "device" in state and device.type != "cpu":

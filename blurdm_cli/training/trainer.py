@@ -4,9 +4,13 @@ A step queues its work on the GPU and does not wait for it: losses are read ever
 
 A run resumes from its last checkpoint. Checkpoints are written between two steps: at each
 evaluation, every `KEEP_EVERY` seconds, and on interruption. After an error, the last one remains.
+
+All processes of a run (`ranks`) take the same steps and stop after the same one. The first one
+alone evaluates, and reads and writes the run's folder.
 """
 
 import math
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +25,7 @@ from torch import Tensor, nn
 from blurdm_cli.engine.torch_runtime import move
 from blurdm_cli.errors import StepTooLarge
 from blurdm_cli.machine import lacks_memory
+from blurdm_cli.training import ranks
 from blurdm_cli.training.batches import batches
 from blurdm_cli.training.interruption import interruptions
 from blurdm_cli.training.meter import Meter
@@ -72,7 +77,7 @@ class Trainer:
     objective: Objective
     source: Source
     validation: Batch
-    """Crops to evaluate on."""
+    """Crops to evaluate on; only those of rank 0 are used."""
     recipe: Recipe
     machine: Machine
     run: RunFolder
@@ -84,7 +89,7 @@ class Trainer:
     def __post_init__(self) -> None:
         with self._enough_memory():
             move(self.objective, self.machine.device)
-            saved = self.run.load(self.machine.device) if self.machine.resume else None
+            saved = ranks.from_first(self.run.load) if self.machine.resume else None
             self.state = State.start(self.objective, self.recipe)
             self._resumed = saved is not None
             if saved is not None:
@@ -109,33 +114,38 @@ class Trainer:
             if not self._resumed:
                 self._wake(watched)
             last = self._steps(watched)
-            if last is None or last.step != self.state.step:
-                last = self._evaluate()
+
+            def newest() -> Progress:
+                return last if last and last.step == self.state.step else self._evaluate()
+
+            progress = ranks.from_first(newest)
             self.state.average()
-            return last
+            return progress
 
     def _steps(self, watched: Callable[[], Iterable[Batch]]) -> Progress | None:
         """Take the remaining steps, and save the state between steps.
 
         Returns:
-            The progress at the last evaluation, if there was one.
+            The progress at the last evaluation, if this rank did one.
 
         Raises:
             KeyboardInterrupt: the user interrupted the run; the state is saved first.
         """
         recipe, machine, run, state = self.recipe, self.machine, self.run, self.state
-        loss_of = torch.compile(self.objective.loss) if machine.compiled else self.objective.loss
-        meter, last = Meter(state), None
+        loss = torch.compile(self.objective.loss) if machine.compiled else self.objective.loss
+        loss_of = ranks.averaging(self.objective, loss)
+        meter, last, first = Meter(state), None, ranks.rank() == 0
 
         def keep_row() -> None:
-            if row := meter.look():
+            if (row := meter.look()) and first:
                 run.log(state.row() | row)
                 self.report(state.progress(meter.loss, rate=meter.rate))
 
         with interruptions() as asked:
             with batches(self.source, state, machine.device) as found:
                 drawn, kept = iter(found), time.monotonic()
-                while state.fraction() < 1 and time.monotonic() < machine.deadline and not asked:
+                while self._continues(asked):
+                    state.set_learning_rate()
                     batch = next(drawn)
                     meter.waited()
                     meter.add(self._step(loss_of, batch))
@@ -144,16 +154,27 @@ class Trainer:
                     if keeping or state.step % LOG_EVERY == 0:
                         keep_row()
                     if evaluating:
-                        last = self._evaluate()
-                        if state.fraction() < WAKING_SHARE:
+                        if first:
+                            last = self._evaluate()
+                        if ranks.from_first(lambda: state.fraction() < WAKING_SHARE):
                             self._wake(watched)
                     if keeping:
-                        run.save(state.save())
+                        if first:
+                            run.save(state.save())
                         kept = time.monotonic()
                         meter.start()
             keep_row()
-            run.save(state.save())
+            ranks.from_first(lambda: run.save(state.save()))
         return last
+
+    def _continues(self, asked: list[int]) -> bool:
+        """Whether to take another step: all ranks agree on it; the clock is that of rank 0."""
+        state, late = self.state, time.monotonic() >= self.machine.deadline
+        seconds = state.seconds if ranks.rank() == 0 else 0.0
+        state.seconds, stopped, interrupted = ranks.largest(seconds, late, bool(asked))
+        if interrupted and not asked:
+            asked.append(signal.SIGINT)
+        return state.fraction() < 1 and not stopped and not interrupted
 
     def _step(
         self, loss_of: Callable[[Batch], Float[Tensor, ""]], batch: Batch
@@ -163,13 +184,11 @@ class Trainer:
         Does not wait for the device, which decides whether the step is taken.
         """
         recipe, state = self.recipe, self.state
-        for group in state.optimizer.param_groups:
-            group["lr"] = state.learning_rate() * group["share"]
         with self._autocast():
             loss = loss_of(batch)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(state.parameters, recipe.gradient_clip)
-        value = loss.detach() + 0 * norm
+        value = ranks.mean(loss.detach() + 0 * norm)
         # as torch.amp.GradScaler makes a fused optimiser skip a step
         state.optimizer.found_inf = (~value.isfinite()).float()  # type: ignore[attr-defined]
         state.optimizer.step()
@@ -207,7 +226,8 @@ class Trainer:
             return torch.cat(restored).clamp(0, 1)
 
     def _watched(self) -> Callable[[], Iterable[Batch]]:
-        """Crops to look for dormant units on; those of the source are drawn on first use.
+        """Crops to look for dormant units on; those of the source are drawn on first use, by each
+        rank some of them.
 
         The validation crops are not enough: a unit may be dormant on them and active on others.
         """
@@ -217,8 +237,10 @@ class Trainer:
         def draw(first: int) -> Batch:
             return self.source.draw(Order(recipe.batch, recipe.crop, seed, first))
 
-        firsts = range(0, WATCHED * recipe.batch, recipe.batch)
-        return lambda: chain(self.validation.split(8), map(draw, firsts))
+        rank, count = ranks.rank(), ranks.count()
+        firsts = [number * recipe.batch for number in range(rank, max(WATCHED, count), count)]
+        evaluated = self.validation.split(8) if rank == 0 else []
+        return lambda: chain(evaluated, map(draw, firsts))
 
     def _wake(self, watched: Callable[[], Iterable[Batch]]) -> None:
         """Give new weights to units that are dormant on all watched crops, now and in the EMA."""
@@ -237,6 +259,7 @@ class Trainer:
             if state.step:  # at step 0 the EMA equals the weights
                 with state.averaged():
                     look()
+            sleepers.merge()
         averages = dict(zip(state.parameters, state.ema, strict=True))
         sleepers.wake(seed_of(self.recipe, f"waking {state.step}"), averages)
 

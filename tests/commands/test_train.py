@@ -1,4 +1,6 @@
 import csv
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -158,6 +160,21 @@ def test_a_run_is_resumed_with_what_it_began_with_alone(
     assert begun.err.count("warning: left out") == 1
     assert resumed.code == 2
     assert "model.training.evaluated" in resumed.err
+
+
+def test_crops_are_not_prepared_by_several_processes_of_a_run(
+    blurdm: Blurdm, sharp_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("blurdm_cli.training.ranks.count", lambda: 2)
+    result = blurdm("train", "candidates", "--data", sharp_photos, "-o", tmp_path / "crops")
+    assert result.code == 2
+    assert "without torchrun" in result.err
+    assert not (tmp_path / "crops").exists()
+
+
+def test_the_command_is_a_module_too() -> None:
+    words = [sys.executable, "-m", "blurdm_cli", "--version"]
+    assert subprocess.check_output(words, text=True).startswith("blurdm ")
 
 
 def test_data_that_is_not_there_is_code_3(blurdm: Blurdm, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_a_run_that_is_interrupted_in_a_step_is_resumed_as_if_it_had_not_been(
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "parts", tell=interrupt)
     assert signal.getsignal(interruption) is signal.default_int_handler
-    kept = RunFolder(tmp_path / "parts").load(torch.device("cpu"))
+    kept = RunFolder(tmp_path / "parts").load()
     assert kept is not None
     assert kept["step"] == step
     _, parts = train(tmp_path / "parts", resume=True)
@@ -70,7 +70,7 @@ def test_whoever_interrupts_twice_does_not_wait(
 
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path, tell=interrupt)
-    kept = RunFolder(tmp_path).load(torch.device("cpu"))
+    kept = RunFolder(tmp_path).load()
     assert kept is not None
     assert kept["step"] == 4  # of the last evaluation, not half of a step
     assert not finished
@@ -105,7 +105,7 @@ def test_a_run_is_kept_by_the_clock_too_with_the_rows_that_belong_to_it(
     lazy = replace(RECIPE, evaluate_every=100)
     with pytest.raises(ArithmeticError):
         train(tmp_path, tell=pass_time, recipe=lazy)
-    kept = RunFolder(tmp_path).load(torch.device("cpu"))
+    kept = RunFolder(tmp_path).load()
     assert kept is not None
     assert kept["step"] == 6
     train(tmp_path, recipe=lazy, resume=True)
