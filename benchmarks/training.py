@@ -1,19 +1,28 @@
 """How fast training goes here, and how near that is to what the machine can do.
 
-    python benchmarks/training.py PHOTOS [--model blurdm-fast] [--batch 32] [--crop 256] [--compile]
+    python benchmarks/training.py CROPS [--model blurdm-fast] [--batch 32] [--crop 256] [--compile]
+    python benchmarks/training.py PHOTOS --model blurdm-tiny
+    torchrun --nproc-per-node 2 benchmarks/training.py CROPS --batch 64
 
-Drawing alone (photos are blurred on the device), then stage 3 as `blurdm train` runs it, with
-drawing and logging: crops per second, the median of the rates that losses.csv keeps. The ceiling
-is what a 3x3 convolution of 256 channels reaches in the same precision, channels last.
+A model that weighs candidates draws from prepared CROPS, others blur PHOTOS on the device.
+
+Drawing alone, then stage 3 as `blurdm train` runs it, with drawing and logging: crops per second,
+the median of the rates that losses.csv keeps. The ceiling is what a 3x3 convolution of 256
+channels reaches in the same precision, channels last. With torchrun, batches, rates and the ceiling
+are those of all cards together.
 """
 
 import argparse
 import csv
+import os
 import platform
 import statistics
+import sys
 import tempfile
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -22,9 +31,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from blurdm_cli import zoo
 from blurdm_cli.engine.torch_runtime import choose_device, has_fast_bf16, move
 from blurdm_cli.networks.build import build
+from blurdm_cli.training import ranks
+from blurdm_cli.training.candidate_crops import CandidateCrops
 from blurdm_cli.training.model import Networks
-from blurdm_cli.training.pairs import Order, read_photos
+from blurdm_cli.training.pairs import Order, Source, read_photos
 from blurdm_cli.training.photo_crops import PhotoCrops
+from blurdm_cli.training.recipe import FUSION_RECIPE
 from blurdm_cli.training.run import RunFolder
 from blurdm_cli.training.stage3 import Stage3, WholeModel
 from blurdm_cli.training.synthesis import Synthesis
@@ -33,7 +45,7 @@ from blurdm_cli.training.trainer import LOG_EVERY, Machine, Trainer
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("photos", type=Path)
+    parser.add_argument("data", type=Path, help="a folder of prepared crops, or of photos")
     parser.add_argument("--model", default="blurdm-fast")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--batch", type=int, nargs="+", default=[32])
@@ -42,22 +54,23 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true")
     options = parser.parse_args()
     torch.backends.cudnn.benchmark = True
-    device = choose_device(options.device)
+    device = choose_device(ranks.device_of(options.device))
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     machine = Machine(device, has_fast_bf16(device), options.compile)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     print(f"{name}, torch {torch.__version__}, bf16 {machine.bf16}, compiled {machine.compiled}")
-    begin = time.monotonic()
-    photos = list(read_photos(options.photos).values())
-    source = PhotoCrops(photos, Synthesis(), device)
-    print(f"{len(photos)} photos read in {time.monotonic() - begin:.1f} s")
-    ceiling = _ceiling(machine)
-    print(f"convolution: {ceiling / 1e12:.1f} TFLOP/s")
+    model = zoo.find(options.model)
+    source, own = _source(options.data, device, candidates=model.spec.candidates)
+    ceiling = _ceiling(machine) * ranks.count()
+    print(f"{ranks.count()} processes, convolution: {ceiling / 1e12:.1f} TFLOP/s")
     print("| batch | drawing alone, crops/s | training | waiting | TFLOP/s | of the ceiling |")
     print("|---|---|---|---|---|---|")
     for batch in options.batch:
-        recipe = Stage3(batch=batch, crop=options.crop, steps=LOG_EVERY * options.looks)
+        steps = LOG_EVERY * options.looks
+        recipe = Stage3(**own | {"batch": batch, "crop": options.crop, "steps": steps})
         drawing = _drawing(source, recipe, device)
-        networks = _networks(options.model)
+        networks = _networks(model)
         move(networks, device)
         work = _work(networks, source, recipe)
         rows = _rows(networks, source, recipe, machine)[1:]  # the first is compiled, and tuned
@@ -71,8 +84,18 @@ def main() -> None:
         )
 
 
-def _networks(name: str) -> Networks:
-    model = zoo.find(name)
+def _source(data: Path, device: torch.device, *, candidates: bool) -> tuple[Source, dict[str, Any]]:
+    """The training crops, and what the recipe changes for them."""
+    if candidates:
+        return CandidateCrops([data], device), dict(FUSION_RECIPE)
+    begin = time.monotonic()
+    photos = list(read_photos(data).values())
+    source = PhotoCrops(photos, Synthesis(), device)
+    print(f"{len(photos)} photos read in {time.monotonic() - begin:.1f} s")
+    return source, {}
+
+
+def _networks(model: zoo.Model) -> Networks:
     networks = Networks(model.spec)
     networks.network = build(model.spec, model.weights())
     return networks
@@ -97,19 +120,20 @@ def _ceiling(machine: Machine) -> float:
     return 2 * 9 * 256**2 * images.numel() / 256 * repeats / statistics.median(seconds)
 
 
-def _drawing(source: PhotoCrops, recipe: Stage3, device: torch.device) -> float:
+def _drawing(source: Source, recipe: Stage3, device: torch.device) -> float:
     """Crops per second where nothing is learnt from them."""
-    steps = 16
+    steps, mine = 16, ranks.shares(recipe.batch, 1)
     for seed in (1, 2):  # the first warms up
         begin = time.monotonic()
         for step in range(steps):
-            source.draw(Order(recipe.batch, recipe.crop, seed, step * recipe.batch))
+            first = step * recipe.batch
+            source.draw(Order(recipe.batch, recipe.crop, seed, first, only=mine))
         _wait(device)
         seconds = time.monotonic() - begin
     return steps * recipe.batch / seconds
 
 
-def _work(networks: Networks, source: PhotoCrops, recipe: Stage3) -> float:
+def _work(networks: Networks, source: Source, recipe: Stage3) -> float:
     """FLOP of one crop, forwards and backwards."""
     batch = source.draw(Order(2, recipe.crop, seed=3))
     with FlopCounterMode(display=False) as counter:
@@ -118,15 +142,19 @@ def _work(networks: Networks, source: PhotoCrops, recipe: Stage3) -> float:
 
 
 def _rows(
-    networks: Networks, source: PhotoCrops, recipe: Stage3, machine: Machine
+    networks: Networks, source: Source, recipe: Stage3, machine: Machine
 ) -> list[dict[str, str]]:
     """What losses.csv keeps of a run."""
     validation = source.draw(Order(4, recipe.crop, seed=4))
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder(Path(folder))
         Trainer(WholeModel(networks, recipe), source, validation, recipe, machine, run).fit()
-        with (run.folder / "losses.csv").open() as file:
-            return [row for row in csv.DictReader(file) if row["crops_per_second"]]
+
+        def rows() -> list[dict[str, str]]:
+            with (run.folder / "losses.csv").open() as file:
+                return [row for row in csv.DictReader(file) if row["crops_per_second"]]
+
+        return ranks.from_first(rows)
 
 
 def _wait(device: torch.device) -> None:
@@ -135,4 +163,9 @@ def _wait(device: torch.device) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with (
+        ranks.joined(),
+        open(os.devnull, "w") as nowhere,
+        redirect_stdout(nowhere if ranks.rank() else sys.stdout),
+    ):
+        main()
