@@ -1,6 +1,7 @@
 """What test_ranks.py runs in two processes: `torchrun shared_run.py FOLDER PHOTOS`.
 
 FOLDER/two        all stages
+FOLDER/two_fused  a first stage with candidates, from FOLDER/crops
 FOLDER/parts      a first stage that one process is told to interrupt
 FOLDER/ended.N    how it ended on rank N
 FOLDER/failed     a run of the command line; rank 1 fails in its second step
@@ -21,6 +22,7 @@ from blurdm_cli.networks.unet import SIZES
 from blurdm_cli.physics.diffusion import schedule
 from blurdm_cli.spec import BackboneSpec, ModelSpec, PriorSpec, ScheduleSpec
 from blurdm_cli.training import ranks, stages, trainer
+from blurdm_cli.training.candidate_crops import CandidateCrops
 from blurdm_cli.training.pairs import Batch, Mixture, Order, PairCrops, Source
 from blurdm_cli.training.photo_crops import PhotoCrops
 from blurdm_cli.training.recipe import Recipe
@@ -61,10 +63,11 @@ def recipes() -> dict[str, Recipe]:
 def train(source: Source, output: Path, *names: str, resume: bool = False) -> bool:
     """Train some stages of a small model."""
     torch.set_num_threads(1)
+    fused = isinstance(source, CandidateCrops)
     values = schedule("released", steps=2)
     prior = PriorSpec("blurdm", 16, schedule=ScheduleSpec("2", values.alpha, values.beta_bar))
     spec = ModelSpec(
-        "small", BackboneSpec("unet", dict(SIZES["tiny"])), prior, multiple_of=8, tile=64
+        "small", BackboneSpec("unet", dict(SIZES["tiny"])), prior, multiple_of=8, candidates=fused
     )
     chosen = {name: recipe for name, recipe in recipes().items() if name in names}
     crops = source.draw(Order(2, 16))
@@ -72,8 +75,9 @@ def train(source: Source, output: Path, *names: str, resume: bool = False) -> bo
 
 
 def run(folder: Path) -> None:
-    """Train all stages, and one that is interrupted."""
+    """Train all stages, one with candidates, and one that is interrupted."""
     train(mixture(), folder / "two", *stages.RECIPES)
+    train(CandidateCrops([folder / "crops"]), folder / "two_fused", "stage1")
     steps = count(1)
 
     def interrupt() -> None:

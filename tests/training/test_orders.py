@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from blurdm_cli.training.candidate_crops import CandidateCrops
-from blurdm_cli.training.candidate_store import Prepared, shard_path, write_shard
 from blurdm_cli.training.pairs import FrameCrops, Mixture, Order, PairCrops, Source
 from blurdm_cli.training.photo_crops import PhotoCrops
 from blurdm_cli.training.synthesis import Synthesis
+from tests.training.small import prepared_crops
 
 Photos = list[torch.Tensor]
 
@@ -33,19 +32,7 @@ def of_all(photos: Photos, folder: Path) -> Source:
 
 
 def of_candidates(_: Photos, folder: Path) -> Source:
-    rng = np.random.default_rng(0)
-
-    def prepared() -> Prepared:
-        blurred, planes, sharp = (
-            rng.integers(0, 256, (count, 40, 40), dtype=np.uint8) for count in (3, 8, 3)
-        )
-        if rng.random() < 0.5:
-            sharp[:] = 0  # nothing in it: another one is drawn
-        sure, path = rng.random(2, np.float32), rng.random((41, 41)).astype(np.float16)
-        return Prepared(blurred, planes, sharp, sure, path, np.array(1, np.float32))
-
-    write_shard([prepared() for _ in range(6)], shard_path(folder, 0))
-    return CandidateCrops([folder])
+    return prepared_crops(folder)
 
 
 SOURCES = (of_photos, of_pairs, of_frames, of_all, of_candidates)

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from blurdm_cli.errors import UsageError
 from blurdm_cli.training import ranks, stages, trainer
 from tests.training import shared_run
+from tests.training.small import prepared_crops
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,6 +33,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
     folder = tmp_path_factory.mktemp("shared")
     noise = np.random.default_rng(0).integers(0, 256, (100, 110, 3), dtype=np.uint8)
     (folder / "sharp").mkdir()
+    (folder / "crops").mkdir()
+    candidates = prepared_crops(folder / "crops")
     Image.fromarray(noise).save(folder / "sharp" / "0.png")
     options = ("--nproc-per-node", "2", "--master-addr", "127.0.0.1")
     script = (shared_run.__file__, folder, folder / "sharp")
@@ -49,6 +52,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
     threads, watched = torch.get_num_threads(), trainer.WATCHED
     trainer.WATCHED = 3
     shared_run.train(shared_run.mixture(), folder / "one", *stages.RECIPES)
+    shared_run.train(candidates, folder / "one_fused", "stage1")
     shared_run.train(shared_run.mixture(), folder / "parts", "stage1", resume=True)
     trainer.WATCHED = watched
     torch.set_num_threads(threads)
@@ -73,6 +77,10 @@ def test_two_processes_learn_what_one_does_from_the_same_batches(
 ) -> None:
     same(shared.folder / "two" / stage, shared.folder / "one" / stage)
     assert rows(shared.folder / "two" / stage) == rows(shared.folder / "one" / stage)
+
+
+def test_two_processes_learn_from_candidates_what_one_does(shared: Shared) -> None:
+    same(shared.folder / "two_fused" / "stage1", shared.folder / "one_fused" / "stage1")
 
 
 def test_one_interrupted_process_stops_all_and_one_process_resumes_the_run(shared: Shared) -> None:
