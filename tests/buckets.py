@@ -1,5 +1,6 @@
 """An S3 server on this machine, for tests."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -84,3 +85,8 @@ def refusing(request: str, error: Exception) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(S3FileSystem, "_call_s3", answered)
         yield
+
+
+def rows(text: str) -> list[tuple[str, str]]:
+    """Inputs and statuses of a run with --json."""
+    return [(row["input"], row["status"]) for row in map(json.loads, text.splitlines())]

@@ -132,7 +132,7 @@ def _meant(word: str, search: Search) -> Iterator[tuple[Path, Path | None]]:
 def _with_lists(words: Iterable[str | Path]) -> Iterator[str]:
     for word in (os.fspath(each) for each in words):
         if not word.startswith("@") or os.path.exists(word):
-            yield word
+            yield without_scheme(word)
             continue
         path = Path(word[1:])
         try:

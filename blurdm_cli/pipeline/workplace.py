@@ -38,12 +38,12 @@ def workplace(key: str) -> Iterator[Path]:
     folder = cache / name
     with ExitStack() as stack:
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder.chmod(0o700)
+            cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+            cache.chmod(0o700)
             stack.enter_context(locked(cache / f"{name}.lock", key))
         except OSError as error:
             raise OutputError(
-                f"{folder} cannot be written: {error.strerror}",
+                f"{cache} cannot be written: {error.strerror}",
                 hint="Set XDG_CACHE_HOME to a folder where you may write",
             ) from error
         _tidy(folder)

@@ -13,7 +13,7 @@ from blurdm_cli.commands.report import ConsoleReporter
 from blurdm_cli.errors import OutputError
 from blurdm_cli.files.objects import Store
 from blurdm_cli.pipeline.outcome import Outcome
-from tests.buckets import Server, refusing, serving
+from tests.buckets import Server, refusing, rows, serving
 from tests.cli import TINY, Blurdm
 from tests.clips import make_clip, shown
 from tests.pipeline.album import results
@@ -31,6 +31,8 @@ def server(running: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     yield running
     running.files.rm(running.files.find("photos"))
+    private = tmp_path / "cache" / "blurdm" / "buckets"
+    assert not private.exists() or private.stat().st_mode & 0o777 == 0o700
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
 
 
@@ -48,11 +50,6 @@ def plain(blurdm: Blurdm, source: Path, output: Path, *options: str) -> dict[str
     """The results of a run over files."""
     assert blurdm("deblur", source, "-o", output, *options, *TINY).code == 0
     return {name: (output / name).read_bytes() for name in results(output)}
-
-
-def rows(text: str) -> list[tuple[str, str]]:
-    """Inputs and statuses of a run with --json."""
-    return [(row["input"], row["status"]) for row in map(json.loads, text.splitlines())]
 
 
 def test_a_bucket_as_input_and_output_gives_the_bytes_of_files(
@@ -274,6 +271,8 @@ def test_what_cannot_be_reached_is_one_line_with_a_hint(
         assert "fix: " in result.err
         assert str(tmp_path / "cache") not in result.err
     assert "takes files" in blurdm("score", "s3://photos/in").err
+    watched = blurdm("watch", uploaded, "-o", "s3://photos/out")
+    assert (watched.code, "writes to a folder" in watched.err) == (2, True)
 
     with refusing("put_object", PermissionError("Access Denied")):
         denied = blurdm("deblur", photo, "-o", "s3://photos/out/", *TINY)
@@ -298,3 +297,4 @@ def test_a_file_url_is_a_path(blurdm: Blurdm, uploaded: Path, tmp_path: Path) ->
     words = (f"{uploaded.as_uri()}/a%20photo.png", "-o", f"{tmp_path.as_uri()}/sharp.png")
     assert blurdm("deblur", *words, *TINY).code == 0
     assert (tmp_path / "sharp.png").exists()
+    assert blurdm("score", f"{uploaded.as_uri()}/a%20photo.png").code == 0
