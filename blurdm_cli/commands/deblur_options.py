@@ -30,7 +30,7 @@ Output = Annotated[
     typer.Option(
         "--output",
         "-o",
-        help="Output file, folder, or - for stdout.",
+        help="Output file, folder, s3:// or gs:// URL, or - for stdout.",
         show_default="beside the input",
         rich_help_panel=OUTPUT,
     ),

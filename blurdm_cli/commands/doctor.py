@@ -18,7 +18,7 @@ from blurdm_cli.errors import BlurdmError
 
 PACKAGES = ("av", "numpy", "pillow", "tifffile", "safetensors")
 
-OPTIONAL = {"torch": "torch", "openvino": "openvino", "onnx": "export"}
+OPTIONAL = {"torch": "torch", "openvino": "openvino", "onnx": "export", "s3fs": "s3", "gcsfs": "gs"}
 """Optional packages, and the extra that installs each."""
 
 OPENCV = (

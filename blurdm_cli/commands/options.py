@@ -20,8 +20,8 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT...",
-        help="Photos, videos (deblur), folders, patterns such as *.jpg, or @LIST.txt with one of"
-        " these per line.",
+        help="Photos, videos (deblur), folders, patterns such as *.jpg, s3:// and gs:// URLs"
+        " (deblur), or @LIST.txt with one of these per line.",
     ),
 ]
 Recursive = Annotated[bool, typer.Option(help="Include sub-folders.", rich_help_panel=INPUTS)]

@@ -9,8 +9,9 @@ from fnmatch import fnmatch
 from glob import glob, has_magic
 from pathlib import Path, PurePath
 
-from blurdm_cli.errors import InputError
+from blurdm_cli.errors import InputError, UsageError
 from blurdm_cli.files.formats import PHOTO_SUFFIXES
+from blurdm_cli.files.objects import is_object, without_scheme
 from blurdm_cli.files.reading import no_input
 from blurdm_cli.files.signatures import VIDEO, kind_of_file, special
 
@@ -30,6 +31,8 @@ class Search:
     """Patterns, none of which may match."""
     suffixes: Collection[str] = PHOTO_SUFFIXES
     """Suffixes of the selected files, in lower case."""
+    objects: Callable[[str], Iterator[tuple[Path, Path | None]]] | None = None
+    """Finds what the URL of an object or of a folder of objects names; None: files only."""
     skip: Path | None = None
     """A folder not to search: the output folder."""
     left_out: Callable[[OSError], object] = lambda error: None
@@ -99,6 +102,7 @@ def gather(words: Iterable[str | Path], search: Search = Search()) -> Found:
 
     Raises:
         InputError: a list or a folder may not be read, or nothing matches a pattern.
+        UsageError: a URL is not supported.
     """
     found: dict[Path, tuple[Path, Path | None]] = {}
     for word in _with_lists(words):
@@ -110,7 +114,14 @@ def gather(words: Iterable[str | Path], search: Search = Search()) -> Found:
 def _meant(word: str, search: Search) -> Iterator[tuple[Path, Path | None]]:
     """The files that one argument names, each with the folder that it was found in."""
     path = Path(word)
-    if path.is_dir():
+    if is_object(word):
+        if search.objects is None:
+            raise UsageError(
+                f"{word} is in a bucket, and this command takes files",
+                hint="blurdm deblur takes URLs; copy it to this machine",
+            )
+        yield from search.objects(word)
+    elif path.is_dir():
         yield from ((file, path) for file in find_files(path, search))
     elif has_magic(word) and not path.exists():
         yield from _matching(word, search)
@@ -121,7 +132,7 @@ def _meant(word: str, search: Search) -> Iterator[tuple[Path, Path | None]]:
 def _with_lists(words: Iterable[str | Path]) -> Iterator[str]:
     for word in (os.fspath(each) for each in words):
         if not word.startswith("@") or os.path.exists(word):
-            yield word
+            yield without_scheme(word)
             continue
         path = Path(word[1:])
         try:
@@ -133,7 +144,7 @@ def _with_lists(words: Iterable[str | Path]) -> Iterator[str]:
                 f"{path} is not a list of files", hint="Use a UTF-8 text with one path per line"
             ) from error
         lines = text.split("\0") if "\0" in text else text.splitlines()
-        yield from (line for line in lines if line.strip())
+        yield from (without_scheme(line) for line in lines if line.strip())
 
 
 def _matching(pattern: str, search: Search) -> Iterator[tuple[Path, Path]]:

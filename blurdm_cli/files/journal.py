@@ -71,7 +71,7 @@ class Journal:
         return (
             entry.get("settings") == self.settings
             and entry.get("input") == self._name(source)
-            and _fits(entry.get("source"), source)
+            and self._fits(entry.get("source"), source)
             and self.is_result(output)
         )
 
@@ -95,14 +95,20 @@ class Journal:
     def is_result(self, output: Path) -> bool:
         """Whether the existing output was written by an earlier run and is unchanged."""
         entry = self._entry(output)
-        return entry.get("status") == "done" and _fits(entry.get("result"), output)
+        return entry.get("status") == "done" and self._fits(entry.get("result"), output)
 
     def source_of(self, output: Path) -> Path:
-        """The input of an output that is in this journal."""
-        return Path(os.path.abspath(self.home / self._last[self._name(output)]["input"]))
+        """The input of an output that is in this journal; an object's URL is no absolute path."""
+        name = self._last[self._name(output)]["input"]
+        return Path(name) if "://" in name else Path(os.path.abspath(self.home / name))
 
-    def begin(self, source: Path, output: Path) -> Seal:
+    def begin(self, source: Path, output: Path, stamp: Stamp | None = None) -> Seal:
         """Record that the output is about to be written.
+
+        Args:
+            source: the input.
+            output: the output.
+            stamp: identifies the bytes that were read, for journals that come with the output.
 
         Returns:
             A function that records the finished file.
@@ -127,7 +133,7 @@ class Journal:
         """The stamp of the existing output, if a run wrote it."""
         entry = self._entry(output)
         stamps = (entry.get("result"), entry.get("replaced"))
-        return next((stamp for stamp in stamps if stamp and _fits(stamp, output)), None)
+        return next((stamp for stamp in stamps if stamp and self._fits(stamp, output)), None)
 
     def _entry(self, output: Path) -> dict[str, Any]:
         return self._last.get(self._name(output), {})
@@ -155,12 +161,12 @@ class Journal:
         except ValueError:  # another drive
             return os.path.abspath(path)
 
-
-def _fits(stamp: Any, path: Path) -> bool:
-    try:
-        return Stamp(**stamp).fits(path)
-    except (TypeError, OSError, InputError):
-        return False
+    def _fits(self, stamp: Any, path: Path) -> bool:
+        """Whether a stamp that was recorded identifies what is at a path now."""
+        try:
+            return Stamp(**stamp).fits(path)
+        except (TypeError, OSError, InputError):
+            return False
 
 
 class Past:
@@ -227,7 +233,10 @@ def refuse_link(path: Path) -> None:
 
 @contextmanager
 def open_journal(
-    home: Path, settings: str, warn: Callable[[str], object] = lambda words: None
+    home: Path,
+    settings: str,
+    warn: Callable[[str], object] = lambda words: None,
+    make: Callable[[Path, str], Journal] = Journal,
 ) -> Iterator[Journal]:
     """Open and lock a folder's journal; no other run can use it meanwhile.
 
@@ -235,6 +244,7 @@ def open_journal(
         home: the folder; it is created if missing.
         settings: identifies everything that determines the result, except the input.
         warn: called with a line if the disk has no locks.
+        make: reads the journal of a folder.
 
     Raises:
         OutputError: another run holds it, the folder cannot be written to, or the journal is a
@@ -249,7 +259,7 @@ def open_journal(
                 warn(no_locks(home))
         except OSError as error:
             raise output_error(home / FOLDER, error) from error
-        yield Journal(home, settings)
+        yield make(home, settings)
 
 
 def remove_if_empty(folder: Path) -> None:

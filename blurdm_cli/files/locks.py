@@ -14,7 +14,7 @@ WITHOUT_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.E
 
 
 @contextmanager
-def locked(path: Path, place: Path) -> Iterator[bool]:
+def locked(path: Path, place: Path | str) -> Iterator[bool]:
     """Hold a lock while the block runs; its file is removed at the end.
 
     On a disk without locks, a file that only one run can create stands for the lock. If that run
@@ -56,7 +56,7 @@ def locked(path: Path, place: Path) -> Iterator[bool]:
         lock.release()
 
 
-def _busy(place: Path, hint: str) -> OutputError:
+def _busy(place: Path | str, hint: str) -> OutputError:
     return OutputError(f"Another run is writing to {place}", hint=hint)
 
 

@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path, PurePosixPath
@@ -264,7 +264,10 @@ def check_inputs_stay(jobs: Sequence[FileJob]) -> None:
 
 
 def resolve_existing(
-    output: Path, policy: OnExists, taken: Collection[str] = frozenset()
+    output: Path,
+    policy: OnExists,
+    taken: Collection[str] = frozenset(),
+    exists: Callable[[Path], bool] = os.path.lexists,
 ) -> Path | None:
     """Choose the path to write to if the output may exist; None means skip.
 
@@ -272,16 +275,17 @@ def resolve_existing(
         output: the path to use if it does not exist.
         policy: what to do if it exists.
         taken: paths, normalised by `plain`, that "rename" leaves free for others.
+        exists: whether something is at a path.
 
     Raises:
         OutputError: the file exists, and the policy is "error".
     """
-    if policy == "overwrite" or not os.path.lexists(output):
+    if policy == "overwrite" or not exists(output):
         return output
     if policy == "skip":
         return None
     if policy == "rename":
-        free = (path for path in numbered(output) if not os.path.lexists(path))
+        free = (path for path in numbered(output) if not exists(path))
         return next(path for path in free if plain(path) not in taken)
     raise OutputError(
         f"{output} exists already", hint="Try --overwrite, or --on-exists skip or rename"

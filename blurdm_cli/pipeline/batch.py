@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from blurdm_cli.engine.foreign import describe
 from blurdm_cli.files.journal import Journal, open_journal
 from blurdm_cli.files.naming import FileJob
 from blurdm_cli.pipeline.destinations import Destinations
+from blurdm_cli.pipeline.mirror import Mirror
+from blurdm_cli.pipeline.object_journals import BucketJournal, FetchedJournal
 from blurdm_cli.pipeline.options import ModelOptions, PhotoOptions, RunOptions, VideoOptions
 from blurdm_cli.pipeline.outcome import Outcome, exit_code
 from blurdm_cli.pipeline.photos import PhotoRun
@@ -53,9 +56,24 @@ def deblur_files(
         BlurdmError: there is nothing to restore, the options contradict each other, or the model
             cannot be opened.
     """
+    with Mirror() as mirror:
+        run = mirror.translate(run)
+        return _deblur(run, model, photos, videos, mirror.reporting(reporter), mirror, deblurrer)
+
+
+def _deblur(
+    run: RunOptions,
+    model: ModelOptions,
+    photos: PhotoOptions,
+    videos: VideoOptions,
+    reporter: Reporter,
+    mirror: Mirror,
+    deblurrer: Deblurrer | None,
+) -> list[Outcome]:
+    """Restore all files of a run whose URLs are paths already."""
     begin = time.monotonic()
     outcomes: list[Outcome] = []
-    jobs = plan_jobs(run)
+    jobs = mirror.adopt(plan_jobs(run, mirror.exists), run.output)
     run = replace(run, on_exists=_policy(run, jobs))
     deblurrer = deblurrer or model.open()
     facts = _facts(deblurrer)
@@ -66,6 +84,7 @@ def deblur_files(
         reporter.say(describe(deblurrer.spec, deblurrer.tiles.size))
 
     def tell(outcome: Outcome) -> None:
+        outcome = mirror.settle(outcome)
         outcomes.append(outcome)
         reporter.finished(outcome, facts)
 
@@ -74,11 +93,11 @@ def deblur_files(
     moving: list[FileJob] = []
     for job in jobs:
         (moving if is_moving(job) else still).append(job)
-    with _journals(jobs, settings, run.dry_run, reporter) as journals:
+    with _journals(jobs, settings, run.dry_run, reporter, mirror) as journals:
         try:
             if still:
-                destinations = _destinations(run, jobs, journals)
-                shared = Run(deblurrer, run, destinations, journals, reporter, tell)
+                destinations = _destinations(run, jobs, journals, mirror)
+                shared = Run(deblurrer, run, destinations, journals, reporter, tell, mirror.fetch)
                 PhotoRun(shared, photos)(still)
             if moving and not (run.fail_fast and exit_code(outcomes)):
                 # not imported for photos alone: it loads FFmpeg
@@ -89,8 +108,8 @@ def deblur_files(
                     reporter.warn(f"{unheeded}: for photos only, ignored for videos")
                 settings = _settings(model, deblurrer, videos.decides(run))
                 journals = {home: journal.under(settings) for home, journal in journals.items()}
-                destinations = _destinations(run, jobs, journals)
-                shared = Run(deblurrer, run, destinations, journals, reporter, tell)
+                destinations = _destinations(run, jobs, journals, mirror)
+                shared = Run(deblurrer, run, destinations, journals, reporter, tell, mirror.fetch)
                 VideoRun(shared, videos, settings)(moving)
         except KeyboardInterrupt:
             count = f"interrupted after {len(outcomes)} of {len(jobs)} files"
@@ -109,23 +128,35 @@ def _policy(run: RunOptions, jobs: Sequence[FileJob]) -> OnExists:
 
 
 def _destinations(
-    run: RunOptions, jobs: Sequence[FileJob], journals: Mapping[Path | None, Journal]
+    run: RunOptions,
+    jobs: Sequence[FileJob],
+    journals: Mapping[Path | None, Journal],
+    mirror: Mirror,
 ) -> Destinations:
-    policy = run.on_exists or "skip"
-    return Destinations(jobs, journals, policy, in_place=run.in_place, resume=run.resume)
+    return Destinations(
+        jobs,
+        journals,
+        run.on_exists or "skip",
+        in_place=run.in_place,
+        resume=run.resume,
+        exists=mirror.exists,
+    )
 
 
 @contextmanager
 def _journals(
-    jobs: Sequence[FileJob], settings: str, dry_run: bool, reporter: Reporter
+    jobs: Sequence[FileJob], settings: str, dry_run: bool, reporter: Reporter, mirror: Mirror
 ) -> Iterator[dict[Path | None, Journal]]:
     """Open the journals of all folders that jobs name as their homes."""
     homes = sorted({job.home for job in jobs if job.home})
+    make = partial(FetchedJournal, mirror=mirror)
     with ExitStack() as stack:
         yield {
-            home: Journal(home, settings)
+            home: BucketJournal(home, settings, mirror, [job.output for job in jobs])
+            if mirror.url_of(home)
+            else make(home, settings)
             if dry_run
-            else stack.enter_context(open_journal(home, settings, reporter.warn))
+            else stack.enter_context(open_journal(home, settings, reporter.warn, make))
             for home in homes
         }
 

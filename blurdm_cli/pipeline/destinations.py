@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -56,6 +56,7 @@ class Destinations:
         *,
         in_place: bool = False,
         resume: bool = True,
+        exists: Callable[[Path], bool] = os.path.lexists,
     ) -> None:
         """Set up.
 
@@ -65,11 +66,13 @@ class Destinations:
             on_exists: what to do with a file that no run with such a journal wrote.
             in_place: whether results replace their inputs, which are kept next to them.
             resume: whether to skip what was already done.
+            exists: whether something is at a path.
         """
         self._journals = journals
         self._on_exists = on_exists
         self._in_place = in_place
         self._resume = resume
+        self._exists = exists
         jobs = tuple(jobs)
         self._planned = {plain(job.output) for job in jobs}
         self._real = {_real(path) for job in jobs for path in (job.input, job.output)}
@@ -93,7 +96,7 @@ class Destinations:
         if self._on_exists != "rename" and self._is_own(job, source, job.output):
             return Destination(source, job.output, source)
         taken = self._planned - {plain(job.output)}
-        settled = resolve_existing(job.output, self._on_exists, taken)
+        settled = resolve_existing(job.output, self._on_exists, taken, self._exists)
         if settled is None:
             why = f"{job.output} exists already; --overwrite replaces it"
             return Destination(source, None, source, "exists", why)
@@ -118,7 +121,8 @@ class Destinations:
             if plain(path) not in self._planned and _real(path) not in self._real
         )
         own = self._is_own(job, place.original, free)
-        sheet = free if own else resolve_existing(free, self._on_exists, self._planned)
+        policy, taken = self._on_exists, self._planned
+        sheet = free if own else resolve_existing(free, policy, taken, self._exists)
         if sheet is None:
             return place
         self._planned.add(plain(sheet))
@@ -130,7 +134,7 @@ class Destinations:
             yield job.output
             return
         for target in numbered(job.output):
-            if not os.path.lexists(target):
+            if not self._exists(target):
                 return
             yield target
 

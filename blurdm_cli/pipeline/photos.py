@@ -75,6 +75,7 @@ class PhotoRun:
         self._journals = run.journals
         self._reporter = run.reporter
         self._tell = run.tell
+        self._fetch = run.fetch
         self._going: Future[Outcome] | None = None
         self._full = False
 
@@ -146,6 +147,7 @@ class PhotoRun:
         return replace(task, seconds=time.monotonic() - begin)
 
     def _open(self, job: FileJob, place: Destination) -> PhotoTask:
+        self._fetch(place.source)
         stamp = Stamp.of(place.source) if job.home in self._journals else None
         photo = read_photo(place.source)
         if stamp and not stamp.is_of(place.source):
@@ -241,7 +243,8 @@ class PhotoRun:
         journal, original = self._journals.get(task.job.home), task.place.original
         if not task.stamp:
             journal = None
-        seal = task.place.guard(path, journal.begin(original, path) if journal else no_seal)
+        seal = journal.begin(original, path, task.stamp) if journal else no_seal
+        seal = task.place.guard(path, seal)
         in_place = self._run.in_place and path == task.place.target
         yield following(task.place.source, path, seal, notes, in_place=in_place)
         if journal and task.stamp:

@@ -1,7 +1,7 @@
 """Plan a run: which files to restore, and where each result goes."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from glob import has_magic
@@ -13,6 +13,7 @@ from blurdm_cli.files.inputs import gather
 from blurdm_cli.files.journal import Past
 from blurdm_cli.files.naming import FileJob, check_inputs_stay, plan_outputs
 from blurdm_cli.files.numbered import by_number, find_frames, frame_path, is_sequence
+from blurdm_cli.files.objects import is_object
 from blurdm_cli.files.reading import no_input
 from blurdm_cli.files.signatures import VIDEO, kind_of_file
 from blurdm_cli.pipeline.options import RunOptions
@@ -21,8 +22,12 @@ ANIMATIONS = ("gif", "png")
 """Kinds of photos that may be animated, and that FFmpeg decodes frame by frame."""
 
 
-def plan_jobs(run: RunOptions) -> list[FileJob]:
+def plan_jobs(run: RunOptions, exists: Callable[[Path], bool] = os.path.lexists) -> list[FileJob]:
     """List the files to restore, and where each result goes.
+
+    Args:
+        run: names them.
+        exists: whether something is at a path.
 
     Raises:
         InputError: there is no file.
@@ -47,7 +52,7 @@ def plan_jobs(run: RunOptions) -> list[FileJob]:
             f"There is no photo or video in {names}",
             hint="Supported: JPEG, PNG, WebP, TIFF, AVIF, BMP, GIF, HEIC, RAW and videos",
         )
-    missing = [job.input for job in jobs if not os.path.lexists(job.input)]
+    missing = [job.input for job in jobs if not exists(job.input)]
     if len(missing) == len(jobs):
         raise no_input(missing[0], FileNotFoundError())
     if run.single and len(jobs) > 1:
@@ -64,7 +69,8 @@ def _check_output_is_no_input(run: RunOptions) -> None:
         UsageError: the last of several inputs does not exist.
     """
     *others, last = [*run.inputs] or [""]
-    missing = not os.path.lexists(last) and not has_magic(last) and not is_sequence(Path(last))
+    missing = not (os.path.lexists(last) or has_magic(last) or is_sequence(Path(last)))
+    missing = missing and not is_object(last)
     named = Path(last).suffix.lower() in PHOTO_SUFFIXES | VIDEO_SUFFIXES or last.endswith(os.sep)
     if others and run.output is None and missing and named and all(map(os.path.lexists, others)):
         raise UsageError(f"There is no {last}", hint=f"To write there, use --output {last}")

@@ -27,3 +27,5 @@ class Run:
     """Shows the progress."""
     tell: Callable[[Outcome], None]
     """Called with each outcome."""
+    fetch: Callable[[Path], object] = lambda path: None
+    """Called with the path of an input before it is read; makes sure that it is there."""

@@ -43,6 +43,7 @@ class VideoRun:
         self._settings = settings
         self._reporter = run.reporter
         self._tell = run.tell
+        self._fetch = run.fetch
 
     def __call__(self, jobs: Sequence[FileJob]) -> None:
         """Deblur videos one by one; report errors and continue."""
@@ -60,6 +61,7 @@ class VideoRun:
                 return left(job, place)
             target = place.target
             _check_name(target, job.input)
+            self._fetch(place.source)
             if self._run.dry_run:
                 lost = "; ".join(plan_clip(place.source, target, self._options, self._run))
                 return replace(planned(job.input, target), notes=(lost,) if lost else ())
@@ -101,7 +103,8 @@ class VideoRun:
             # fails before the original is copied
             plan_clip(place.source, target, self._options, self._run)
             keep_original(target)
-        seal = place.guard(target, journal.begin(place.original, target) if journal else no_seal)
+        seal = journal.begin(place.original, target, stamp) if journal else no_seal
+        seal = place.guard(target, seal)
         notes: list[str] = []
         seal = following(place.source, target, seal, notes, in_place=self._run.in_place)
         result = deblur_clip(

@@ -15,6 +15,7 @@ from typing import Any
 from blurdm_cli.choices import OnExists
 from blurdm_cli.errors import BlurdmError, OutputError, RuntimeMissing, UsageError
 from blurdm_cli.files.journal import Journal
+from blurdm_cli.files.objects import PACKAGES
 from blurdm_cli.files.reading import no_input
 from blurdm_cli.pipeline.arrivals import Arrivals
 from blurdm_cli.pipeline.batch import deblur_files
@@ -184,6 +185,11 @@ def _check(folder: Path, output: Path) -> None:
         ) from error
     except OSError as error:
         raise no_input(folder, error) from error
+    if output.parts[:1] in [(f"{scheme}:",) for scheme in PACKAGES]:
+        raise UsageError(
+            f"{output} is in a bucket; blurdm watch writes to a folder",
+            hint="Run blurdm deblur now and then: it only does what is new",
+        )
     if os.path.realpath(folder) == os.path.realpath(output):
         raise UsageError(f"{output} is the watched folder itself", hint="Choose another --output")
 
