@@ -12,11 +12,14 @@ each exposure goes on from that of the frame before, and is never the same. Noth
     steady      PSNR there of each frame against the one before, dB
     moving      PSNR against the sharp clip within the moving part and around it, dB
     hand-held   PSNR of the hand-held clip against the sharp one, dB
+    aligned     the same, each frame after its best shift, dB
 
 `new noise` draws the diffusion's noise anew for each frame; all others keep it. `prior` smooths
 the latent prior over time, exponentially with the weight on the past that stands beside it; `near`
 does so only as far as a new prior lies near the past, and follows it where it does not. `light`
-smooths what the network changed at low frequencies (a Gaussian of 16 pixels).
+smooths what the network changed at low frequencies (a Gaussian of 16 pixels). `motion` undoes what
+is found in each frame, as `--motion on` does; `first motion` undoes the first frame's in all.
+The example photo, which is taken without PHOTO, is somewhat blurred: undoing that counts as a loss.
 """
 
 import argparse
@@ -29,11 +32,15 @@ import cv2
 import numpy as np
 import torch
 
+from blurdm_cli.motion.candidates import make_candidates
+from blurdm_cli.motion.estimation import find_motion
+from blurdm_cli.motion.found import Motion
 from blurdm_cli.networks.build import build
 from blurdm_cli.photo.photo import read_photo
 from blurdm_cli.physics.camera import linear_to_srgb, srgb_to_linear
 from blurdm_cli.physics.exposure import expose
 from blurdm_cli.physics.trajectory import Trajectory, random_trajectory
+from blurdm_cli.training.evaluation import Align, score
 from blurdm_cli.zoo import DEFAULT, Model, example_photo, find
 
 SIDE = 512
@@ -53,6 +60,8 @@ KEPT = 0.95
 
 MARGIN = 32
 """Pixels around the hand-held clip that its camera may wander into."""
+
+ALIGNMENTS: tuple[Align, ...] = ("none", "shift")
 
 PASTS = (0.5, 0.8, 0.95)
 """Weights on what was before."""
@@ -135,21 +144,22 @@ class Network:
         self._channels = model.spec.prior_channels
 
     @torch.inference_mode()
-    def prior(self, frame: np.ndarray, seed: int = 0) -> torch.Tensor | None:
+    def prior(self, seen: np.ndarray, seed: int = 0) -> torch.Tensor | None:
         noise = np.random.default_rng(seed).standard_normal((1, self._channels))
         vector = torch.from_numpy(noise.astype(np.float32))
-        return self._network.find_prior(self._seen(frame), vector)
+        return self._network.find_prior(torch.from_numpy(seen[None]), vector)
 
-    def _seen(self, frame: np.ndarray) -> torch.Tensor:
-        """The planes that the network takes; of videos, motion is not looked for."""
-        tile = torch.from_numpy(frame[None])
+    def seen(self, frame: np.ndarray, motion: Motion | None = None) -> np.ndarray:
+        """The planes that the network takes."""
         if not self._network.candidates:
-            return tile
-        return torch.cat([tile, tile, tile, tile.new_zeros(1, 4, *tile.shape[2:])], dim=1)
+            return frame
+        photo = np.ascontiguousarray(frame.transpose(1, 2, 0))
+        return np.concatenate([frame, make_candidates(photo, motion or Motion())])
 
     @torch.inference_mode()
-    def restore(self, frame: np.ndarray, prior: torch.Tensor | None) -> np.ndarray:
-        return self._network.restore(self._seen(frame), prior)[0].clamp(0, 1).numpy()
+    def restore(self, seen: np.ndarray, prior: torch.Tensor | None) -> np.ndarray:
+        planes = torch.from_numpy(seen[None])
+        return self._network.restore(planes, prior)[0].clamp(0, 1).numpy()
 
 
 Method = Callable[[Network, np.ndarray], Iterator[np.ndarray]]
@@ -157,7 +167,8 @@ Method = Callable[[Network, np.ndarray], Iterator[np.ndarray]]
 
 def plain(network: Network, clip: np.ndarray, new_noise: bool = False) -> Iterator[np.ndarray]:
     for number, frame in enumerate(clip):
-        yield network.restore(frame, network.prior(frame, number if new_noise else 0))
+        seen = network.seen(frame)
+        yield network.restore(seen, network.prior(seen, number if new_noise else 0))
 
 
 def smooth_prior(
@@ -165,14 +176,26 @@ def smooth_prior(
 ) -> Iterator[np.ndarray]:
     prior: torch.Tensor | None = None
     for frame in clip:
-        found = network.prior(frame)
+        seen = network.seen(frame)
+        found = network.prior(seen)
         if prior is None or found is None:
             prior = found
         else:
             apart = float((found - prior).norm() / found.norm())
             weight = past * np.exp(-((apart / near) ** 2))
             prior = weight * prior + (1 - weight) * found
-        yield network.restore(frame, prior)
+        yield network.restore(seen, prior)
+
+
+def undo_motion(
+    network: Network, clip: np.ndarray, only_first: bool = False
+) -> Iterator[np.ndarray]:
+    motion: Motion | None = None
+    for frame in clip:
+        if motion is None or not only_first:
+            motion = find_motion(np.ascontiguousarray(frame.transpose(1, 2, 0)))
+        seen = network.seen(frame, motion)
+        yield network.restore(seen, network.prior(seen))
 
 
 def smooth_light(network: Network, clip: np.ndarray, past: float) -> Iterator[np.ndarray]:
@@ -190,6 +213,8 @@ METHODS: dict[str, Method] = {
     **{f"prior {past}": partial(smooth_prior, past=past) for past in PASTS},
     **{f"near {past}": partial(smooth_prior, past=past, near=NEAR) for past in PASTS[1:]},
     **{f"light {past}": partial(smooth_light, past=past) for past in PASTS},
+    "motion": undo_motion,
+    "first motion": partial(undo_motion, only_first=True),
 }
 
 
@@ -208,9 +233,16 @@ def measures(frames: np.ndarray, clip: LockedOff) -> tuple[float, float, float]:
     )
 
 
-def sharpness(frames: np.ndarray, clip: Clip) -> float:
-    """PSNR against the sharp clip, averaged over the frames."""
-    return float(np.mean(psnr(np.mean((frames - clip.sharp) ** 2, axis=(1, 2, 3)))))
+def sharpness(frames: np.ndarray, clip: Clip) -> tuple[float, float]:
+    """PSNR against the sharp clip, plain and after the best shift, averaged over the frames."""
+    pairs = [
+        (torch.from_numpy(found[None]), torch.from_numpy(sharp[None]))
+        for found, sharp in zip(frames, clip.sharp, strict=True)
+    ]
+    plain, aligned = (
+        float(np.mean([score(*pair, align)[0] for pair in pairs])) for align in ALIGNMENTS
+    )
+    return plain, aligned
 
 
 def psnr(errors: np.ndarray) -> np.ndarray:
@@ -231,14 +263,14 @@ def main() -> None:
         height, width = (side - side % model.spec.multiple_of for side in pixels.shape[:2])
         locked = lock_off(pixels[:height, :width], options.frames)
         held = hold(pixels[:height, :width], options.frames)
-        blurred = (*measures(locked.blurred, locked), sharpness(held.blurred, held))
+        blurred = (*measures(locked.blurred, locked), *sharpness(held.blurred, held))
         figures.setdefault("input", []).append(blurred)
         for name, method in METHODS.items():
             steady, moved = (np.stack(list(method(network, c.blurred))) for c in (locked, held))
-            found = (*measures(steady, locked), sharpness(moved, held))
+            found = (*measures(steady, locked), *sharpness(moved, held))
             figures.setdefault(name, []).append(found)
-    print("| method | change, levels | steady, dB | moving, dB | hand-held, dB |")
-    print("|---|---|---|---|---|")
+    print("| method | change, levels | steady, dB | moving, dB | hand-held, dB | aligned, dB |")
+    print("|---|---|---|---|---|---|")
     for name, values in figures.items():
         change, *decibels = np.mean(values, axis=0)
         print(f"| {name} | {change:.4f} | {' | '.join(f'{value:.3f}' for value in decibels)} |")

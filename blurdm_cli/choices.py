@@ -15,8 +15,8 @@ Keep = Literal["keep", "strip", "strip-gps"]
 Guard = Literal["on", "off", "strict"]
 """Handling of a result that looks wrong: repair it and warn, keep it, or fail."""
 
-MotionMode = Literal["auto", "off"]
-"""Whether to estimate the motion of photos."""
+MotionMode = Literal["auto", "on", "off"]
+"""Where to estimate the motion: in photos, in photos and each frame of a video, or nowhere."""
 
 Quality = Literal["auto"] | int
 """Quality of lossy formats, 1 to 100."""

@@ -125,8 +125,8 @@ Tta = Annotated[
 Motion = Annotated[
     MotionMode,
     typer.Option(
-        help="Estimate the motion of each photo and undo it before the network runs."
-        " Always off for videos.",
+        help="Estimate the motion and undo it before the network runs: auto in photos, on also in"
+        " each frame of a video, off nowhere.",
         rich_help_panel=MODEL,
     ),
 ]

@@ -15,7 +15,7 @@ from blurdm_cli.engine import guard as gd
 from blurdm_cli.engine.blending import blend
 from blurdm_cli.engine.candidates import Candidates
 from blurdm_cli.engine.opening import open_runtime
-from blurdm_cli.engine.option_checks import check_seed, check_size, check_strength
+from blurdm_cli.engine.option_checks import check_motion, check_seed, check_size, check_strength
 from blurdm_cli.engine.photo_prior import PhotoPrior, check_scope, of_photo
 from blurdm_cli.engine.pixels import Pixels, quantise, white_of
 from blurdm_cli.engine.runtime import Runtime
@@ -83,15 +83,16 @@ class Deblurrer:
             strength: mix of the photo (0) and the restored photo (1).
             guard: what to do if a result looks wrong.
             tta: average over the eight rotations and flips of each tile: eight times the work.
-            motion: whether to estimate the motion of photos, if the model can use it.
+            motion: where to estimate the motion; "auto" only does so if the model can use it.
             in_fp32: opens the same model in fp32, for tiles that failed in another precision;
                 None if the runtime already computes in fp32.
 
         Raises:
-            UsageError: an option is out of range.
+            UsageError: an option is out of range, or the model cannot use the motion.
             RuntimeMissing: the model needs one prior per photo, which the runtime lacks.
         """
         check_scope(runtime, spec)
+        check_motion(motion, spec)
         check_seed(seed)
         check_strength(strength)
         size = runtime.fixed_size
@@ -160,8 +161,9 @@ class Deblurrer:
         """The same open model with another strength and motion mode.
 
         Raises:
-            UsageError: the strength is not between 0 and 1.
+            UsageError: the strength is not between 0 and 1, or the model cannot use the motion.
         """
+        check_motion(motion, self.spec)
         check_strength(strength)
         other = copy(self)
         other.strength, other.motion = strength, motion
@@ -172,7 +174,12 @@ class Deblurrer:
         return self.restore(pixels, progress).pixels
 
     def find_motion(self, pixels: Pixels) -> Motion | None:
-        """Estimate a photo's motion; None if the model does not use it, or it is off."""
+        """Estimate a photo's motion; None if the model does not use it, or it is off.
+
+        Raises:
+            ValueError: the pixels do not match `Pixels`.
+        """
+        white_of(pixels)
         if not self.spec.candidates or self.motion == "off":
             return None
         return find_motion(pixels, available_cores())
@@ -201,7 +208,6 @@ class Deblurrer:
                 wrong and the guard is strict.
         """
         if motion is None and self.strength:
-            white_of(pixels)
             motion = self.find_motion(pixels)
         job = self._job(pixels, motion)
         job = replace(job, alone=len(job.corners) == 1)
@@ -212,7 +218,7 @@ class Deblurrer:
     def restore_each(self, photos: Iterable[np.ndarray | None]) -> Iterator[Restored | None]:
         """Deblur a sequence of photos, such as the frames of a video.
 
-        Their motion is not estimated.
+        Each one's motion is estimated if `motion` is "on".
 
         The tiles of the next photo are computed while one photo is assembled. Tiles of the same
         size share batches, even if they come from different photos.
@@ -227,7 +233,7 @@ class Deblurrer:
         Raises:
             ValueError, RuntimeError, OutOfMemory, ComputeError: as `restore`.
         """
-        return self._restore_jobs(map(self._job, photos))
+        return self._restore_jobs(map(self._frame_job, photos))
 
     def _restore_jobs(
         self, jobs: Iterable[Job], progress: Progress = lambda done, of: None
@@ -237,6 +243,12 @@ class Deblurrer:
         with Prefetcher(self.tiles.restore_each(jobs), max(2, self.tiles.batch)) as tiles:
             for job, own in groupby(tiles, key=itemgetter(0)):
                 yield self._assemble(job, _counted(job, own, progress))
+
+    def _frame_job(self, photo: Pixels | None) -> Job:
+        """The job that restores a photo of a sequence."""
+        if photo is None or not self.strength or self.motion != "on":
+            return self._job(photo)
+        return self._job(photo, self.find_motion(photo))
 
     def _job(self, photo: Pixels | None, motion: Motion | None = None) -> Job:
         """The job that restores a photo."""

@@ -1,6 +1,17 @@
 """Checks of the options of a `Deblurrer`."""
 
+from blurdm_cli.choices import MotionMode
 from blurdm_cli.errors import UsageError
+from blurdm_cli.spec import ModelSpec
+
+
+def check_motion(motion: MotionMode, spec: ModelSpec) -> None:
+    """Raise a UsageError if the motion is asked for, and the model cannot use it."""
+    if motion == "on" and not spec.candidates:
+        raise UsageError(
+            f"The model {spec.name} does not use the motion",
+            hint="Leave out --motion, or try another --model",
+        )
 
 
 def check_seed(seed: int) -> None:

@@ -38,7 +38,7 @@ class Options(BaseModel):
 
     model: str | None = Field(default=None, description="A name from /api/models.")
     strength: float = Field(default=1.0, ge=0, le=1, description="Mix of input (0) and result (1).")
-    motion: MotionMode = Field(default="auto", description="Whether to estimate the motion.")
+    motion: MotionMode = Field(default="auto", description="Where to estimate the motion.")
     format: Format = Field(default="keep", description="Output format of photos.")
     quality: Quality = Field(
         default="auto", description="Quality of JPEG, WebP and AVIF, 1 to 100."

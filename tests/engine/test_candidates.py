@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 
+from blurdm_cli.choices import MotionMode
 from blurdm_cli.engine.blending import blend
 from blurdm_cli.engine.candidates import Candidates, with_candidates
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.engine.tiling import plan_tiles
+from blurdm_cli.errors import UsageError
 from blurdm_cli.motion.candidates import make_candidates
 from blurdm_cli.motion.found import Found, Motion
 from tests.engine.fake import FakeRuntime, spec
@@ -85,6 +87,38 @@ def test_frames_of_a_video_are_not_looked_at_for_motion(monkeypatch: pytest.Monk
     for frame, restored in zip(frames, deblurrer.restore_each(frames), strict=True):
         assert restored
         np.testing.assert_array_equal(restored.pixels, frame)
+
+
+def test_with_motion_on_each_frame_has_its_own_motion(monkeypatch: pytest.MonkeyPatch) -> None:
+    def by_brightness(frame: np.ndarray, _: int) -> Motion:
+        length = 6 if frame.mean() < 128 else 12
+        found = Found(path_kernel(length, length), 0.8, "made up")
+        return Motion(found, found, 0.001)
+
+    monkeypatch.setattr("blurdm_cli.engine.deblur.find_motion", by_brightness)
+    scene = np.rint(leaves(64) * 127).astype(np.uint8)
+    frames = [scene, None, scene + np.uint8(128), scene]
+
+    def restored(motion: MotionMode) -> list[np.ndarray]:
+        runtime = FakeRuntime(lambda tiles: tiles[:, 3:6])  # the candidate
+        deblurrer = Deblurrer(runtime, spec(candidates=True), guard="off", motion=motion, batch=2)
+        return [each.pixels for each in deblurrer.restore_each(frames) if each]
+
+    undone = restored("on")
+    for frame, result in zip((frames[0], frames[2], frames[3]), undone, strict=True):
+        runtime = FakeRuntime(lambda tiles: tiles[:, 3:6])
+        alone = Deblurrer(runtime, spec(candidates=True), guard="off")(frame)
+        np.testing.assert_array_equal(result, alone)
+        assert np.abs(result.astype(int) - frame).mean() > 1
+    for frame, result in zip((frames[0], frames[2], frames[3]), restored("auto"), strict=True):
+        np.testing.assert_array_equal(result, frame)
+
+
+def test_motion_on_needs_a_model_that_uses_it() -> None:
+    with pytest.raises(UsageError, match="does not use the motion"):
+        Deblurrer(FakeRuntime(), spec(), motion="on")
+    with pytest.raises(UsageError, match="does not use the motion"):
+        Deblurrer(FakeRuntime(), spec()).adjusted(1.0, "on")
 
 
 def test_tiles_that_do_not_fit_are_cut_again_with_their_candidates() -> None:
