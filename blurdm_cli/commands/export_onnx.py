@@ -1,16 +1,24 @@
-"""blurdm export: export models for other runtimes."""
+"""blurdm export onnx: export models as ONNX graphs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from blurdm_cli.commands.console import hold_progress, print_data, say
-from blurdm_cli.errors import InputError, RuntimeMissing, UsageError
+from blurdm_cli.commands.console import hold_progress, say
+from blurdm_cli.commands.export_options import (
+    GraphPrecision,
+    check_installed,
+    check_networks,
+    parse_size,
+    photo_to_verify_with,
+    print_agreements,
+    read_8_bit,
+)
+from blurdm_cli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,24 +26,9 @@ if TYPE_CHECKING:
     from blurdm_cli.export.onnx import Options
     from blurdm_cli.zoo import Model
 
-app = typer.Typer(no_args_is_help=True, help="Export models for other runtimes.")
-
 CALIBRATION_TILES = 64
 
 
-class GraphPrecision(StrEnum):
-    """Numeric precision of a graph."""
-
-    fp32 = "fp32"
-    fp16 = "fp16"
-
-
-@app.callback()
-def export() -> None:
-    """Export models for other runtimes."""
-
-
-@app.command()
 def onnx(
     model: Annotated[str, typer.Argument(help="Name or folder of a model.")],
     output: Annotated[
@@ -84,24 +77,21 @@ def onnx(
         )
     if int8 and precision != GraphPrecision.fp32:
         raise UsageError("A graph is int8 or fp16, not both", hint="Leave out --precision")
-    fixed = _size(size)
-    _check_installed()
+    fixed = parse_size(size)
+    check_installed()
     from blurdm_cli import zoo
     from blurdm_cli.engine.candidates import with_candidates
     from blurdm_cli.export.onnx import Options
     from blurdm_cli.export.verify import middle
 
     found = zoo.find(model)
-    if found.spec.graph:
-        raise UsageError(
-            f"The model {found.spec.name!r} is a graph already", hint=str(found.folder / zoo.GRAPH)
-        )
+    check_networks(found)
     tiles = [middle(pixels, *fixed or (256, 256)) for pixels in _photos(int8)] if int8 else []
     if found.spec.candidates:
         tiles = [with_candidates(tile) for tile in tiles]
     options = Options("int8" if int8 else precision.value, fixed, opset, slim, tuple(tiles))
     target = found.folder / "new.onnx" if into_model else output or Path(f"{found.spec.name}.onnx")
-    _publish(found, options, target, _photo(photo), into_model=into_model)
+    _publish(found, options, target, photo_to_verify_with(photo), into_model=into_model)
     say(f"{found.spec.name} -> {found.folder / zoo.GRAPH if into_model else target}")
 
 
@@ -123,40 +113,9 @@ def _publish(
             graph = share_weights(graph, found)
         part.write_bytes(onnx_package.ModelProto.SerializeToString(graph))
         agreements = verify(found, part, photo, options.size)
-    for agreement in agreements:
-        print_data(
-            f"{agreement.what:<24}largest difference {agreement.largest:.2g}"
-            f"  mean {agreement.mean:.2g}  {agreement.psnr:.1f} dB"
-        )
+    print_agreements(agreements)
     if into_model:
         zoo.add_graph(found, target)
-
-
-def _check_installed() -> None:
-    from importlib.util import find_spec
-
-    for package in ("torch", "onnx", "onnxscript", "onnxslim", "onnxconverter_common"):
-        if find_spec(package) is None:
-            raise RuntimeMissing(f"{package} is not installed", hint=f"pip install {package}")
-
-
-def _size(size: str | None) -> tuple[int, int] | None:
-    if size is None:
-        return None
-    height, _, width = size.partition("x")
-    if not (height.isdecimal() and width.isdecimal()):
-        raise UsageError(f"--size cannot be {size!r}", hint="Use height x width, such as 256x256")
-    return int(height), int(width)
-
-
-def _photo(photo: Path | None) -> np.ndarray:
-    """The photo to verify with, in 8 bits."""
-    from blurdm_cli import zoo
-
-    path = photo or zoo.example_photo()
-    if path is None:
-        raise InputError("There is no example photo here", hint="Choose one with --photo FILE")
-    return _read(path)
 
 
 def _photos(folder: Path) -> Iterator[np.ndarray]:
@@ -166,10 +125,4 @@ def _photos(folder: Path) -> Iterator[np.ndarray]:
     if not found:
         raise InputError(f"There is no photo in {folder}", hint="Choose another folder for --int8")
     step = max(len(found) // CALIBRATION_TILES, 1)
-    return (_read(path) for path in found[::step][:CALIBRATION_TILES])
-
-
-def _read(path: Path) -> np.ndarray:
-    from blurdm_cli.training.layouts import read_rgb
-
-    return read_rgb(path).permute(1, 2, 0).numpy()
+    return (read_8_bit(path) for path in found[::step][:CALIBRATION_TILES])
