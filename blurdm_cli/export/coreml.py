@@ -67,3 +67,4 @@ def write_coreml(model: Model, folder: Path, size: tuple[int, int], seed: int) -
     package.short_description = f"Removes motion blur: {model.spec.name} of blurdm"
     package.version = model.spec.version
     package.save(str(folder))
+    (folder / "executorch_debug_handle_mapping.json").unlink(missing_ok=True)  # not Core ML's
