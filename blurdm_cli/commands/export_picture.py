@@ -134,7 +134,9 @@ def _as_openvino(graph: Path) -> Path:
     """Convert a graph to OpenVINO's files, .xml and .bin, beside it, and return the .xml."""
     import openvino as ov
 
-    ov.save_model(ov.convert_model(graph), graph.with_suffix(".xml"), compress_to_fp16=False)
+    from blurdm_cli.engine.openvino_runtime import core
+
+    ov.save_model(core().read_model(graph), graph.with_suffix(".xml"), compress_to_fp16=False)
     return graph.with_suffix(".xml")
 
 

@@ -59,10 +59,10 @@ def _runs(graph: Path) -> Iterator[tuple[str, Run]]:
         session = ort.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
         yield "onnx", lambda picture: session.run(None, {PICTURE: picture})[0]
     if find_spec("openvino"):
-        import openvino as ov
+        from blurdm_cli.engine.openvino_runtime import core
 
         config = {"INFERENCE_PRECISION_HINT": "f32"}
-        compiled = ov.Core().compile_model(str(graph), "CPU", config)
+        compiled = core().compile_model(str(graph), "CPU", config)
         yield "openvino", lambda picture: compiled(picture)[0]
 
 
