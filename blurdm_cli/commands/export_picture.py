@@ -56,7 +56,7 @@ def picture(
         str | None,
         typer.Option(
             metavar="HxW",
-            help="Fix the size in pixels; .mlpackage needs it.",
+            help="Fix the size in pixels; a .mlpackage always has one.",
             show_default="any size; 512x512 for .mlpackage",
         ),
     ] = None,
@@ -73,8 +73,8 @@ def picture(
 ) -> None:
     """Export a model as a graph for other programs: picture in, picture out.
 
-    Input and output: (n, 3, height, width), RGB, sRGB in [0, 1]. The graph does not estimate the
-    motion of a photo, so it gives the results of `blurdm deblur --motion off`.
+    Input and output: (n, 3, height, width), RGB, sRGB in [0, 1]; images of 8 bits for Core ML. The
+    graph does not estimate the motion of a photo: it gives what `blurdm deblur --motion off` gives.
     """
     from blurdm_cli import zoo
     from blurdm_cli.engine.option_checks import check_seed

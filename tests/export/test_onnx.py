@@ -142,10 +142,12 @@ def test_a_graph_of_pictures_with_its_noise(
     size: tuple[int, int] | None,
 ) -> None:
     path = tmp_path / "picture.onnx"
-    onnx.save(make_picture_graph(tiny, Options(precision, size), seed=3), path)
+    made = make_picture_graph(tiny, Options(precision, size), seed=3)
+    onnx.save(made, path)
+    types = {entry.data_type for entry in made.graph.initializer}
+    assert (onnx.TensorProto.FLOAT16 in types) is (precision == "fp16")
     found = verify_picture(tiny, path, photo, precision, size, seed=3)
-    assert min(agreement.psnr for agreement in found) > 50
-    assert (max(agreement.largest for agreement in found) < 1e-5) is (precision == "fp32")
+    assert min(agreement.psnr for agreement in found) > 60
     assert OnnxRuntime(path, "cpu").fixed_size == size
 
 
