@@ -50,7 +50,7 @@ def gains(model: Path, pairs: Path) -> np.ndarray:
     """The gain of each pair, in dB, in fp32."""
     deblurrer = Deblurrer.open(str(model), precision="fp32")
     read = ((file.name, file.read()) for file in find_pairs(pairs))
-    return np.array([scores.gain for scores in evaluate(deblurrer, read)])
+    return np.array([scores.gain for scores, _ in evaluate(deblurrer, read)])
 
 
 def gains_on_crops(run: Path, spec: ModelSpec, crops: Batch) -> tuple[float, float]:

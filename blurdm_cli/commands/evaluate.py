@@ -15,8 +15,10 @@ from blurdm_cli.commands.options import check_output
 from blurdm_cli.errors import InputError
 
 if TYPE_CHECKING:
-    from blurdm_cli.training.evaluation import Deblur, Scores
+    from blurdm_cli.engine.deblur import Deblurrer
+    from blurdm_cli.training.evaluation import Align, Scores
     from blurdm_cli.training.layouts import PairFiles
+    from blurdm_cli.training.shown import Shown
 
 
 class Alignment(StrEnum):
@@ -67,10 +69,25 @@ def evaluate(
     grid: Annotated[
         Path | None,
         typer.Option(
-            help="Also write a PNG with the pairs of smallest, median and largest gain: blurred,"
-            " restored and sharp."
+            help="Also write a contact sheet, such as grid.png: crops of blurred, restored and"
+            " sharp photos, pixel by pixel, with their scores."
         ),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write an HTML page that works offline: a sortable table of all pairs, and"
+            " photos with a slider."
+        ),
+    ] = None,
+    show: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Pairs shown in --grid and --report: those of smallest and of largest gain, half"
+            " of each. Their photos are kept in memory.",
+        ),
+    ] = 12,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace outputs that exist.")
     ] = False,
@@ -81,31 +98,40 @@ def evaluate(
     sharp photos unchanged.
     """
     from blurdm_cli.engine.deblur import Deblurrer
+    from blurdm_cli.files.formats import format_of
     from blurdm_cli.training import evaluation
     from blurdm_cli.training.layouts import find_pairs
+    from blurdm_cli.training.shown import Extremes
 
     files = find_pairs(data, gamma=gamma)
     photos = [path for file in files for path in (file.blurred, file.sharp)]
-    for path in filter(None, (table, grid)):
+    for path in filter(None, (table, grid, report)):
         check_output(path, photos, overwrite, instead="name")
+    if grid:
+        format_of(grid.suffix)
     _check_pairs(files, evaluation.smallest(align.value))
     deblurrer = Deblurrer.open(model, device=device, precision=precision, tile=tile)
     scores: list[Scores] = []
+    extremes = Extremes(show if grid or report else 0)
     with hold_progress(model) as advance:
         pairs = ((file.name, file.read()) for file in files)
-        for score in evaluation.evaluate(deblurrer, pairs, align=align.value):
+        results = evaluation.evaluate(deblurrer, pairs, align=align.value)
+        for file, (score, restored) in zip(files, results, strict=True):
             scores.append(score)
+            extremes.add(file, score, restored)
             advance(len(scores) / len(files), score.name)
     mean, (low, high) = evaluation.mean(scores), evaluation.interval(scores)
     if table:
         _write_csv(table, scores)
     if grid:
-        chosen = {score.name for score in evaluation.worst_median_best(scores)}
-        _write_grid(grid, [file for file in files if file.name in chosen], deblurrer)
+        _write_grid(grid, extremes.ranked())
+    if report:
+        facts = _facts(deblurrer, data)
+        _write_report(report, facts, scores, extremes.ranked(), align.value)
     if as_json:
-        facts: dict[str, Any] = {"model": deblurrer.spec.name, "data": str(data), "align": align}
+        run: dict[str, Any] = {"model": deblurrer.spec.name, "data": str(data), "align": align}
         gain = {"mean": mean.gain, "low": low, "high": high}
-        print_json({**facts, "pairs": list(map(_row, scores)), "mean": _row(mean), "gain": gain})
+        print_json({**run, "pairs": list(map(_row, scores)), "mean": _row(mean), "gain": gain})
         return
     width = max(24, *(len(score.name) for score in scores))
     print_data(
@@ -153,25 +179,30 @@ def _write_csv(path: Path, scores: list[Scores]) -> None:
         writer.writerows(rows)
 
 
-def _write_grid(path: Path, files: list[PairFiles], deblur: Deblur) -> None:
-    """Write the centres of some pairs: one row per pair, in the order of the files."""
-    import cv2
-    import torch
+def _write_grid(path: Path, pairs: list[Shown]) -> None:
+    from blurdm_cli.photo.photo import Photo, write_photo
+    from blurdm_cli.training.contact_sheet import contact_sheet
 
+    write_photo(Photo(contact_sheet(pairs)), path)
+
+
+def _write_report(
+    path: Path, facts: dict[str, str], scores: list[Scores], pairs: list[Shown], align: Align
+) -> None:
     from blurdm_cli.files.atomic import atomic_output
-    from blurdm_cli.training.evaluation import deblurred
+    from blurdm_cli.training.report import report_page
 
-    rows = []
-    side = 512
-    for file in files:
-        blurred, sharp = file.read()
-        row = torch.stack([blurred, deblurred(deblur, blurred), sharp])
-        side = min(side, *row.shape[2:])
-        rows.append(row)
-    squares = []
-    for row in rows:
-        top, left = ((extent - side) // 2 for extent in row.shape[2:])
-        squares.append(row[:, :, top : top + side, left : left + side])
-    pixels = torch.stack(squares).permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)
     with atomic_output(path) as part:
-        part.write_bytes(cv2.imencode(".png", pixels.numpy()[..., ::-1])[1].tobytes())
+        part.write_text(report_page(facts, scores, pairs, align), encoding="utf-8")
+
+
+def _facts(deblurrer: Deblurrer, data: Path) -> dict[str, str]:
+    """The model, how it ran, and the data, by name."""
+    from blurdm_cli.version import __version__
+
+    runtime, spec = deblurrer.runtime, deblurrer.spec
+    return {
+        "Model": f"{spec.name}, version {spec.version}",
+        "Data": str(data),
+        "Run": f"blurdm {__version__}, {runtime.name} on {runtime.device} in {runtime.precision}",
+    }

@@ -33,7 +33,7 @@ Requests = Queue[ov.InferRequest]
 
 
 @cache
-def _core() -> ov.Core:
+def core() -> ov.Core:
     """OpenVINO's core, one for all graphs, which lives as long as the process.
 
     Each core gives the thread that opens it a signal stack of its own and restores the one before
@@ -77,7 +77,7 @@ class OpenVinoRuntime(Runtime):
         self.spec, self.fixed_size, exported = opened.spec, opened.fixed_size, opened.precision
         self._types = opened.types
         self._graph = graph
-        able = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        able = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "auto" and self.spec.graph and self.spec.graph.openvino != "bf16":
             precision = exported
         self.precision = _choose_precision(precision, exported, has_bf16="BF16" in able)
@@ -158,7 +158,7 @@ class OpenVinoRuntime(Runtime):
             "NUM_STREAMS": concurrent,
         }
         try:
-            compiled = _core().compile_model(str(self._graph), "CPU", config)
+            compiled = core().compile_model(str(self._graph), "CPU", config)
         except (RuntimeError, MemoryError) as error:
             if lacks_memory(error):
                 raise MemoryFull("The model") from error

@@ -57,24 +57,33 @@ def make_graph(model: Model, options: Options) -> onnx.ModelProto:
         UsageError: the options contradict each other or the model.
         ModelError: the model cannot be read, or the exporter wrote an invalid graph.
     """
-    _check_options(model, options)
+    check_options(model, options)
     graph = _trace(model, options)
     if options.slim:
         import onnxslim
 
         graph = onnxslim.slim(graph)
     if options.precision == "fp16":
-        with _silence():
+        with silence():
             graph = halve(graph)
     if options.precision == "int8":
         graph = quantise(graph, options.calibration, model.spec.prior_channels)
     _clean(graph)
     helper.set_model_props(graph, describe(model.spec, options.precision))
+    check(graph)
+    return graph
+
+
+def check(graph: onnx.ModelProto) -> None:
+    """Check a graph's form.
+
+    Raises:
+        ModelError: it is invalid.
+    """
     try:
         onnx.checker.check_model(graph, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ModelError(f"The exporter wrote an invalid graph: {error}") from error
-    return graph
 
 
 def share_weights(graph: onnx.ModelProto, model: Model) -> onnx.ModelProto:
@@ -106,7 +115,12 @@ def share_weights(graph: onnx.ModelProto, model: Model) -> onnx.ModelProto:
     return shared
 
 
-def _check_options(model: Model, options: Options) -> None:
+def check_options(model: Model, options: Options) -> None:
+    """Check that a model can be exported with these options.
+
+    Raises:
+        UsageError: it cannot.
+    """
     multiple_of, prior = model.spec.multiple_of, model.spec.prior
     if prior.kind != "none" and prior.scope == "image":
         raise UsageError(
@@ -140,13 +154,34 @@ def _trace(model: Model, options: Options) -> onnx.ModelProto:
     if not options.size:
         axes = ({0: "batch", 2: "height", 3: "width"}, {0: "batch"})
         shapes = dict(zip(INPUTS, axes[: len(given)], strict=False))
-    with _silence():
+    ends = list(INPUTS[: len(given)]), [OUTPUT]
+    return trace(network, tuple(given), ends, shapes, options.opset)
+
+
+def trace(
+    module: torch.nn.Module,
+    given: tuple[torch.Tensor, ...],
+    ends: tuple[list[str], list[str]],
+    shapes: Any,
+    opset: int,
+) -> onnx.ModelProto:
+    """Trace a module.
+
+    Args:
+        module: the module.
+        given: its inputs.
+        ends: names of the inputs and of the outputs.
+        shapes: names of the axes that are free; see `torch.export.export`.
+        opset: version of ONNX's operations.
+    """
+    inputs, outputs = ends
+    with silence():
         program = torch.onnx.export(
-            network,
-            tuple(given),
-            input_names=list(INPUTS[: len(given)]),
-            output_names=[OUTPUT],
-            opset_version=options.opset,
+            module,
+            given,
+            input_names=inputs,
+            output_names=outputs,
+            opset_version=opset,
             dynamic_shapes=shapes,
             dynamo=True,
             external_data=False,
@@ -188,7 +223,7 @@ def _stored(model: Model) -> dict[str, tuple[str, int, int, int, np.ndarray]]:
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def silence() -> Iterator[None]:
     """Suppress the exporter's messages about PyTorch's internals."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level

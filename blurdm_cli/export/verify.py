@@ -75,15 +75,24 @@ def verify(
             blurred = with_candidates(blurred) if photo_like else _with_planes(blurred, rng)
         noise = rng.standard_normal((len(blurred), model.spec.prior_channels)).astype(np.float32)
         wanted, got = exact.restore(blurred, noise), tried.restore(blurred, noise)
-        found.append(_compare(what, wanted, got))
-    bad = [agreement for agreement in found if not agreement.within(tried.precision)]
+        found.append(compare(what, wanted, got))
+    return check(found, tried.precision)
+
+
+def check(agreements: list[Agreement], precision: str) -> list[Agreement]:
+    """Return the agreements of a graph of this precision, if all are within what is allowed.
+
+    Raises:
+        VerificationError: one is not.
+    """
+    bad = [agreement for agreement in agreements if not agreement.within(precision)]
     if bad:
         raise VerificationError(
-            f"The {tried.precision} graph does not match the model: on {bad[0].what} they differ by"
+            f"The {precision} graph does not match the model: on {bad[0].what} they differ by"
             f" up to {bad[0].largest:.2g}, {bad[0].psnr:.1f} dB",
             hint="Nothing was written. Try --precision fp32, or more photos for --int8",
         )
-    return found
+    return agreements
 
 
 def _inputs(
@@ -146,9 +155,10 @@ def middle(
     return np.ascontiguousarray(tile[None], dtype=np.float32) / 255
 
 
-def _compare(
+def compare(
     what: str, wanted: Float32[np.ndarray, "n 3 h w"], got: Float32[np.ndarray, "n 3 h w"]
 ) -> Agreement:
+    """The difference between two results."""
     difference = np.abs(wanted.astype(np.float64) - got)
     squared = float((difference**2).mean())
     psnr = float("inf") if squared == 0 else -10 * float(np.log10(squared))

@@ -106,8 +106,9 @@ class Spectrum(nn.Module):
         n, _, height, windows = rows.shape
         rows = rows.unflatten(1, (2, -1)).permute(0, 2, 4, 1, 3)  # n, half, windows, 2, h
         parts = conv1d(rows.reshape(-1, 2, height), self.get_buffer("columns"), stride=STRIDE)
-        power = parts.square().reshape(n, -1, windows, 2, WINDOW, parts.shape[2]).sum(dim=3)
-        return power.permute(0, 3, 1, 4, 2)
+        down = parts.shape[2]
+        power = parts.square().reshape(-1, 2, WINDOW, down).sum(dim=1)  # Core ML: 5 axes at most
+        return power.reshape(n, -1, windows, WINDOW, down).permute(0, 3, 1, 4, 2)
 
     def _logarithm(self, power: Float[Tensor, "m 128 65"]) -> Float[Tensor, "m 128 65"]:
         """Log power, whitened, minus its mean."""

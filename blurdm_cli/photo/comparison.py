@@ -65,14 +65,20 @@ def check_same_size(before: RGB8, after: RGB8) -> None:
         )
 
 
-def most_changed(before: RGB8, after: RGB8, count: int) -> list[Crop]:
+def most_changed(before: RGB8, after: RGB8, count: int, side: int | None = None) -> list[Crop]:
     """Find the squares that changed most, in descending order; they do not overlap.
 
-    A side is a fifth of the photo's shorter side, but at least 96 pixels if the photo has
-    that many. Fewer squares are returned if nothing else changed.
+    Fewer squares are returned if nothing else changed.
+
+    Args:
+        before: a photo.
+        after: the restored photo.
+        count: number of squares.
+        side: of a square in pixels, if the photo is as large; None: a fifth of the photo's
+            shorter side, but at least 96.
     """
     height, width = before.shape[:2]
-    side = min(max(min(height, width) // 5, 96), height, width)
+    side = min(side or max(min(height, width) // 5, 96), height, width)
     change = cv2.absdiff(before, after).sum(axis=2, dtype=np.float32)
     sums = cv2.boxFilter(change, -1, (side, side), anchor=(0, 0), normalize=True)
     sums = np.ascontiguousarray(sums[: height - side + 1, : width - side + 1])
@@ -115,7 +121,7 @@ def picture(
 
 def _column(pixels: RGB8, crops: Sequence[Crop], name: str) -> RGB8:
     """Draw a label, the photo with its crops framed, and the crops below, all of one width."""
-    panel = _framed(fitted(pixels, PANEL), crops, pixels.shape[1])
+    panel = framed(fitted(pixels, PANEL), crops, pixels.shape[1])
     height, width = panel.shape[0], max(panel.shape[1], NARROWEST)
     line = max(16, width // 40)
     top = line + GAP
@@ -128,7 +134,8 @@ def _column(pixels: RGB8, crops: Sequence[Crop], name: str) -> RGB8:
     for number, crop in enumerate(crops, start=1):
         part = cv2.resize(crop.of(pixels), (width, width), interpolation=cv2.INTER_CUBIC)
         sheet.paste(Image.fromarray(part), (0, top))
-        _write_number(draw, number, (4, top + 2), line)
+        if len(crops) > 1:
+            _write_number(draw, number, (4, top + 2), line)
         top += width + GAP
     return np.asarray(sheet)
 
@@ -149,7 +156,8 @@ def fitted(pixels: RGB8, longest: int) -> RGB8:
     return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
 
 
-def _framed(panel: RGB8, crops: Sequence[Crop], width: int) -> RGB8:
+def framed(panel: RGB8, crops: Sequence[Crop], width: int) -> RGB8:
+    """Draw frames of crops, numbered if there are several, on a photo scaled from this width."""
     image = Image.fromarray(panel)
     draw, scale = ImageDraw.Draw(image), panel.shape[1] / width
     line = max(1, panel.shape[1] // 400)
@@ -157,6 +165,7 @@ def _framed(panel: RGB8, crops: Sequence[Crop], width: int) -> RGB8:
         corner = (round(crop.left * scale), round(crop.top * scale))
         end = tuple(round(at + crop.side * scale) - 1 for at in corner)
         draw.rectangle((*corner, *end), outline=INK, width=line)
-        place = (corner[0] + 2 * line, corner[1] + line)
-        _write_number(draw, number, place, max(10, panel.shape[1] // 40))
+        if len(crops) > 1:
+            place = (corner[0] + 2 * line, corner[1] + line)
+            _write_number(draw, number, place, max(10, panel.shape[1] // 40))
     return np.asarray(image)

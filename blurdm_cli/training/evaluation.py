@@ -1,5 +1,6 @@
 """Evaluation of a model on pairs, each photo deblurred as a user's photo would be."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
@@ -47,6 +48,10 @@ class Scores:
     ssim_3d_restored: float
     psnr_sharp: float
     """PSNR of the deblurred sharp photo: how little deblurring changes it."""
+    gain_unaligned: float
+    """PSNR gain without the alignment, in dB."""
+    seconds: float
+    """Time to deblur the blurred photo."""
 
     @property
     def gain(self) -> float:
@@ -56,15 +61,28 @@ class Scores:
 
 def evaluate(
     deblur: Deblur, pairs: Iterable[tuple[str, Pair]], *, align: Align = "none"
-) -> Iterator[Scores]:
-    """Deblur and score each pair, after rounding to 8 bits as a file would hold it."""
+) -> Iterator[tuple[Scores, UInt8[Tensor, "3 h w"]]]:
+    """Deblur and score each pair, after rounding to 8 bits as a file would hold it.
+
+    Yields:
+        The scores, and the restored photo.
+    """
     for name, (blurred, sharp) in pairs:
         wanted = _unit(sharp)
         kept = psnr(_unit(deblurred(deblur, sharp)), wanted).item()
-        before = score(_unit(blurred), wanted, align)
-        after = score(_unit(deblurred(deblur, blurred)), wanted, align)
-        yield Scores(
-            name, before[0], after[0], before[1], after[1], before[2], after[2], psnr_sharp=kept
+        start = time.perf_counter()
+        restored = deblurred(deblur, blurred)
+        seconds = time.perf_counter() - start
+        photos = _unit(blurred), _unit(restored)
+        plain = [psnr(photo, wanted).item() for photo in photos]
+        before, after = (score(photo, wanted, align) for photo in photos)
+        yield (
+            Scores(
+                name,
+                *(before[0], after[0], before[1], after[1], before[2], after[2]),
+                *(kept, plain[1] - plain[0], seconds),
+            ),
+            restored,
         )
 
 
@@ -99,12 +117,6 @@ def bootstrap(values: Float64[np.ndarray, "n"]) -> tuple[float, float]:
     drawn = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
     low, high = np.percentile(values[drawn].mean(axis=1), (2.5, 97.5))
     return float(low), float(high)
-
-
-def worst_median_best(scores: Sequence[Scores]) -> list[Scores]:
-    """The pairs with the smallest, median and largest gain; fewer if there are fewer pairs."""
-    ranked = sorted(scores, key=lambda score: score.gain)
-    return [ranked[place] for place in sorted({0, len(ranked) // 2, len(ranked) - 1})]
 
 
 def score(

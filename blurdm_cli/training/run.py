@@ -3,6 +3,7 @@
 recipe.json       the requested recipe
 checkpoint.pt     state to resume from: weights, EMA, optimiser, random state
 losses.csv        a row every few steps; evaluations fill its last columns
+losses.png        its curves, drawn at each evaluation if matplotlib is installed
 pictures/         blurred, restored and sharp crops at each evaluation
 """
 
@@ -10,6 +11,7 @@ import csv
 import json
 import os
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -94,13 +96,27 @@ class RunFolder:
 
     def log(self, row: Mapping[str, float]) -> None:
         """Add a row to losses.csv; missing `COLUMNS` stay empty."""
-        path = self.folder / "losses.csv"
-        new = not path.exists()
-        with path.open("a", newline="") as file:
+        new = not self._losses.exists()
+        with self._losses.open("a", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             if new:
                 writer.writeheader()
             writer.writerow({key: f"{value:.6g}" for key, value in row.items()})
+
+    def draw(self) -> None:
+        """Draw losses.csv as losses.png, if matplotlib is installed.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        if find_spec("matplotlib"):
+            from blurdm_cli.training.curves import draw_curves
+
+            draw_curves(self._losses, self.folder / "losses.png")
+
+    @property
+    def _losses(self) -> Path:
+        return self.folder / "losses.csv"
 
     def picture(self, step: int, rows: Float[Tensor, "rows columns 3 h w"]) -> None:
         """Write a grid of pictures, one PNG per evaluation."""
@@ -111,11 +127,10 @@ class RunFolder:
         cv2.imwrite(str(folder / f"{step:07d}.png"), pixels[..., ::-1])
 
     def _forget_after(self, step: int) -> None:
-        path = self.folder / "losses.csv"
-        if path.exists():
-            header, *rows = path.read_text().splitlines(keepends=True)
+        if self._losses.exists():
+            header, *rows = self._losses.read_text().splitlines(keepends=True)
             kept = [row for row in rows if float(row.split(",", 1)[0]) <= step]
-            path.write_text("".join([header, *kept]))
+            self._losses.write_text("".join([header, *kept]))
 
 
 def changes(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:

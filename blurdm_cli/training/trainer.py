@@ -211,6 +211,7 @@ class Trainer:
             "dead_share": sleepers.share(),
         }
         self.run.log(state.row() | row)
+        self.run.draw()
         self.run.picture(state.step, torch.stack([blurred, found, sharp], dim=1)[:6])
         progress = state.progress(math.nan, scores)
         self.report(progress)

@@ -48,14 +48,31 @@ def test_json_and_csv_hold_the_same_figures(blurdm: Blurdm, pairs: Path, tmp_pat
     assert out["gain"]["low"] <= out["gain"]["mean"] <= out["gain"]["high"]
 
 
-def test_the_grid_shows_three_pairs_in_three_columns(
+def test_the_grid_and_the_report_show_the_pairs_of_least_and_most_gain(
     blurdm: Blurdm, pairs: Path, tmp_path: Path
 ) -> None:
-    run(blurdm, pairs, "--grid", tmp_path / "grid.png")
-    grid = np.asarray(Image.open(tmp_path / "grid.png"))
-    assert grid.shape == (3 * 64, 3 * 64, 3)
-    sharp = np.asarray(Image.open(pairs / "target" / "0.png"))
-    np.testing.assert_array_equal(grid[:64, 128:], sharp[:, 8:72])
+    grid, report = tmp_path / "grid.png", tmp_path / "report.html"
+    options = ("--grid", grid, "--report", report, "--show", 2, "--json")
+    out = json.loads(run(blurdm, pairs, *options))
+    ranked = sorted(out["pairs"], key=lambda pair: pair["gain"])
+    text = report.read_text(encoding="utf-8")
+    assert [text.count(f"<h3>{pair['name']}</h3>") for pair in ranked] == [1, 0, 1]
+    assert all(pair["seconds"] > 0 for pair in ranked)
+
+    seen = np.asarray(Image.open(grid))
+    for pair, rows in zip((ranked[0], ranked[2]), np.vsplit(seen, 2), strict=True):
+        sharp = np.asarray(Image.open(pairs / "target" / pair["name"]))
+        crops = np.lib.stride_tricks.sliding_window_view(sharp, (64, 64, 3))
+        left = 320 + 2 * 12 + 2 * (400 + 12)
+        crop = rows[12 + 24 : 12 + 24 + 64, left : left + 64]
+        assert any((crop == each).all() for each in crops.reshape(-1, 64, 64, 3))
+
+
+def test_a_grid_in_an_unknown_format_is_refused(
+    blurdm: Blurdm, pairs: Path, tmp_path: Path
+) -> None:
+    result = blurdm("eval", TINY[1], "--data", pairs, "--grid", tmp_path / "grid.xyz")
+    assert (result.code, result.err.count("error:")) == (2, 1)
 
 
 def test_a_folder_without_pairs_is_an_input_error(blurdm: Blurdm, tmp_path: Path) -> None:
@@ -65,7 +82,7 @@ def test_a_folder_without_pairs_is_an_input_error(blurdm: Blurdm, tmp_path: Path
     assert "fix" in result.err
 
 
-@pytest.mark.parametrize("option", ["--grid", "--csv"])
+@pytest.mark.parametrize("option", ["--grid", "--csv", "--report"])
 def test_a_file_that_is_there_is_replaced_only_if_that_is_asked_for(
     blurdm: Blurdm, pairs: Path, tmp_path: Path, option: str
 ) -> None:

@@ -16,9 +16,10 @@ SMALL = ("--size", "tiny", "--prior-channels", "16", "--crop", "32", "--batch", 
 
 
 @pytest.fixture(autouse=True)
-def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Networks here are tiny: threads on a busy machine cost, not help."""
+def small_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks here are tiny: threads on a busy machine cost, not help; nor do curves."""
     monkeypatch.setattr("blurdm_cli.machine.available_cores", lambda: 1)
+    monkeypatch.setattr("blurdm_cli.training.run.find_spec", lambda name: None)
 
 
 @pytest.fixture

@@ -35,13 +35,15 @@ SMALL: dict[str, dict[str, Any]] = {
 """Sizes of each backbone that are traced in a second."""
 
 
-def model_of(folder: Path, backbone: str, prior: PriorSpec) -> zoo.Model:
+def model_of(
+    folder: Path, backbone: str, prior: PriorSpec, *, candidates: bool = False
+) -> zoo.Model:
     """An untrained model whose output is not its input."""
     import torch
 
     spec = BACKBONES[backbone].spec("small", BackboneSpec(backbone, SMALL[backbone]), prior)
     unlike_smallest = 80 if spec.multiple_of == 16 else 64
-    spec = replace(spec, tile=max(unlike_smallest, spec.multiple_of), halo=8)
+    spec = replace(spec, tile=max(unlike_smallest, spec.multiple_of), halo=8, candidates=candidates)
     torch.manual_seed(0)
     state = build(spec).state_dict()
     weights = {k: (v + 0.02 * torch.randn_like(v)).numpy() for k, v in state.items()}

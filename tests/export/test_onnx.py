@@ -12,7 +12,9 @@ from blurdm_cli.engine.onnx_runtime import OnnxRuntime
 from blurdm_cli.engine.openvino_runtime import OpenVinoRuntime
 from blurdm_cli.errors import ModelError, UsageError, VerificationError
 from blurdm_cli.export.onnx import Options, make_graph, share_weights
+from blurdm_cli.export.picture import make_picture_graph
 from blurdm_cli.export.verify import Agreement, middle, verify
+from blurdm_cli.export.verify_picture import verify_picture
 from blurdm_cli.networks.build import BACKBONES
 from blurdm_cli.spec import EncoderKind, PriorSpec
 from tests.export.models import SCHEDULE, model_of
@@ -129,6 +131,24 @@ def test_a_fixed_size_is_the_only_one(tiny: zoo.Model, photo: np.ndarray, tmp_pa
     for runtime in (OnnxRuntime(path, "cpu"), OpenVinoRuntime(path, "cpu", "fp32")):
         assert runtime.fixed_size == (48, 64)
         assert Deblurrer(runtime, runtime.spec)(photo).shape == photo.shape
+
+
+@pytest.mark.parametrize(("precision", "size"), [("fp32", (45, 61)), ("fp16", None)])
+def test_a_graph_of_pictures_with_its_noise(
+    tiny: zoo.Model,
+    photo: np.ndarray,
+    tmp_path: Path,
+    precision: str,
+    size: tuple[int, int] | None,
+) -> None:
+    path = tmp_path / "picture.onnx"
+    made = make_picture_graph(tiny, Options(precision, size), seed=3)
+    onnx.save(made, path)
+    types = {entry.data_type for entry in made.graph.initializer}
+    assert (onnx.TensorProto.FLOAT16 in types) is (precision == "fp16")
+    found = verify_picture(tiny, path, photo, precision, size, seed=3)
+    assert min(agreement.psnr for agreement in found) > 60
+    assert OnnxRuntime(path, "cpu").fixed_size == size
 
 
 def test_a_graph_beside_its_weights_holds_none_and_gives_the_same(

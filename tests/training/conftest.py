@@ -8,6 +8,12 @@ from blurdm_cli.spec import BackboneSpec, ModelSpec, PriorSpec, ScheduleSpec
 from blurdm_cli.training.pairs import Batch
 
 
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Curves are not drawn: that takes longer than most of these runs."""
+    monkeypatch.setattr("blurdm_cli.training.run.find_spec", lambda name: None)
+
+
 @pytest.fixture
 def spec() -> ModelSpec:
     """A small model."""

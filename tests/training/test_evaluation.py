@@ -32,7 +32,7 @@ def test_half_a_pixel_is_found_too() -> None:
 def test_scores_of_a_model_that_changes_nothing(align: evaluation.Align) -> None:
     sharp = (soft_photo()[0] * 255).byte()
     blurred = torch.where(sharp > 100, sharp - 10, sharp + 10)
-    (scores,) = evaluation.evaluate(np.copy, [("a", (blurred, sharp))], align=align)
+    ((scores, _),) = evaluation.evaluate(np.copy, [("a", (blurred, sharp))], align=align)
 
     tolerance = 1.0 if align == "homography" else 0.01  # it moves the photo a little
     assert scores.psnr_blurred == pytest.approx(20 * np.log10(255 / 10), abs=tolerance)
@@ -43,14 +43,14 @@ def test_scores_of_a_model_that_changes_nothing(align: evaluation.Align) -> None
 
 def scores_with(*gains: float) -> list[evaluation.Scores]:
     return [
-        evaluation.Scores(f"{number}", 20.0, 20 + gain, 0.5, 0.6, 0.7, 0.8, 50.0)
+        evaluation.Scores(f"{number}", 20.0, 20 + gain, 0.5, 0.6, 0.7, 0.8, 50.0, gain, 3.0)
         for number, gain in enumerate(gains)
     ]
 
 
 def test_the_mean_is_of_each_figure() -> None:
     mean = evaluation.mean(scores_with(1.0, 3.0))
-    assert mean == evaluation.Scores("mean", 20, 22, 0.5, 0.6, 0.7, 0.8, 50)
+    assert mean == evaluation.Scores("mean", 20, 22, 0.5, 0.6, 0.7, 0.8, 50, 2, 3)
     assert mean.gain == 2
 
 
@@ -62,10 +62,14 @@ def test_the_interval_is_two_standard_errors_wide_each_way() -> None:
     assert evaluation.interval(scores_with(0.7)) == pytest.approx((0.7, 0.7))
 
 
-def test_the_worst_the_median_and_the_best_pair() -> None:
-    chosen = evaluation.worst_median_best(scores_with(3, -1, 2, 5, 0))
-    assert [score.gain for score in chosen] == [-1, 2, 5]
-    assert len(evaluation.worst_median_best(scores_with(1.0))) == 1
+def test_a_shift_counts_only_in_the_gain_that_is_not_aligned() -> None:
+    sharp = (soft_photo()[0] * 255).byte()
+    pairs = [("a", (sharp, sharp))]
+    moved = lambda photo: np.roll(photo, 6, axis=1)  # noqa: E731
+    ((scores, restored),) = evaluation.evaluate(moved, pairs, align="shift")
+    assert scores.gain == pytest.approx(0, abs=0.1)
+    assert scores.gain_unaligned < -50
+    assert torch.equal(restored, sharp.roll(6, dims=2))
 
 
 def test_a_photo_that_was_warped_is_warped_back() -> None:
@@ -87,7 +91,7 @@ def test_a_photo_that_was_warped_is_warped_back() -> None:
 def test_the_smallest_photo_that_can_be_scored_is_scored(align: evaluation.Align) -> None:
     side = evaluation.smallest(align)
     photo = (soft_photo()[0, :, :side, :side] * 255).byte()
-    (scores,) = evaluation.evaluate(np.copy, [("a", (photo, photo))], align=align)
+    ((scores, _),) = evaluation.evaluate(np.copy, [("a", (photo, photo))], align=align)
     assert scores.ssim_restored == pytest.approx(1)
 
 
