@@ -141,7 +141,7 @@ def is_fine(answer: Answer) -> bool:
         with Image.open(io.BytesIO(answer.body)) as image:
             image.load()
         return True
-    return answer.status in (400, 422) and b'"error"' in answer.body
+    return answer.status in (400, 413, 422) and b'"error"' in answer.body
 
 
 def main() -> None:

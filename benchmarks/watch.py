@@ -4,11 +4,12 @@
 
 Photos arrive in a folder: copied in pieces, or renamed into place. The watcher is killed (SIGKILL)
 after random times and started again. At the end there must be one result for each photo, with the
-bytes that `deblur_file` writes, and nothing else.
+bytes that `deblur_file` writes, and nothing else. Of many photos, each 200th has the same content.
 """
 
 import argparse
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,17 @@ from blurdm_cli.pipeline.reporter import Silent
 MODEL = ModelOptions("blurdm-tiny", precision="fp32")
 PATIENCE = 120
 """Seconds without a new result after which the rest counts as lost."""
+
+DIFFERENT = 200
+"""Photos of different content, at most."""
+
+
+def multiply(folder: Path, count: int) -> None:
+    """Copy the photos of a folder, in their order, until there are so many."""
+    files = sorted(folder.glob("day */*"))
+    for number in range(len(files), count):
+        path = files[number % len(files)]
+        shutil.copyfile(path, path.with_stem(f"{path.stem}-{number // len(files)}"))
 
 
 def arrive(source: Path, folder: Path, chance: random.Random, seconds: float) -> None:
@@ -63,6 +75,12 @@ def results(output: Path) -> int:
     return sum(path.is_file() and ".blurdm" not in path.parts for path in output.rglob("*"))
 
 
+def peak_memory(pid: int) -> int:
+    """Largest memory of a process so far, in MB."""
+    found = re.search(r"VmHWM:\s*(\d+)", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) // 1024 if found else 0
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--photos", type=int, default=200)
@@ -73,11 +91,13 @@ def main() -> None:
     chance = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as name:
         source, folder, output, wanted = (Path(name, each) for each in ("from", "in", "out", "ok"))
-        make_photos(source, options.photos)
+        make_photos(source, min(options.photos, DIFFERENT))
         folder.mkdir()
         run = RunOptions([str(source)], output=str(wanted))
         opened = Deblurrer.open(MODEL.model, precision=MODEL.precision)
         deblur_files(run, MODEL, PhotoOptions(), VideoOptions(), Silent(), opened)
+        multiply(source, options.photos)
+        multiply(wanted, options.photos)
         begin = time.monotonic()
         arriving = Thread(
             target=arrive, args=(source, folder, random.Random(options.seed), 3 * options.kills)
@@ -95,12 +115,15 @@ def main() -> None:
             time.sleep(0.5)
             if results(output) > count:
                 count, changed = results(output), time.monotonic()
+        memory = peak_memory(running.pid)
         running.terminate()
         running.wait(10)
         seconds = time.monotonic() - begin
+        journal = (output / ".blurdm" / "run.ndjson").stat().st_size
         made, right = contents(output), contents(wanted)
     print(f"{options.photos} photos, {options.kills} kills, {seconds:.0f} s")
     print(f"{len(made)} results, {sum(made.get(k) == v for k, v in right.items())} right")
+    print(f"{memory} MB at most after the last kill; journal of {journal / 1e6:.1f} MB")
     if made != right:
         different = sorted(k for k in made.keys() | right.keys() if made.get(k) != right.get(k))
         sys.exit(f"lost, wrong or too many: {different[:10]}")

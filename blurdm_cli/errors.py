@@ -46,6 +46,10 @@ class DecodeError(InputError):
     """The file exists, but its bytes cannot be read as pixels."""
 
 
+class TooManyPixels(DecodeError):
+    """The photo or video is larger than the limit; it was not decoded."""
+
+
 class OutputError(BlurdmError):
     """The result cannot be written to its destination."""
 

@@ -23,6 +23,7 @@ NO_MEMORY = (
     *("failed to allocate", "cannot allocate", "can't alloc", "unable to allocate"),
     *("allocate memory", "bad_alloc", "bad allocation", "out of memory", "insufficient memory"),
     *("not enough memory", "failed to map segment", "can't start new thread"),
+    "resource temporarily unavailable",  # a thread without a stack
 )
 """Parts of the messages of libraries, of the loader and of Python when memory runs out."""
 
@@ -44,6 +45,21 @@ def tune_allocator() -> None:
     if mallopt and (mallopt(MMAP_THRESHOLD, KEPT) or mallopt(MMAP_THRESHOLD, MOST_ONCE)):
         mallopt(TRIM_THRESHOLD, KEPT)
         mallopt(ARENA_MAX, 1)
+
+
+def limit_memory(most_bytes: int) -> None:
+    """Let every allocation fail that would give this process more memory than so many bytes.
+
+    Memory of graphics cards and mapped files does not count.
+
+    Raises:
+        OSError: this system has no such limit; only Linux does.
+    """
+    if sys.platform != "linux":
+        raise OSError("memory can be limited on Linux only")
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_DATA, (most_bytes, most_bytes))
 
 
 def lacks_memory(error: BaseException) -> bool:

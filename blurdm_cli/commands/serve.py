@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from typing import Annotated
 
@@ -39,8 +40,20 @@ def serve(
         int, typer.Option(min=1, help="Size of a request in MB.", rich_help_panel=LIMITS)
     ] = 500,
     max_megapixels: Annotated[
-        int, typer.Option(min=1, max=500, help="Size of a photo.", rich_help_panel=LIMITS)
+        int,
+        typer.Option(
+            min=1, max=500, help="Size of a photo, or a video's frame.", rich_help_panel=LIMITS
+        ),
     ] = 100,
+    max_memory_mb: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Memory of a request, with the model; Linux only.",
+            show_default="none",
+            rich_help_panel=LIMITS,
+        ),
+    ] = None,
     max_seconds: Annotated[
         int, typer.Option(min=1, help="Seconds of work on a request.", rich_help_panel=LIMITS)
     ] = 600,
@@ -62,6 +75,10 @@ def serve(
             f"Others could use the server at {host} without a token",
             hint="Add --token SECRET, or set BLURDM_TOKEN",
         )
+    if max_memory_mb and sys.platform != "linux":
+        raise UsageError(
+            "Memory can be limited on Linux only", hint="Use a smaller --max-megapixels instead"
+        )
     try:
         from blurdm_cli.serve.running import Address, run
         from blurdm_cli.serve.settings import Settings
@@ -78,6 +95,7 @@ def serve(
         queue,
         max_mb * 10**6,
         max_megapixels * 10**6,
+        max_memory_mb and max_memory_mb * 10**6,
         max_seconds,
         keep * 60,
     )

@@ -72,7 +72,13 @@ LOFORMER_TILE = (384, 32)
 
 BACKBONES: dict[str, Family] = {
     "unet": Family(unet.UNet, unet.SIZES, "fast", tile=(1056, 32)),
-    "mimo_unet": Family(mimo_unet.MimoUNet, mimo_unet.SIZES, "plus", mimo_unet.ORIGINAL_NAMES),
+    "mimo_unet": Family(
+        mimo_unet.MimoUNet,
+        mimo_unet.SIZES,
+        "plus",
+        mimo_unet.ORIGINAL_NAMES,
+        original_multiple_of=4,
+    ),
     "stripformer": Family(
         stripformer.Stripformer,
         stripformer.SIZES,
@@ -87,6 +93,7 @@ BACKBONES: dict[str, Family] = {
         loformer.SIZES,
         "small",
         loformer.ORIGINAL_NAMES,
+        original_multiple_of=8,
         tile=LOFORMER_TILE,
         guided_tile=LOFORMER_TILE,
     ),

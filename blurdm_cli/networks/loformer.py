@@ -8,6 +8,7 @@
 A block takes the cosine transform of its whole feature maps, whatever their size, and
 splits the coefficients into windows of 8x8 neighbouring frequencies. Within a window
 channels attend to each other, and a perceptron over its 64 frequencies gates the result.
+Coefficients that fill no whole window are mirrored to one: the network takes multiples of 8.
 So every output depends on the whole input, and the result of a tile on the tile's size.
 The authors train on 256 pixels and restore tiles of 384.
 
@@ -169,6 +170,20 @@ def transform(
         return (wide @ down).permute(0, 3, 1, 2)
 
 
+def to_whole_windows(x: Tensor, dim: int) -> Tensor:
+    """Mirror x along a dimension, again and again, until it fills whole windows of frequencies.
+
+    A graph with free sizes finds the mirrored places at run time. Its division rounds towards 0.
+    """
+    size = x.shape[dim]
+    if size % WINDOW == 0 and not torch.compiler.is_exporting():
+        return x
+    places = torch.arange((size + WINDOW - 1) // WINDOW * WINDOW, device=x.device)
+    period = torch.full((), 2 * size - 2, device=x.device).clamp(min=1)
+    folded = places % period
+    return x.index_select(dim, torch.minimum(folded, period - folded))
+
+
 class WindowAttention(nn.Module):
     """Channels attend to channels in each window of frequencies, gated by a perceptron."""
 
@@ -183,8 +198,9 @@ class WindowAttention(nn.Module):
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         n, c, h, w = x.shape
-        i, j, d = h // WINDOW, w // WINDOW, c // self.heads
         pixels = self.mix(self.expand(x)).permute(0, 2, 3, 1)
+        pixels = to_whole_windows(to_whole_windows(pixels, 1), 2)
+        i, j, d = pixels.shape[1] // WINDOW, pixels.shape[2] // WINDOW, c // self.heads
         split = pixels.reshape(n, i, WINDOW, j, WINDOW, 3, self.heads, d)
         windows = split.permute(5, 0, 1, 3, 6, 2, 4, 7).reshape(
             3, n * i * j, self.heads, WINDOW**2, d
@@ -194,8 +210,8 @@ class WindowAttention(nn.Module):
         gate = gelu(self.gate.weight @ values + self.gate.bias[:, None])
         gated = values @ scores.mT * gate
         apart = gated.view(n, i, j, self.heads, WINDOW, WINDOW, d)
-        merged = apart.permute(0, 1, 4, 2, 5, 3, 6).reshape(n, h, w, c)
-        return self.merge(merged.permute(0, 3, 1, 2))
+        merged = apart.permute(0, 1, 4, 2, 5, 3, 6).reshape(n, i * WINDOW, j * WINDOW, c)
+        return self.merge(merged[:, :h, :w].permute(0, 3, 1, 2))
 
 
 class FeedForward(nn.Module):

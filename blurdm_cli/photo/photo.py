@@ -126,10 +126,7 @@ def _damage_named(name: str) -> Iterator[None]:
         with QUIET:
             yield
     except (px.TooLarge, Image.DecompressionBombError) as error:
-        raise DecodeError(
-            f"{name} is too large",
-            hint=f"The limit is {px.LARGEST:,} pixels, and {px.LONGEST:,} on a side",
-        ) from error
+        raise px.too_large(name) from error
     except px.ExtraMissing as error:
         raise DecodeError(
             f"{name} needs {error.package}, which is not installed",

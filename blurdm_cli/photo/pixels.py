@@ -26,6 +26,8 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from blurdm_cli.errors import TooManyPixels
+
 Planes = UInt8[np.ndarray, "height width channels"] | UInt16[np.ndarray, "height width channels"]
 NewPlanes = UInt8[np.ndarray, "rows columns planes"] | UInt16[np.ndarray, "rows columns planes"]
 Plane = UInt8[np.ndarray, "height width"] | UInt16[np.ndarray, "height width"]
@@ -99,6 +101,14 @@ class ExtraMissing(ValueError):
     def __init__(self, package: str) -> None:
         super().__init__(package)
         self.package = package
+
+
+def too_large(name: str) -> TooManyPixels:
+    """The error for a file above the limits."""
+    return TooManyPixels(
+        f"{name} is too large",
+        hint=f"The limit is {LARGEST:,} pixels, and {LONGEST:,} on a side",
+    )
 
 
 def check_size(height: int, width: int, channels: int = 4) -> None:

@@ -110,10 +110,13 @@ def watch_folder(
     for _ in (wakes or wake)(watching, lambda: arrivals.wait, stop):
         paths: list[Path] = []
         try:
-            arrivals.scan()
-            while (paths := arrivals.complete()) and not stop.is_set():
+            while not stop.is_set():
+                arrivals.scan()  # again: files may have changed while others were restored
+                if not (paths := arrivals.complete()):
+                    break
                 if taken := restore(paths, "skip"):
                     restore(taken, "rename")
+                paths = []
         except BlurdmError as error:
             rounds.warn_once(f"{error}; trying again in {RETRY:.0f} s")
             for path in paths:

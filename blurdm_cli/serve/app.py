@@ -48,7 +48,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
         worker: the process that restores photos; None: one with the settings' model.
     """
     metrics = Metrics()
-    process = worker or Worker(settings.model, settings.most_pixels, settings.seconds)
+    process = worker or worker_for(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -93,6 +93,11 @@ def create_app(settings: Settings, worker: Worker | None = None) -> FastAPI:
     app.add_middleware(_Finish, metrics=metrics)
     _answer_errors(app)
     return app
+
+
+def worker_for(settings: Settings) -> Worker:
+    """The process that restores photos, within the limits of the settings."""
+    return Worker(settings.model, settings.most_pixels, settings.seconds, settings.most_memory)
 
 
 class _Finish:

@@ -9,9 +9,11 @@ from blurdm_cli.errors import (
     ComputeError,
     DiskFull,
     InputError,
+    MemoryFull,
     ModelError,
     OutOfMemory,
     OutputError,
+    TooManyPixels,
     UsageError,
 )
 
@@ -74,11 +76,13 @@ class Unauthorized(ServerError):
 
 STATUS: tuple[tuple[type[BlurdmError], int], ...] = (
     (UsageError, 400),
+    (TooManyPixels, 413),
     (InputError, 422),
     (DiskFull, 507),
     (OutputError, 422),
     (ModelError, 500),
-    (OutOfMemory, 507),
+    (MemoryFull, 413),
+    (OutOfMemory, 413),
     (ComputeError, 500),
 )
 
@@ -90,11 +94,18 @@ def status_of(error: BlurdmError) -> int:
     return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
 
 
+def hint_of(error: BlurdmError) -> str:
+    """The hint for a client, who cannot give the server memory."""
+    if isinstance(error, MemoryFull | OutOfMemory):
+        return "Send a smaller file, or start the server with more memory; see --max-memory-mb"
+    return error.hint or ""
+
+
 def failure_row(error: BlurdmError) -> dict[str, Any]:
     """An error for JSON."""
     return {
         "error": str(error),
-        "hint": error.hint or "",
+        "hint": hint_of(error),
         "exit_code": error.exit_code,
         "http_status": status_of(error),
     }

@@ -42,7 +42,7 @@ class Problem(BaseModel):
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "An option is unknown or out of range"},
-    413: {"model": Problem, "description": "The body is too large"},
+    413: {"model": Problem, "description": "The body, or what it needs in memory, is too large"},
     422: {"model": Problem, "description": "Not a photo or video, damaged, or unsupported"},
     503: {"model": Problem, "description": "The queue is full; see Retry-After"},
     504: {"model": Problem, "description": "It took too long"},

@@ -13,9 +13,8 @@ from urllib.parse import quote
 import uvicorn
 
 from blurdm_cli.errors import UsageError
-from blurdm_cli.serve.app import create_app
+from blurdm_cli.serve.app import create_app, worker_for
 from blurdm_cli.serve.settings import Settings
-from blurdm_cli.serve.worker import Worker
 
 GRACE = 30
 """Seconds that running requests have to end after the first signal; a second one ends at once."""
@@ -80,7 +79,7 @@ def run(settings: Settings, address: Address, say: Callable[[str], None]) -> Non
 
 
 async def _serve(settings: Settings, listening: socket.socket, say: Callable[[str], None]) -> None:
-    worker = Worker(settings.model, settings.most_pixels, settings.seconds)
+    worker = worker_for(settings)
     await worker.start()
     app = create_app(settings, worker)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE, ws="none")

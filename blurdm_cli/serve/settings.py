@@ -24,7 +24,9 @@ class Settings:
     most_bytes: int = 500 * 10**6
     """Limit of a request's body."""
     most_pixels: int = 100 * 10**6
-    """Limit of a photo."""
+    """Limit of a photo, or a frame of a video."""
+    most_memory: int | None = None
+    """Limit in bytes of the process that restores photos; None for none."""
     seconds: float = 600
     """Limit for the arrival of a request, and for the work on it."""
     keep_seconds: float = 3600

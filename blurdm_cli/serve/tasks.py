@@ -26,7 +26,7 @@ from blurdm_cli.pipeline.batch import deblur_files
 from blurdm_cli.pipeline.options import ModelOptions, PhotoOptions, RunOptions, VideoOptions
 from blurdm_cli.pipeline.outcome import Outcome, as_row
 from blurdm_cli.pipeline.reporter import Advance, Silent
-from blurdm_cli.serve.failures import status_of
+from blurdm_cli.serve.failures import hint_of, status_of
 
 Tell = Callable[[dict[str, Any]], None]
 """Sends a message about the current task."""
@@ -116,7 +116,7 @@ class _Messages(Silent):
     def finished(self, outcome: Outcome, facts: Mapping[str, Any]) -> None:
         row = as_row(outcome, facts)
         if outcome.error:
-            row["http_status"] = status_of(outcome.error)
+            row |= {"http_status": status_of(outcome.error), "hint": hint_of(outcome.error)}
         self._tell({"file": row, "number": self._numbers[outcome.input]})
 
 

@@ -33,6 +33,7 @@ class Worker:
         options: ModelOptions,
         most_pixels: int,
         seconds: float,
+        most_memory: int | None = None,
         command: Sequence[str] = COMMAND,
     ) -> None:
         """Set up; nothing is started yet.
@@ -41,9 +42,11 @@ class Worker:
             options: the model.
             most_pixels: larger photos are refused before decoding.
             seconds: time limit of a task.
+            most_memory: limit in bytes of the process; None for none.
             command: what runs `worker_process.main`.
         """
-        self._start = {"options": asdict(options), "most_pixels": most_pixels}
+        limits = {"most_pixels": most_pixels, "most_memory": most_memory}
+        self._start = {"options": asdict(options), **limits}
         self._seconds = seconds
         self._command = command
         self._process: Process | None = None

@@ -1,11 +1,11 @@
 """The worker process: holds the model, reads tasks from stdin, writes messages to stdout.
 
-    stdin    {"options": {…}, "most_pixels": N}   once
-             {"task": {…}}                        one after another
-             {"stop": true}                       ends the current task
-    stdout   {"ready": true}                      the model is open, or the task before has ended
+    stdin    {"options": {…}, "most_pixels": N, "most_memory": N}   once
+             {"task": {…}}          one after another
+             {"stop": true}         ends the current task
+    stdout   {"ready": true}        the model is open, or the task before has ended
              {"progress": …} {"file": …} {"result": …}
-             {"failed": {…}}                      before "ready": the task failed as a whole
+             {"failed": {…}}        before "ready": the task failed as a whole
 
 Each message is one line of JSON. The process ends when stdin does. Files that are sent to the
 server are decoded here only: one that hangs or crashes a decoder costs the server this process.
@@ -22,7 +22,7 @@ from threading import Event, Thread
 from typing import Any
 
 from blurdm_cli.errors import BlurdmError
-from blurdm_cli.machine import tune_allocator
+from blurdm_cli.machine import limit_memory, tune_allocator, within_memory
 from blurdm_cli.photo import pixels
 from blurdm_cli.pipeline.options import ModelOptions
 from blurdm_cli.serve.failures import Crashed, Stopped, failure_row
@@ -31,7 +31,6 @@ from blurdm_cli.serve.tasks import Task, Tasks
 
 def main() -> None:
     """Run tasks until stdin ends."""
-    tune_allocator()
     for number in (signal.SIGINT, signal.SIGTERM):  # the server decides when this process ends
         signal.signal(number, signal.SIG_IGN)
     messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -44,6 +43,10 @@ def main() -> None:
     start = json.loads(sys.stdin.readline())
     pixels.LARGEST = start["most_pixels"]
     waiting, stop = SimpleQueue[Task](), Event()
+    if start["most_memory"]:
+        limit_memory(start["most_memory"])
+    else:
+        tune_allocator()  # what it keeps would count as used
     try:
         tasks = Tasks(ModelOptions(**start["options"]))
     except BlurdmError as error:
@@ -59,7 +62,8 @@ def main() -> None:
         tell({"ready": True})
         task = waiting.get()
         try:
-            tasks(task, tell, check)
+            with within_memory("The request"):
+                tasks(task, tell, check)
         except BlurdmError as error:
             tell({"failed": failure_row(error)})
         except Exception as error:  # a bug: its traceback goes to the server's log

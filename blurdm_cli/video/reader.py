@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 
 from blurdm_cli.errors import DecodeError, InputError
 from blurdm_cli.files.reading import check_regular, no_input
+from blurdm_cli.photo.pixels import TooLarge, check_size, too_large
 from blurdm_cli.video.clip import Clip
 from blurdm_cli.video.losses import Losses
 from blurdm_cli.video.tags import colour_of, hdr_of, matrix_of, side_data_of
@@ -58,7 +59,7 @@ def main_stream(container: InputContainer) -> VideoStream:
     """The stream to deblur: the first video stream that is not a cover image.
 
     Raises:
-        DecodeError: there is none, or its codec is unknown.
+        DecodeError: there is none, its codec is unknown, or its frames are too large.
     """
     for stream in container.streams.video:
         if stream.disposition & av.stream.Disposition.attached_pic:
@@ -68,6 +69,10 @@ def main_stream(container: InputContainer) -> VideoStream:
                 f"{container.name} has pictures in a codec that FFmpeg does not know",
                 hint="The file may be damaged; a player such as VLC can tell",
             )
+        try:
+            check_size(stream.codec_context.height, stream.codec_context.width)
+        except TooLarge as error:
+            raise too_large(container.name) from error
         return stream
     raise DecodeError(
         f"{container.name} contains no video", hint="Files with only audio are left as they are"

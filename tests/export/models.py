@@ -38,12 +38,20 @@ SMALL: dict[str, dict[str, Any]] = {
 def model_of(
     folder: Path, backbone: str, prior: PriorSpec, *, candidates: bool = False
 ) -> zoo.Model:
-    """An untrained model whose output is not its input."""
+    """An untrained model whose output is not its input, and that takes its authors' sizes."""
     import torch
 
-    spec = BACKBONES[backbone].spec("small", BackboneSpec(backbone, SMALL[backbone]), prior)
-    unlike_smallest = 80 if spec.multiple_of == 16 else 64
-    spec = replace(spec, tile=max(unlike_smallest, spec.multiple_of), halo=8, candidates=candidates)
+    kind = BACKBONES[backbone]
+    spec = kind.spec("small", BackboneSpec(backbone, SMALL[backbone]), prior)
+    multiple_of = kind.original_multiple_of or spec.multiple_of
+    unlike_smallest = 80 if multiple_of == 16 else 64
+    spec = replace(
+        spec,
+        multiple_of=multiple_of,
+        tile=max(unlike_smallest, multiple_of),
+        halo=8,
+        candidates=candidates,
+    )
     torch.manual_seed(0)
     state = build(spec).state_dict()
     weights = {k: (v + 0.02 * torch.randn_like(v)).numpy() for k, v in state.items()}

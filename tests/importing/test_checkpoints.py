@@ -10,8 +10,8 @@ from torch import Tensor
 
 from blurdm_cli.errors import ModelError, UsageError
 from blurdm_cli.importing.checkpoints import import_model
-from blurdm_cli.networks import nafnet, stripformer
-from blurdm_cli.networks.build import build
+from blurdm_cli.networks import nafnet
+from blurdm_cli.networks.build import BACKBONES, build
 from blurdm_cli.physics.diffusion import schedule
 from blurdm_cli.spec import ModelSpec
 from tests.importing.original import (
@@ -225,17 +225,19 @@ def test_the_options_of_a_training_script_in_a_checkpoint_are_no_obstacle(tmp_pa
     assert spec.backbone.kind == "mimo_unet"
 
 
-def test_stripformer_takes_its_authors_sizes(tmp_path: Path) -> None:
-    """The authors do not pad: sides are multiples of its two halvings, as 720 rows are."""
-    tiny = stripformer.Stripformer(0, **stripformer.SIZES["tiny"])
-    state = tiny.state_dict()
-    spec, weights = imported([saved(tmp_path, state)], "stripformer", name="x")
-    assert (spec.multiple_of, spec.padding, spec.backbone.sizes) == (
-        4,
-        "mirror",
-        stripformer.SIZES["tiny"],
-    )
-    photo = torch.rand(1, 3, 36, 44)
+@pytest.mark.parametrize(
+    ("backbone", "multiple_of", "size"),
+    [("mimo_unet", 4, (36, 44)), ("stripformer", 4, (36, 44)), ("loformer", 8, (72, 56))],
+)
+def test_networks_take_their_authors_sizes(
+    backbone: str, multiple_of: int, size: tuple[int, int], tmp_path: Path
+) -> None:
+    """Of the first two the authors do not pad; LoFormer's mirror to its three halvings."""
+    tiny: Any = BACKBONES[backbone].network(0, **BACKBONES[backbone].size("tiny"))
+    spec, weights = imported([saved(tmp_path, tiny.state_dict())], backbone, name="x")
+    assert (spec.multiple_of, spec.padding) == (multiple_of, "mirror")
+    assert spec.backbone.sizes == BACKBONES[backbone].size("tiny")
+    photo = torch.rand(1, 3, *size)
     restored = build(spec, weights).eval()(photo)
     low, high = spec.input_range
     wanted = (tiny.eval()(photo * (high - low) + low, None) - low) / (high - low)

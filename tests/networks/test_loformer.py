@@ -2,6 +2,7 @@ from math import pi
 
 import pytest
 import torch
+from torch.nn.functional import pad
 
 from blurdm_cli.importing.checkpoints import rename
 from blurdm_cli.networks.loformer import (
@@ -11,6 +12,7 @@ from blurdm_cli.networks.loformer import (
     LoFormer,
     WindowAttention,
     cosine_basis,
+    to_whole_windows,
     transform,
 )
 from tests.networks.golden import image, set_weights
@@ -54,6 +56,21 @@ def test_windows_of_frequencies_do_not_hear_each_other() -> None:
     window = torch.zeros(16, 24, dtype=torch.bool)
     window[:8, 8:16] = True
     assert torch.equal(moved, window)
+
+
+def test_windows_that_are_not_whole_are_mirrored() -> None:
+    attention = WindowAttention(8, 2)
+    torch.nn.init.dirac_(attention.mix.weight, groups=24)
+    torch.nn.init.zeros_(attention.mix.bias)
+    x = torch.randn(2, 8, 12, 21)
+    whole = pad(x, (0, 3, 0, 4), mode="reflect")
+    torch.testing.assert_close(attention(x), attention(whole)[:, :, :12, :21])
+
+
+def test_mirroring_goes_on_where_one_mirror_image_is_too_short() -> None:
+    few = to_whole_windows(torch.arange(3)[None], 1)
+    assert few.tolist() == [[0, 1, 2, 1, 0, 1, 2, 1]]
+    assert to_whole_windows(torch.ones(1, 1), 1).shape == (1, 8)
 
 
 def test_the_prior_enters_the_attention_after_its_norm() -> None:

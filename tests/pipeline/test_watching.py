@@ -12,7 +12,7 @@ from blurdm_cli import deblur_file
 from blurdm_cli.errors import InputError, UsageError
 from blurdm_cli.files.inputs import Search
 from blurdm_cli.files.journal import open_journal
-from blurdm_cli.pipeline import watching
+from blurdm_cli.pipeline import arrivals, watching
 from blurdm_cli.pipeline.options import ModelOptions, PhotoOptions, RunOptions, VideoOptions
 from blurdm_cli.pipeline.outcome import Outcome
 from blurdm_cli.pipeline.reporter import Silent
@@ -24,7 +24,8 @@ Steps = list[Callable[[], object]]
 
 
 class Heard(Silent):
-    def __init__(self) -> None:
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        self.meanwhile = meanwhile
         self.rows: list[Outcome] = []
         self.warnings: list[str] = []
 
@@ -33,14 +34,17 @@ class Heard(Silent):
 
     def finished(self, outcome: Outcome, facts: Mapping[str, Any]) -> None:
         self.rows.append(outcome)
+        self.meanwhile()
 
     @property
     def names(self) -> list[tuple[str, str]]:
         return [(Path(row.input).name, row.status) for row in self.rows]
 
 
-def watched(folder: Path, *steps: Callable[[], object]) -> Heard:
-    """Watch a folder; each step is done before another scan."""
+def watched(
+    folder: Path, *steps: Callable[[], object], meanwhile: Callable[[], object] = lambda: None
+) -> Heard:
+    """Watch a folder; each step is done before another wake, `meanwhile` after each file."""
 
     def wakes(*_: object) -> Iterator[None]:
         yield
@@ -48,7 +52,7 @@ def watched(folder: Path, *steps: Callable[[], object]) -> Heard:
             step()
             yield
 
-    heard = Heard()
+    heard = Heard(meanwhile)
     options = RunOptions(output=str(folder.parent / "out"), search=Search())
     watch_folder(
         Watching(folder, settle=0),
@@ -88,6 +92,17 @@ def test_what_is_there_and_what_arrives_is_done_once_and_mirrored(
     wanted = deblur_file(source, tmp_path / "wanted.jpg", model=MODEL.model, precision="fp32")
     for name in ("day 1/a.jpg", "b.jpg", "c.jpg"):
         assert (tmp_path / "out" / name).read_bytes() == wanted.read_bytes()
+
+
+def test_a_file_that_changes_while_it_waits_for_others_is_done_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrivals, "MOST", 1)
+    late = folder / "day 1" / "b.jpg"
+    shutil.copy(folder / "day 1" / "a.jpg", late)
+    changes = iter([lambda: late.write_bytes(late.read_bytes() + b"more")])
+    heard = watched(folder, lambda: None, meanwhile=lambda: next(changes, str)())
+    assert heard.names == [("a.jpg", "done"), ("b.jpg", "done")]
 
 
 def test_a_restart_does_nothing_again_even_if_results_were_moved_elsewhere(

@@ -100,7 +100,7 @@ def pretending() -> Iterator[Pretender]:
     opened = []
 
     def start(seconds: float = 60, **settings: Any) -> TestClient:
-        worker = Worker(TINY, 10**6, seconds, (sys.executable, "-c", PRETENDS))
+        worker = Worker(TINY, 10**6, seconds, None, (sys.executable, "-c", PRETENDS))
         app = create_app(Settings(TINY, seconds=seconds, **settings), worker)
         client = TestClient(app, base_url=LOCAL)
         client.__enter__()

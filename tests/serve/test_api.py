@@ -98,7 +98,7 @@ def test_a_photo_that_is_too_large_is_refused_before_decoding(client: TestClient
     data[16:24] = struct.pack(">II", 20_000, 20_000)
     data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
     reply = client.post("/api/deblur", content=bytes(data))
-    assert reply.status_code == 422
+    assert reply.status_code == 413
     assert "100,000,000" in reply.json()["hint"]
 
 

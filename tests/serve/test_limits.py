@@ -1,18 +1,24 @@
 """The server under stress: full queues, slow and crashing work, foreign and broken requests."""
 
 import errno
+import io
+import sys
 import threading
 import weakref
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from starlette.testclient import TestClient
 from starlette.types import Message
 
 from blurdm_cli.serve import uploads, worker
+from blurdm_cli.serve.app import create_app
 from blurdm_cli.serve.jobs import Job
+from blurdm_cli.serve.settings import Settings
 from blurdm_cli.serve.uploads import safe_name
 from tests.cli import Blurdm
-from tests.serve.conftest import Pretender
+from tests.serve.conftest import LOCAL, TINY, Pretender
 
 
 def test_beyond_the_queue_requests_are_told_when_to_come_again(pretending: Pretender) -> None:
@@ -135,6 +141,19 @@ def test_bodies_over_the_limit_are_refused_whether_or_not_they_say_their_size(
         assert reply.status_code == 413
     assert client.post("/api/deblur", files={"file": ("a", b"x" * 2000)}).status_code == 413
     assert client.post("/api/deblur", content=b"x" * 1000).status_code == 200
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits memory")
+def test_a_photo_that_needs_too_much_memory_is_refused_and_the_server_goes_on(jpeg: bytes) -> None:
+    file = io.BytesIO()
+    Image.new("1", (9900, 9900)).save(file, "PNG")
+    app = create_app(Settings(TINY, most_memory=700 * 10**6))
+    with TestClient(app, base_url=LOCAL) as client:
+        refused = client.post("/api/deblur", content=file.getvalue())
+        assert refused.status_code == 413
+        assert "--max-memory-mb" in refused.json()["hint"]
+        assert client.post("/api/deblur", content=jpeg).status_code == 200
+        assert "blurdm_worker_starts 1.0" in client.get("/metrics").text
 
 
 @pytest.mark.parametrize("body", [b"", b"--edge\r\n", b"--edge\r\nContent-Disposition: x\r\n\r\n"])

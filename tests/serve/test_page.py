@@ -22,7 +22,10 @@ from blurdm_cli.serve.worker import Worker
 from tests.serve.conftest import PRETENDS, TINY
 
 playwright = pytest.importorskip("playwright.sync_api")
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
+    None,
+)
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed"),
@@ -41,7 +44,7 @@ def picture(colour: tuple[int, int, int]) -> bytes:
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """A server whose worker only pretends."""
-    worker = Worker(TINY, 10**6, 60, (sys.executable, "-c", PRETENDS))
+    worker = Worker(TINY, 10**6, 60, None, (sys.executable, "-c", PRETENDS))
     server = uvicorn.Server(uvicorn.Config(create_app(Settings(TINY), worker), log_level="error"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

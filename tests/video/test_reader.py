@@ -6,10 +6,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from blurdm_cli.errors import TooManyPixels
+from blurdm_cli.photo import pixels
 from blurdm_cli.video import reader as video
 from blurdm_cli.video.losses import Losses
 from blurdm_cli.video.reader import open_clip, read_frames
 from tests.clips import make_clip
+
+
+def test_a_video_of_too_many_pixels_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_clip(tmp_path / "a.mp4", times=range(2))
+    monkeypatch.setattr(pixels, "LARGEST", 64 * 48 - 1)
+    with pytest.raises(TooManyPixels, match=r"a\.mp4 is too large"):
+        open_clip(path)
 
 
 @pytest.mark.parametrize("ending", ["mp4", "mkv", "mov", "ts", "avi"])
