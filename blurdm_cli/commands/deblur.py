@@ -46,7 +46,7 @@ def deblur(
     tta: options.Tta = False,
     motion: options.Motion = "auto",
     guard: options.GuardMode = "on",
-    device: options.Device = "auto",
+    device: options.Devices = "auto",
     runtime: options.Runtime = "auto",
     precision: options.Precision = "auto",
     tile: options.Tile = "auto",

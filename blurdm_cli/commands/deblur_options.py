@@ -145,6 +145,16 @@ Device = Annotated[
         rich_help_panel=ENGINE,
     ),
 ]
+Devices = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="auto|cpu|cuda[:N][,cuda:N]|all-cuda|mps",
+        help="Device to run on. Only auto falls back to another. Each of several cards takes the"
+        " next file.",
+        rich_help_panel=ENGINE,
+    ),
+]
 Runtime = Annotated[
     str,
     typer.Option(
