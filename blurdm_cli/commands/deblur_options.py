@@ -155,6 +155,15 @@ Devices = Annotated[
         rich_help_panel=ENGINE,
     ),
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|local|HOST:PORT",
+        help="Share the files among the machines of a Ray cluster: the one that this machine"
+        " belongs to, one of this machine alone, or the one at an address.",
+        rich_help_panel=ENGINE,
+    ),
+]
 Runtime = Annotated[
     str,
     typer.Option(
