@@ -93,16 +93,22 @@ def processes(words: str) -> list[int]:
     return found
 
 
-def cpu_seconds() -> float:
-    """CPU time of this network's processes, and of those that they waited for."""
-    ticks = 0
+def cpu_seconds() -> tuple[float, float]:
+    """CPU time of the runs in this network and their workers, and of Ray's own processes."""
+    runs = rays = 0
     mine = os.readlink("/proc/self/ns/net")
     for folder in Path("/proc").iterdir():
         with suppress(OSError, ValueError):
             if folder.name.isdigit() and os.readlink(folder / "ns" / "net") == mine:
                 fields = (folder / "stat").read_text().rpartition(")")[2].split()
-                ticks += sum(map(int, fields[11:15]))
-    return ticks / os.sysconf("SC_CLK_TCK")
+                ticks = sum(map(int, fields[11:15]))
+                words = (folder / "cmdline").read_bytes()
+                if words.startswith(b"ray::RemoteWorker") or b"\0deblur\0" in words:
+                    runs += ticks
+                else:
+                    rays += ticks
+    second = os.sysconf("SC_CLK_TCK")
+    return runs / second, rays / second
 
 
 def torment(nodes: Nodes, source: Path, output: Path, kills: int, chance: random.Random) -> int:
@@ -159,20 +165,22 @@ def measure(nodes: Nodes, folder: Path, count: int) -> None:
         Image.fromarray(pixels).resize((2048, 1536), Image.Resampling.BICUBIC).save(path)
     plain = [command(half, "-o", folder / "plain" / half.name) for half in halves]
     shared = [command(*halves, "-o", folder / "out", "--cluster", nodes.address)]
-    times = {"two plain processes": spend(plain, count), "two workers": spend(shared, count)}
-    for name, (cpu, wall) in times.items():
-        print(
-            f"{name:<20} {cpu * 1000:6.0f} ms of CPU a file, {wall * 1000:6.0f} ms between results"
-        )
-    (cpu, wall), (more_cpu, more_wall) = times.values()
-    print(f"{'overhead':<20} {more_cpu / cpu - 1:6.1%} of CPU, {more_wall / wall - 1:6.1%} of time")
+    cpu, _, wall = spend(plain, count)
+    more, rays, longer = spend(shared, count)
+    for name, used, took in (("two plain processes", cpu, wall), ("two workers", more, longer)):
+        print(f"{name:<20} {used * 1000:5.0f} ms of CPU a file, {took:6.3f} s between results")
+    print(f"{'overhead':<20} {(more - cpu) * 1000:5.0f} ms of CPU a file, {more / cpu - 1:.1%}")
+    print(f"{'Ray itself':<20} {rays:.1%} of a core")
 
 
-def spend(commands: list[list[str]], count: int) -> tuple[float, float]:
-    """CPU and wall-clock seconds per result of commands that run at the same time.
+def spend(commands: list[list[str]], count: int) -> tuple[float, float, float]:
+    """What commands spend that run at the same time.
 
-    They are taken from the tenth part of the results to the last but one tenth, when all
-    processes have started and none has ended.
+    It is taken from the tenth part of the results to the last but one tenth, when all processes
+    have started and none has ended.
+
+    Returns:
+        CPU seconds per result, those of Ray itself per second, and seconds between two results.
     """
     heard = SimpleQueue[None]()
     readers = []
@@ -183,13 +191,14 @@ def spend(commands: list[list[str]], count: int) -> tuple[float, float]:
     first, last = count // 10, count - count // 10
     for _ in range(first):
         heard.get()
-    cpu, begin = cpu_seconds(), time.monotonic()
+    before, begin = cpu_seconds(), time.monotonic()
     for _ in range(last - first):
         heard.get()
-    cpu, wall = cpu_seconds() - cpu, time.monotonic() - begin
+    after, wall = cpu_seconds(), time.monotonic() - begin
+    runs, rays = (later - earlier for earlier, later in zip(before, after, strict=True))
     for reader in readers:
         reader.join()
-    return cpu / (last - first), wall / (last - first)
+    return runs / (last - first), rays / wall, wall / (last - first)
 
 
 def hear(process: subprocess.Popen[bytes], heard: SimpleQueue[None]) -> None:

@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ LOOPBACK = "127.0.0.1"
 
 STORE = 2**27
 """Bytes of the object store of a cluster on this machine; it only holds the model."""
+
+REACH = 5.0
+"""Seconds in which the head of a cluster has to answer."""
 
 LONGEST = 22
 """Characters of the path of a temporary folder; that of a socket must not exceed 104."""
@@ -121,6 +125,8 @@ def _connect(address: str, options: dict[str, Any]) -> None:
     # Ray prints notes about ended workers and nodes to stdout, between lines of JSON
     ray._private.worker._worker_logs_enabled = False
     try:
+        if address != "local":
+            address = _reached(address)
         ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **options)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         said = str(error).strip().splitlines() or [type(error).__name__]
@@ -128,6 +134,20 @@ def _connect(address: str, options: dict[str, Any]) -> None:
             f"There is no Ray cluster at {address!r}: {said[0][:200]}",
             hint="Start one with `ray start --head`, or use --cluster local",
         ) from error
+
+
+def _reached(address: str) -> str:
+    """Find a cluster's address, and connect to it: Ray would try for minutes.
+
+    Raises:
+        OSError, ValueError: nothing answers there.
+    """
+    from ray._private.services import canonicalize_bootstrap_address
+
+    found = canonicalize_bootstrap_address(address) or address
+    host, _, port = found.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), REACH).close()
+    return found
 
 
 def _disconnect() -> None:

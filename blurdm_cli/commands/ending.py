@@ -18,7 +18,7 @@ INTERRUPTED = 130
 
 
 def allow_for_ending(seconds: float) -> None:
-    """Give this process more time to end."""
+    """Set the time that this process has to end."""
     global _grace
     _grace = seconds
 
@@ -30,6 +30,7 @@ def ending_in_time() -> Iterator[None]:
     A thread that reads a damaged file or an unresponsive disk may never return, and Python waits
     for it at exit. Finished files are complete, and a later run continues.
     """
+    allow_for_ending(GRACE)
     told, waking = socket.socketpair()
     waking.setblocking(False)
     before = signal.set_wakeup_fd(waking.fileno(), warn_on_full_buffer=False)

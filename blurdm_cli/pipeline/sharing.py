@@ -61,6 +61,8 @@ class _File:
     """Workers that ended while they restored it."""
     since: float = 0.0
     """When the last one did."""
+    ends: list[Entry] = field(default_factory=list)
+    """Recorded together with its outcome: a worker may end between the two."""
 
 
 class SharedRun:
@@ -122,7 +124,7 @@ class SharedRun:
             if place.target is None:
                 self._finish(file, left(file.job, place))
                 continue
-            file.place, file.part = place, 0.0
+            file.place, file.part, file.ends = place, 0.0, []
             return file, Task(file.job, place, file.group.moving, file.group.settings)
         return None
 
@@ -156,6 +158,8 @@ class SharedRun:
                 self._free.append(member)
                 self._end(file, message)
                 return
+            case Entry(kind="end"):
+                file.ends.append(message)
             case Entry():
                 reply = _record(file, message)
             case Progress():
@@ -187,6 +191,9 @@ class SharedRun:
         if lingering and isinstance(outcome.error, Busy):
             self._waiting.append(file)
             return
+        for entry in file.ends:
+            if error := _record(file, entry):
+                outcome = failed(file.job.input, error)
         self._finish(file, outcome)
 
     def _finish(self, file: _File, outcome: Outcome) -> None:

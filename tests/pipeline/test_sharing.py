@@ -25,8 +25,8 @@ from tests.pipeline.album import results
 
 TINY = ModelOptions("blurdm-tiny")
 
-Fate = Callable[[Task, Entry], bool]
-"""Whether a worker ends when it asks for an entry."""
+Fate = Callable[[Task, str], bool]
+"""Whether a worker ends as it sends an entry of this kind, or the "outcome"."""
 
 
 class Mortal:
@@ -50,7 +50,8 @@ class Mortal:
 
     def _heard(self, message: Message) -> Future[Message]:
         heard = Future[Message]()
-        if isinstance(message, Entry) and self._fate(self._task, message):
+        kind = message.kind if isinstance(message, Entry) else "outcome"
+        if isinstance(message, Entry | Outcome) and self._fate(self._task, kind):
             self._worker.stop()
             heard.set_exception(Lost())
         else:
@@ -97,35 +98,35 @@ def shared(
     return deblur_files(run, TINY, photos, VideoOptions(), Silent(), open_pool=pool)
 
 
-def once(kind: str, seen: set[str]) -> Fate:
-    """Each file's first worker ends at the first entry of a kind."""
+def once(moment: str, seen: set[str]) -> Fate:
+    """Each file's first worker ends at the first entry of this kind."""
 
-    def fate(task: Task, entry: Entry) -> bool:
-        ends = entry.kind == kind and task.job.input.name not in seen
+    def fate(task: Task, kind: str) -> bool:
+        ends = kind == moment and task.job.input.name not in seen
         seen.update([task.job.input.name] * ends)
         return ends
 
     return fate
 
 
-def lives(task: Task, entry: Entry) -> bool:
+def lives(task: Task, kind: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("kind", ["start", "seal", "end"])
+@pytest.mark.parametrize("moment", ["start", "seal", "end", "outcome"])
 @pytest.mark.parametrize("policy", ["skip", "rename"])
 def test_a_file_whose_worker_ends_is_done_again_once(
-    colours: Path, tmp_path: Path, kind: str, policy: str
+    colours: Path, tmp_path: Path, moment: str, policy: str
 ) -> None:
     theirs = tmp_path / "out" / "c.png"
     theirs.parent.mkdir()
     theirs.write_bytes(b"somebody's")
     starts: list[str] = []
-    ends = once(kind, set())
+    ends = once(moment, set())
 
-    def fate(task: Task, entry: Entry) -> bool:
-        starts.extend([task.job.input.name] * (entry.kind == "start"))
-        return ends(task, entry)
+    def fate(task: Task, kind: str) -> bool:
+        starts.extend([task.job.input.name] * (kind == "start"))
+        return ends(task, kind)
 
     outcomes = shared(colours, fate, on_exists=policy, compare=True)
     done = [outcome for outcome in outcomes if outcome.status == "done"]
@@ -135,7 +136,9 @@ def test_a_file_whose_worker_ends_is_done_again_once(
     sheets = [f"{name}.compare" for name in names]
     assert results(tmp_path / "out") == sorted(f"{n}.png" for n in {*names, *sheets, "c"})
     assert theirs.read_bytes() == b"somebody's"
-    again = {"start": 1, "seal": 1, "end": 2}[kind]  # the sheet ends before the photo
+    again = {"start": 1, "seal": 1, "end": 2, "outcome": 2}[
+        moment
+    ]  # the sheet ends before the photo
     assert len(starts) == (2 + again) * len(wanted)
     repeated = shared(colours, lives, on_exists=policy, compare=True)
     assert {outcome.status for outcome in repeated} == {"skipped"}
@@ -144,7 +147,7 @@ def test_a_file_whose_worker_ends_is_done_again_once(
 def test_a_file_that_ends_three_workers_fails_alone(colours: Path, tmp_path: Path) -> None:
     ended: list[str] = []
 
-    def fate(task: Task, entry: Entry) -> bool:
+    def fate(task: Task, kind: str) -> bool:
         ended.extend([task.job.input.name] * (task.job.input.name == "d.png"))
         return task.job.input.name == "d.png"
 
@@ -160,7 +163,7 @@ def test_a_file_that_ends_three_workers_fails_alone(colours: Path, tmp_path: Pat
 def test_a_file_is_not_blamed_for_workers_that_ended_with_their_machine(colours: Path) -> None:
     ended: list[str] = []
 
-    def fate(task: Task, entry: Entry) -> bool:
+    def fate(task: Task, kind: str) -> bool:
         ends = task.job.input.name == "d.png" and len(ended) < 6
         ended.extend(["d"] * ends)
         return ends
@@ -173,8 +176,8 @@ def test_a_file_of_the_user_s_that_comes_between_is_kept(colours: Path, tmp_path
     theirs = tmp_path / "out" / "d.png"
     ends = once("seal", set())
 
-    def fate(task: Task, entry: Entry) -> bool:
-        if ended := ends(task, entry) and task.job.input.name == "d.png":
+    def fate(task: Task, kind: str) -> bool:
+        if ended := ends(task, kind) and task.job.input.name == "d.png":
             theirs.write_bytes(b"somebody's")
         return ended
 
@@ -187,13 +190,13 @@ def test_a_lost_worker_may_hold_its_lock_for_a_while(colours: Path, tmp_path: Pa
     output = tmp_path / "out" / "d.png"
     ends, held, starts = once("start", set()), ExitStack(), list[str]()
 
-    def fate(task: Task, entry: Entry) -> bool:
-        if task.job.input.name != "d.png" or entry.kind != "start":
+    def fate(task: Task, kind: str) -> bool:
+        if task.job.input.name != "d.png" or kind != "start":
             return False
         starts.append(task.job.input.name)
         if len(starts) == 3:
             held.close()
-        if ended := ends(task, entry):
+        if ended := ends(task, kind):
             held.enter_context(locked(part_of(output).with_suffix(".lock"), output))
         return ended
 
