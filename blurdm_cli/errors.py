@@ -4,6 +4,7 @@ BlurdmError
 ├── InputError           the given photo, video or folder cannot be used
 │   └── DecodeError      … because its bytes cannot be read as pixels
 ├── OutputError          the result cannot be written to its destination
+│   ├── Busy             … because another run is writing there
 │   └── DiskFull         … because the disk is full; no further result can be written
 ├── UsageError           the options contradict each other or the input
 ├── ModelError           the model is unknown, incomplete, damaged or from another version
@@ -19,6 +20,9 @@ The command line turns a BlurdmError into one line, a hint, and its exit code.
 Any other exception that reaches the command line is a bug and keeps its traceback.
 """
 
+from copyreg import __newobj__  # type: ignore[attr-defined]
+from typing import Any
+
 
 class BlurdmError(Exception):
     """Base class: the message says what went wrong, the hint what to do about it."""
@@ -28,6 +32,10 @@ class BlurdmError(Exception):
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the message and the fields, whatever arguments the constructor takes."""
+        return __newobj__, (type(self), *self.args), self.__dict__
 
 
 class UsageError(BlurdmError):
@@ -54,6 +62,10 @@ class OutputError(BlurdmError):
     """The result cannot be written to its destination."""
 
     exit_code = 5
+
+
+class Busy(OutputError):
+    """Another run is writing to the destination."""
 
 
 class DiskFull(OutputError):

@@ -31,6 +31,9 @@ MOST_ONCE = 2**25
 """Largest such block size that older versions of glibc accept, in bytes."""
 
 
+_most_cores: int | None = None
+
+
 def tune_allocator() -> None:
     """Keep freed memory in one arena for all threads, and put large tensors in huge pages.
 
@@ -87,6 +90,12 @@ def within_memory(what: str) -> Iterator[None]:
 
 def available_cores() -> int:
     """Number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    mine = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if mine else os.cpu_count() or 1
+    return min(cores, _most_cores or cores)
+
+
+def limit_cores(cores: int) -> None:
+    """Let this process use no more cores, as others work beside it."""
+    global _most_cores
+    _most_cores = cores

@@ -3,6 +3,8 @@ import sys
 
 import pytest
 
+from blurdm_cli import machine
+
 FAULTS = """
 import resource, sys
 import numpy as np
@@ -26,3 +28,14 @@ def test_freed_memory_is_used_again_without_new_pages() -> None:
 
     assert faults("kept") < 10
     assert faults("plain") > 100
+
+
+def test_a_process_can_be_limited_to_fewer_cores_but_gets_no_more_than_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(machine, "_most_cores", None)
+    whole = machine.available_cores()
+    machine.limit_cores(1)
+    assert machine.available_cores() == 1
+    machine.limit_cores(whole + 5)
+    assert machine.available_cores() == whole

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -10,6 +11,7 @@ from blurdm_cli.choices import Audio, OnExists
 from blurdm_cli.commands import deblur_options as options
 from blurdm_cli.commands import video_options as video
 from blurdm_cli.commands.console import be_quiet
+from blurdm_cli.commands.ending import allow_for_ending
 from blurdm_cli.commands.options import (
     Exclude,
     Include,
@@ -21,6 +23,9 @@ from blurdm_cli.commands.options import (
 from blurdm_cli.commands.pipes import piped
 from blurdm_cli.commands.report import ConsoleReporter
 from blurdm_cli.errors import UsageError
+
+GRACE_OF_CLUSTER = 5.0
+"""Seconds that an interrupted run has to end the processes of a cluster."""
 
 
 def deblur(
@@ -46,12 +51,13 @@ def deblur(
     tta: options.Tta = False,
     motion: options.Motion = "auto",
     guard: options.GuardMode = "on",
-    device: options.Device = "auto",
+    device: options.Devices = "auto",
     runtime: options.Runtime = "auto",
     precision: options.Precision = "auto",
     tile: options.Tile = "auto",
     halo: options.Halo = "auto",
     tiles: options.Batch = 1,
+    cluster: options.Cluster = None,
     codec: video.Codec = None,
     crf: video.Crf = None,
     preset: video.Preset = None,
@@ -131,7 +137,13 @@ def deblur(
     )
     with piped(run, compare=compare, json_lines=json_lines) as (run, shown):
         reporter = ConsoleReporter(json_lines=json_lines, shown=shown)
-        outcomes = deblur_files(run, restoring, photos, videos, reporter)
+        pool = None
+        if cluster:
+            from blurdm_cli.cluster.connection import open_cluster
+
+            allow_for_ending(GRACE_OF_CLUSTER)
+            pool = partial(open_cluster, cluster, reporter.warn)
+        outcomes = deblur_files(run, restoring, photos, videos, reporter, open_pool=pool)
     raise typer.Exit(exit_code(outcomes))
 
 

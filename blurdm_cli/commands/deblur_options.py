@@ -145,6 +145,25 @@ Device = Annotated[
         rich_help_panel=ENGINE,
     ),
 ]
+Devices = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="auto|cpu|cuda[:N][,cuda:N]|all-cuda|mps",
+        help="Device to run on. Only auto falls back to another. Each of several cards takes the"
+        " next file.",
+        rich_help_panel=ENGINE,
+    ),
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|local|HOST:PORT",
+        help="Share the files among the machines of a Ray cluster: the one that this machine"
+        " belongs to, one of this machine alone, or the one at an address.",
+        rich_help_panel=ENGINE,
+    ),
+]
 Runtime = Annotated[
     str,
     typer.Option(

@@ -1,4 +1,4 @@
-"""Deadline for exiting: a signal ends the process within a second, whatever its threads do."""
+"""Deadline for exiting: a signal ends the process soon after, whatever its threads do."""
 
 import os
 import signal
@@ -11,8 +11,16 @@ from threading import Thread
 GRACE = 0.8
 """Seconds for a clean exit, which removes partly written files."""
 
+_grace = GRACE
+
 INTERRUPTED = 130
 """The exit code of an interruption, as in shells."""
+
+
+def allow_for_ending(seconds: float) -> None:
+    """Set the time that this process has to end."""
+    global _grace
+    _grace = seconds
 
 
 @contextmanager
@@ -22,6 +30,7 @@ def ending_in_time() -> Iterator[None]:
     A thread that reads a damaged file or an unresponsive disk may never return, and Python waits
     for it at exit. Finished files are complete, and a later run continues.
     """
+    allow_for_ending(GRACE)
     told, waking = socket.socketpair()
     waking.setblocking(False)
     before = signal.set_wakeup_fd(waking.fileno(), warn_on_full_buffer=False)
@@ -30,7 +39,7 @@ def ending_in_time() -> Iterator[None]:
         with told:
             while number := told.recv(1):
                 if number[0] in (signal.SIGINT, signal.SIGTERM):
-                    time.sleep(GRACE)
+                    time.sleep(_grace)
                     os._exit(INTERRUPTED)
 
     Thread(target=watch, name="ending", daemon=True).start()

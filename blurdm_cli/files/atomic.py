@@ -74,7 +74,7 @@ def atomic_output(path: Path, seal: Seal = no_seal) -> Iterator[Path]:
     Raises:
         OutputError: the file cannot be written there, or another run is writing it.
     """
-    part = path.with_name(f".{stump(path.name)}.part")
+    part = part_of(path)
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -84,6 +84,11 @@ def atomic_output(path: Path, seal: Seal = no_seal) -> Iterator[Path]:
     except OSError as error:
         raise output_error(path, error) from error
     _keep_name(path.parent)
+
+
+def part_of(path: Path) -> Path:
+    """The temporary name of an output while it is written."""
+    return path.with_name(f".{stump(path.name)}.part")
 
 
 def _written(path: Path, part: Path, seal: Seal) -> Iterator[Path]:

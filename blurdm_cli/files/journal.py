@@ -113,15 +113,18 @@ class Journal:
         Returns:
             A function that records the finished file.
         """
-        replaced = self._own(output)
-        self._note(source, output, {"status": "writing", "replaced": replaced})
+        self.start(source, output)
+        return lambda part: self.seal(source, output, Stamp.of(part))
 
-        def seal(part: Path) -> None:
-            result = asdict(Stamp.of(part))
-            facts = {"status": "written", "result": result, "replaced": replaced}
-            self._note(source, output, facts)
+    def start(self, source: Path, output: Path) -> None:
+        """Record that the output is about to be written."""
+        self._note(source, output, {"status": "writing", "replaced": self._own(output)})
 
-        return seal
+    def seal(self, source: Path, output: Path, result: Stamp) -> None:
+        """Record the finished file, which is about to get the output's name."""
+        replaced = self._entry(output).get("replaced")
+        facts = {"status": "written", "result": asdict(result), "replaced": replaced}
+        self._note(source, output, facts)
 
     def end(self, source: Path, output: Path, stamp: Stamp) -> None:
         """Record that the output was written from an input with this stamp."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, SoftFileLock, Timeout
 
-from blurdm_cli.errors import OutputError
+from blurdm_cli.errors import Busy
 
 WITHOUT_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP})
 """Errors of disks, most of them in a network, on which locks do not work."""
@@ -28,7 +28,7 @@ def locked(path: Path, place: Path | str) -> Iterator[bool]:
         Whether the disk has locks.
 
     Raises:
-        OutputError: another run holds the lock.
+        Busy: another run holds the lock.
         OSError: the file cannot be created.
     """
     lock: FileLock | SoftFileLock = FileLock(path, timeout=0)
@@ -56,8 +56,8 @@ def locked(path: Path, place: Path | str) -> Iterator[bool]:
         lock.release()
 
 
-def _busy(place: Path | str, hint: str) -> OutputError:
-    return OutputError(f"Another run is writing to {place}", hint=hint)
+def _busy(place: Path | str, hint: str) -> Busy:
+    return Busy(f"Another run is writing to {place}", hint=hint)
 
 
 def no_locks(place: Path) -> str:

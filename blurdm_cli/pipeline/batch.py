@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,20 +14,29 @@ from typing import Any
 
 from blurdm_cli.choices import OnExists
 from blurdm_cli.engine.deblur import Deblurrer
-from blurdm_cli.engine.foreign import describe
+from blurdm_cli.engine.devices import list_devices
+from blurdm_cli.errors import UsageError
 from blurdm_cli.files.journal import Journal, open_journal
 from blurdm_cli.files.naming import FileJob
+from blurdm_cli.pipeline.cards import Cards
 from blurdm_cli.pipeline.destinations import Destinations
 from blurdm_cli.pipeline.mirror import Mirror
 from blurdm_cli.pipeline.object_journals import BucketJournal, FetchedJournal
+from blurdm_cli.pipeline.opened import Opened
 from blurdm_cli.pipeline.options import ModelOptions, PhotoOptions, RunOptions, VideoOptions
 from blurdm_cli.pipeline.outcome import Outcome, exit_code
 from blurdm_cli.pipeline.photos import PhotoRun
 from blurdm_cli.pipeline.planning import is_moving, plan_jobs
+from blurdm_cli.pipeline.pool import Pool
 from blurdm_cli.pipeline.reporter import Reporter
 from blurdm_cli.pipeline.run import Run
+from blurdm_cli.pipeline.sharing import Group, SharedRun
+from blurdm_cli.pipeline.worker import WorkerOptions
 from blurdm_cli.version import __version__
 from blurdm_cli.zoo import fingerprint
+
+OpenPool = Callable[[ModelOptions, WorkerOptions], AbstractContextManager[Pool]]
+"""Opens the model for workers that share the files of a run."""
 
 
 def deblur_files(
@@ -37,6 +46,7 @@ def deblur_files(
     videos: VideoOptions,
     reporter: Reporter,
     deblurrer: Deblurrer | None = None,
+    open_pool: OpenPool | None = None,
 ) -> list[Outcome]:
     """Restore all files of a run; an error in one file does not end the run.
 
@@ -48,6 +58,8 @@ def deblur_files(
         reporter: receives the outcome of each file as it finishes. If it raises a `BlurdmError`
             while it shows progress, the current file fails.
         deblurrer: the model, if it is open already.
+        open_pool: opens the model for workers that share the files; None: in this process, on
+            each device that `model` names.
 
     Returns:
         The outcomes of all files, in the order they finished.
@@ -58,7 +70,8 @@ def deblur_files(
     """
     with Mirror() as mirror:
         run = mirror.translate(run)
-        return _deblur(run, model, photos, videos, mirror.reporting(reporter), mirror, deblurrer)
+        reporter = mirror.reporting(reporter)
+        return _deblur(run, model, photos, videos, reporter, mirror, deblurrer, open_pool)
 
 
 def _deblur(
@@ -69,54 +82,95 @@ def _deblur(
     reporter: Reporter,
     mirror: Mirror,
     deblurrer: Deblurrer | None,
+    open_pool: OpenPool | None,
 ) -> list[Outcome]:
     """Restore all files of a run whose URLs are paths already."""
     begin = time.monotonic()
     outcomes: list[Outcome] = []
     jobs = mirror.adopt(plan_jobs(run, mirror.exists), run.output)
     run = replace(run, on_exists=_policy(run, jobs))
-    deblurrer = deblurrer or model.open()
-    facts = _facts(deblurrer)
-    reporter.say(
-        "{model} · {runtime} on {device} · {precision} · tiles of {tile} pixels".format(**facts)
-    )
-    if deblurrer.spec.graph:
-        reporter.say(describe(deblurrer.spec, deblurrer.tiles.size))
+    options = WorkerOptions(replace(run, inputs=(), found=None), photos, videos)
+    if not (open_pool or deblurrer) and (devices := list_devices(model.device)) != [model.device]:
+        open_pool = partial(Cards, devices)
+    if open_pool:
+        _refuse_urls(jobs, mirror)
+    with ExitStack() as stack:
+        way: Pool | Deblurrer
+        if open_pool:
+            way = stack.enter_context(open_pool(model, options))
+            opened = way.opened
+        else:
+            way = deblurrer or model.open()
+            opened = Opened.of(way)
+        _introduce(opened, reporter)
 
-    def tell(outcome: Outcome) -> None:
-        outcome = mirror.settle(outcome)
-        outcomes.append(outcome)
-        reporter.finished(outcome, facts)
+        def tell(outcome: Outcome) -> None:
+            outcome = mirror.settle(outcome)
+            outcomes.append(outcome)
+            reporter.finished(outcome, opened.facts())
 
-    settings = _settings(model, deblurrer, photos.decides(run))
-    still: list[FileJob] = []
-    moving: list[FileJob] = []
-    for job in jobs:
-        (moving if is_moving(job) else still).append(job)
-    with _journals(jobs, settings, run.dry_run, reporter, mirror) as journals:
+        settings = {
+            False: _settings(model, opened, photos.decides(run)),
+            True: _settings(model, opened, videos.decides(run)),
+        }
+        journals = stack.enter_context(
+            _journals(jobs, settings[False], run.dry_run, reporter, mirror)
+        )
+        groups = _groups(jobs, run, settings, journals, mirror)
+        if photos.given and groups[-1].moving:
+            unheeded = " and ".join(photos.given)
+            reporter.warn(f"{unheeded}: for photos only, ignored for videos")
         try:
-            if still:
-                destinations = _destinations(run, jobs, journals, mirror)
-                shared = Run(deblurrer, run, destinations, journals, reporter, tell, mirror.fetch)
-                PhotoRun(shared, photos)(still)
-            if moving and not (run.fail_fast and exit_code(outcomes)):
-                # not imported for photos alone: it loads FFmpeg
-                from blurdm_cli.pipeline.videos import VideoRun
-
-                if photos.given:
-                    unheeded = " and ".join(photos.given)
-                    reporter.warn(f"{unheeded}: for photos only, ignored for videos")
-                settings = _settings(model, deblurrer, videos.decides(run))
-                journals = {home: journal.under(settings) for home, journal in journals.items()}
-                destinations = _destinations(run, jobs, journals, mirror)
-                shared = Run(deblurrer, run, destinations, journals, reporter, tell, mirror.fetch)
-                VideoRun(shared, videos, settings)(moving)
+            if isinstance(way, Deblurrer):
+                _restore(way, groups, options, reporter, tell, mirror, outcomes)
+            else:
+                way.check(_folders(jobs, run), [job.input for job in jobs])
+                SharedRun(way, options, reporter, tell)(groups)
         except KeyboardInterrupt:
             count = f"interrupted after {len(outcomes)} of {len(jobs)} files"
             reporter.say(f"{count}; finished files are complete, and the same command continues")
             raise
     reporter.summary(outcomes, time.monotonic() - begin)
     return outcomes
+
+
+def _refuse_urls(jobs: Sequence[FileJob], mirror: Mirror) -> None:
+    urls = (mirror.url_of(path) for job in jobs for path in (job.input, job.output))
+    if url := next(filter(None, urls), None):
+        raise UsageError(
+            f"{url} cannot be shared among several devices or machines",
+            hint="Use one device, or folders that all machines reach",
+        )
+
+
+def _introduce(opened: Opened, reporter: Reporter) -> None:
+    words = "{model} · {runtime} on {device} · {precision} · tiles of {tile} pixels"
+    reporter.say(words.format(**opened.facts()))
+    if opened.graph:
+        reporter.say(opened.graph)
+
+
+def _restore(
+    deblurrer: Deblurrer,
+    groups: Sequence[Group],
+    options: WorkerOptions,
+    reporter: Reporter,
+    tell: Callable[[Outcome], None],
+    mirror: Mirror,
+    outcomes: Sequence[Outcome],
+) -> None:
+    """Restore all files in this process; `outcomes` are those that `tell` was called with."""
+    for group in groups:
+        shared = Run(
+            deblurrer, options.run, group.places, group.journals, reporter, tell, mirror.fetch
+        )
+        if not group.moving:
+            PhotoRun(shared, options.photos)(group.jobs)
+        elif not (options.run.fail_fast and exit_code(outcomes)):
+            # not imported for photos alone: it loads FFmpeg
+            from blurdm_cli.pipeline.videos import VideoRun
+
+            VideoRun(shared, options.videos, group.settings)(group.jobs)
 
 
 def _policy(run: RunOptions, jobs: Sequence[FileJob]) -> OnExists:
@@ -127,20 +181,39 @@ def _policy(run: RunOptions, jobs: Sequence[FileJob]) -> OnExists:
     return "error" if named else "skip"
 
 
-def _destinations(
-    run: RunOptions,
+def _groups(
     jobs: Sequence[FileJob],
+    run: RunOptions,
+    settings: Mapping[bool, str],
     journals: Mapping[Path | None, Journal],
     mirror: Mirror,
-) -> Destinations:
-    return Destinations(
-        jobs,
-        journals,
-        run.on_exists or "skip",
-        in_place=run.in_place,
-        resume=run.resume,
-        exists=mirror.exists,
-    )
+) -> list[Group]:
+    """The photos, and then the videos; either may be missing.
+
+    Args:
+        jobs: the files; there is one at least.
+        run: which files, and where the results go.
+        settings: of videos under True, and of photos under False.
+        journals: by the folder that a job names as its home.
+        mirror: knows which objects exist.
+    """
+    kinds: dict[bool, list[FileJob]] = {False: [], True: []}
+    for job in jobs:
+        kinds[is_moving(job)].append(job)
+    groups = []
+    for moving, own in kinds.items():
+        if own:
+            under = {home: journal.under(settings[moving]) for home, journal in journals.items()}
+            places = Destinations(
+                jobs,
+                under,
+                run.on_exists or "skip",
+                in_place=run.in_place,
+                resume=run.resume,
+                exists=mirror.exists,
+            )
+            groups.append(Group(moving, own, settings[moving], under, places))
+    return groups
 
 
 @contextmanager
@@ -161,27 +234,19 @@ def _journals(
         }
 
 
-def _facts(deblurrer: Deblurrer) -> dict[str, Any]:
-    """Facts about a run: model, runtime, device, precision and tile."""
-    used = deblurrer.runtime
-    return {
-        "model": deblurrer.spec.name,
-        "runtime": used.name,
-        "device": used.device,
-        "precision": used.precision,
-        "tile": deblurrer.tiles.side,
-    }
+def _folders(jobs: Sequence[FileJob], run: RunOptions) -> list[Path]:
+    """The folders of the results that have a journal; for others, those of the files."""
+    if run.dry_run:
+        return []
+    return sorted({job.home or job.output.parent for job in jobs})
 
 
-def _settings(model: ModelOptions, deblurrer: Deblurrer, options: Mapping[str, Any]) -> str:
+def _settings(model: ModelOptions, opened: Opened, options: Mapping[str, Any]) -> str:
     """A hash of everything that determines the output, except the input."""
     decides = {
         "version": __version__,
         "model": fingerprint(model.model),
-        "runtime": deblurrer.runtime.name,
-        "precision": deblurrer.runtime.precision,
-        "tile": deblurrer.tiles.side,
-        "halo": deblurrer.tiles.halo,
+        **opened.decides(),
         **model.decides(),
         **options,
     }

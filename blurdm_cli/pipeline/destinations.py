@@ -88,6 +88,25 @@ class Destinations:
             return place
         return replace(place, there={place.target: identity_of(place.target)})
 
+    def find_again(self, job: FileJob, before: Destination) -> Destination:
+        """Find the destination of a file whose worker ended; a name that was chosen stays.
+
+        Raises:
+            OutputError: as `find`.
+        """
+        target = before.target
+        if self._on_exists == "rename" and target and self._is_own(job, before.original, target):
+            place = replace(before, there={target: identity_of(target)})
+        else:
+            if target and target != job.output:
+                self._planned.discard(plain(target))
+            place = self.find(job)
+        sheet = before.sheet
+        if sheet is None or place.target is None:
+            return place
+        self._planned.discard(plain(sheet))
+        return self.with_sheet(job, replace(place, sheet=None))
+
     def _find_apart(self, job: FileJob) -> Destination:
         source = job.input
         for target in self._candidates(job):

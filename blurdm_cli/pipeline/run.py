@@ -3,13 +3,34 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from blurdm_cli.engine.deblur import Deblurrer
-from blurdm_cli.files.journal import Journal
-from blurdm_cli.pipeline.destinations import Destinations
+from blurdm_cli.files.atomic import Seal
+from blurdm_cli.files.naming import FileJob
+from blurdm_cli.files.stamp import Stamp
+from blurdm_cli.pipeline.destinations import Destination
 from blurdm_cli.pipeline.options import RunOptions
 from blurdm_cli.pipeline.outcome import Outcome
 from blurdm_cli.pipeline.reporter import Reporter
+
+
+@runtime_checkable
+class Places(Protocol):
+    """Chooses destinations, as `Destinations` does."""
+
+    def find(self, job: FileJob) -> Destination: ...
+
+    def with_sheet(self, job: FileJob, place: Destination) -> Destination: ...
+
+
+@runtime_checkable
+class Record(Protocol):
+    """Records what is written, as `Journal` does."""
+
+    def begin(self, source: Path, output: Path, stamp: Stamp | None = None) -> Seal: ...
+
+    def end(self, source: Path, output: Path, stamp: Stamp) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -19,9 +40,9 @@ class Run:
     deblurrer: Deblurrer
     """Restores photos and frames."""
     options: RunOptions
-    places: Destinations
+    places: Places
     """Where files are read and written."""
-    journals: Mapping[Path | None, Journal]
+    journals: Mapping[Path | None, Record]
     """By the folder that a job names as its home."""
     reporter: Reporter
     """Shows the progress."""

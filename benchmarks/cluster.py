@@ -1,0 +1,275 @@
+"""Runs on a Ray cluster whose nodes and workers are killed, and what sharing a run costs.
+
+    python benchmarks/cluster.py [--photos 300] [--videos 3] [--kills 20] [--measured 20] [--seed 0]
+
+Needs Linux, Ray, and the right to have a network of its own (`unshare`): there a cluster of a head
+and two nodes of one core each is started. `blurdm deblur --cluster` runs over small photos and
+videos; at random a worker or a node is killed (SIGKILL), and a node joins for each that is gone.
+The results must have the bytes of a plain run. Then a run's own process is killed, and a plain
+run finishes it. At the end the cost of a file is measured: the CPU time of all processes, against
+that of two plain processes with half of the files each.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any
+
+import numpy as np
+from kills import contents, make_photos, make_videos
+from PIL import Image
+
+INSIDE = "BLURDM_BENCHMARK_NAMESPACE"
+"""Set where the script runs in its network."""
+
+NODE: dict[str, Any] = {
+    "include_dashboard": False,
+    "node_ip_address": "127.0.0.1",
+    "object_store_memory": 10**8,
+}
+SCRIPT = "from blurdm_cli.commands.app import main; main()"
+OPTIONS = ("--model", "blurdm-tiny", "--precision", "fp32", "--json")
+
+
+def command(*words: object) -> list[str]:
+    return [sys.executable, "-c", SCRIPT, "deblur", *map(str, words), *OPTIONS]
+
+
+class Nodes:
+    """A head without workers and two nodes, in this process."""
+
+    def __init__(self, folder: Path) -> None:
+        from ray.cluster_utils import Cluster
+
+        self._cluster: Any = Cluster(
+            initialize_head=True,
+            head_node_args={**NODE, "num_cpus": 0, "temp_dir": str(folder)},
+        )
+        self.address: str = self._cluster.address
+        self._nodes = [self._join(), self._join()]
+
+    def kill_node(self, chance: random.Random) -> bool:
+        gone = self._nodes.pop(chance.randrange(len(self._nodes)))
+        self._cluster.remove_node(gone, allow_graceful=False)
+        self._nodes.append(self._join())
+        return True
+
+    def _join(self) -> Any:
+        """Add a node; on a busy machine Ray gives up on one after 30 s."""
+        for _ in range(5):
+            with suppress(Exception):
+                return self._cluster.add_node(**NODE, num_cpus=1)
+        return self._cluster.add_node(**NODE, num_cpus=1)
+
+    def kill_worker(self, chance: random.Random) -> bool:
+        workers = processes("ray::RemoteWorker")
+        if workers:
+            with suppress(ProcessLookupError):
+                os.kill(chance.choice(workers), signal.SIGKILL)
+        return bool(workers)
+
+    def close(self) -> None:
+        self._cluster.shutdown()
+
+
+def processes(words: str) -> list[int]:
+    """Processes whose command line begins with these words."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        with suppress(OSError, ValueError):
+            if (folder / "cmdline").read_bytes().startswith(words.encode()):
+                found.append(int(folder.name))
+    return found
+
+
+def cpu_seconds() -> tuple[float, float]:
+    """CPU time of the runs in this network and their workers, and of Ray's own processes."""
+    runs = rays = 0
+    mine = os.readlink("/proc/self/ns/net")
+    for folder in Path("/proc").iterdir():
+        with suppress(OSError, ValueError):
+            if folder.name.isdigit() and os.readlink(folder / "ns" / "net") == mine:
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+                ticks = sum(map(int, fields[11:15]))
+                words = (folder / "cmdline").read_bytes()
+                if words.startswith(b"ray::RemoteWorker") or b"\0deblur\0" in words:
+                    runs += ticks
+                else:
+                    rays += ticks
+    second = os.sysconf("SC_CLK_TCK")
+    return runs / second, rays / second
+
+
+def torment(nodes: Nodes, source: Path, output: Path, kills: int, chance: random.Random) -> int:
+    """Run over a cluster, and kill something after every few results; return the kills."""
+    total = sum(path.is_file() for path in source.rglob("*"))
+    moments = sorted(chance.sample(range(1, total), kills), reverse=True)
+    words = command(source, "-o", output, "--cluster", nodes.address)
+    done = killed = 0
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as run:
+        assert run.stdout
+        for line in run.stdout:
+            assert json.loads(line)["status"] == "done", line
+            done += 1
+            while moments and moments[-1] <= done:
+                moments.pop()
+                way: Callable[[random.Random], bool]
+                way = chance.choice((nodes.kill_node, nodes.kill_worker))
+                killed += way(chance)
+    assert run.returncode == 0
+    assert done == total
+    return killed
+
+
+def entries(output: Path) -> int:
+    """How often a file was begun, according to the journal."""
+    lines = (output / ".blurdm" / "run.ndjson").read_text().splitlines()
+    return sum(json.loads(line)["status"] == "writing" for line in lines)
+
+
+def interrupt(nodes: Nodes, source: Path, output: Path, results: int) -> int:
+    """Kill a run's own process after so many results; return how many a plain run skips."""
+    words = command(source, "-o", output, "--cluster", nodes.address)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as run:
+        assert run.stdout
+        for _ in range(results):
+            run.stdout.readline()
+        run.kill()
+    while processes("ray::RemoteWorker"):
+        time.sleep(0.1)
+    made = subprocess.run(
+        command(source, "-o", output), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True
+    )
+    rows = [json.loads(line) for line in made.stdout.splitlines()]
+    return sum(row["reason"] == "done-before" for row in rows)
+
+
+def measure(nodes: Nodes, folder: Path, count: int) -> None:
+    """Print the time of a file on the cluster, and in two plain processes."""
+    halves = [folder / "first", folder / "second"]
+    for number in range(count):
+        pixels = np.random.default_rng(number).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+        path = halves[number % 2] / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).resize((2048, 1536), Image.Resampling.BICUBIC).save(path)
+    plain = [command(half, "-o", folder / "plain" / half.name) for half in halves]
+    shared = [command(*halves, "-o", folder / "out", "--cluster", nodes.address)]
+    cpu, _, wall = spend(plain, count)
+    more, rays, longer = spend(shared, count)
+    for name, used, took in (("two plain processes", cpu, wall), ("two workers", more, longer)):
+        print(f"{name:<20} {used * 1000:5.0f} ms of CPU a file, {took:6.3f} s between results")
+    print(f"{'overhead':<20} {(more - cpu) * 1000:5.0f} ms of CPU a file, {more / cpu - 1:.1%}")
+    print(f"{'Ray itself':<20} {rays:.1%} of a core")
+
+
+def spend(commands: list[list[str]], count: int) -> tuple[float, float, float]:
+    """What commands spend that run at the same time.
+
+    It is taken from the tenth part of the results to the last but one tenth, when all processes
+    have started and none has ended.
+
+    Returns:
+        CPU seconds per result, those of Ray itself per second, and seconds between two results.
+    """
+    heard = SimpleQueue[None]()
+    readers = []
+    for words in commands:
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        readers.append(Thread(target=hear, args=(process, heard)))
+        readers[-1].start()
+    first, last = count // 10, count - count // 10
+    for _ in range(first):
+        heard.get()
+    before, begin = cpu_seconds(), time.monotonic()
+    for _ in range(last - first):
+        heard.get()
+    after, wall = cpu_seconds(), time.monotonic() - begin
+    runs, rays = (later - earlier for earlier, later in zip(before, after, strict=True))
+    for reader in readers:
+        reader.join()
+    return runs / (last - first), rays / wall, wall / (last - first)
+
+
+def hear(process: subprocess.Popen[bytes], heard: SimpleQueue[None]) -> None:
+    assert process.stdout
+    for _ in process.stdout:
+        heard.put(None)
+    process.wait()
+
+
+def compare(name: str, whole: Path, output: Path) -> None:
+    """End the script if a result is missing, wrong or superfluous."""
+    wanted, made = contents(whole), contents(output)
+    wrong = [path for path in wanted.keys() | made.keys() if wanted.get(path) != made.get(path)]
+    print(f"{name}: {len(made)} results, {len(wrong)} wrong")
+    if wrong:
+        sys.exit("\n".join(sorted(wrong)[:20]))
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--photos", type=int, default=300)
+    arguments.add_argument("--videos", type=int, default=3)
+    arguments.add_argument("--kills", type=int, default=20)
+    arguments.add_argument("--measured", type=int, default=20)
+    arguments.add_argument("--seed", type=int, default=0)
+    options = arguments.parse_args()
+    if INSIDE not in os.environ:
+        alone = [
+            "unshare",
+            "--map-root-user",
+            "--net",
+            "sh",
+            "-c",
+            'ip link set lo up && exec "$@"',
+        ]
+        os.environ[INSIDE] = "1"
+        os.execvp("unshare", [*alone, "sh", sys.executable, *sys.argv])
+    chance = random.Random(options.seed)
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        folder = Path(name)
+        (folder / "ray").mkdir()
+        os.environ |= {"RAY_TMPDIR": name, "RAY_USAGE_STATS_ENABLED": "0"}
+        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}
+        os.environ |= {"RAY_worker_niceness": "0"}
+        make_photos(folder / "in", options.photos)
+        if options.videos:
+            make_videos(folder / "in" / "videos", options.videos)
+        words = command(folder / "in", "-o", folder / "whole")
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        nodes = Nodes(folder)
+        try:
+            if options.kills:
+                begin = time.monotonic()
+                output = folder / "killed"
+                killed = torment(nodes, folder / "in", output, options.kills, chance)
+                again = entries(output) - len(contents(output))
+                seconds = time.monotonic() - begin
+                print(
+                    f"{killed} kills of nodes and workers in {seconds:.0f} s:"
+                    f" {again} files were begun again"
+                )
+                compare("killed", folder / "whole", output)
+            output = folder / "interrupted"
+            skipped = interrupt(nodes, folder / "in", output, options.photos // 2)
+            print(f"interrupted by SIGKILL: a plain run skips {skipped}, and does the others")
+            compare("finished", folder / "whole", output)
+            if options.measured:
+                measure(nodes, folder, options.measured)
+        finally:
+            nodes.close()
+
+
+if __name__ == "__main__":
+    main()
