@@ -19,7 +19,8 @@ import numpy as np
 from jaxtyping import Float, Float32
 from safetensors.numpy import load_file
 
-from blurdm_cli.motion.candidates import Planes, make_candidates
+from blurdm_cli.motion.candidates import RESIDUAL_GAIN, Planes, make_candidates
+from blurdm_cli.motion.deconvolution import smoothing_for
 from blurdm_cli.motion.found import Motion
 from blurdm_cli.motion.light import LUMA
 from blurdm_cli.motion.windows import Photo, commonest_share, in_unit_range, window
@@ -49,6 +50,8 @@ Weights = Mapping[str, Float32[np.ndarray, "..."]]
 def with_confidence(photo: Photo, motion: Motion, threads: int = 1) -> Motion:
     """A motion with the confidence of both kernels, from the photo's most textured window.
 
+    How much the encoded candidate is smoothed follows from the same window.
+
     Args:
         photo: sRGB-encoded.
         motion: what was found in it.
@@ -63,7 +66,11 @@ def with_confidence(photo: Photo, motion: Motion, threads: int = 1) -> Motion:
     return replace(
         motion,
         linear=replace(motion.linear, confidence=linear),
-        encoded=replace(motion.encoded, confidence=encoded),
+        encoded=replace(
+            motion.encoded,
+            confidence=encoded,
+            smoothing=smoothing_for(float(planes[9].mean()) / RESIDUAL_GAIN, motion.noise),
+        ),
     )
 
 
