@@ -21,7 +21,7 @@ from safetensors.numpy import load_file
 
 from blurdm_cli.motion.candidates import RESIDUAL_GAIN, Planes, make_candidates
 from blurdm_cli.motion.deconvolution import smoothing_for
-from blurdm_cli.motion.found import Motion
+from blurdm_cli.motion.found import NONE, Motion
 from blurdm_cli.motion.light import LUMA
 from blurdm_cli.motion.windows import Photo, commonest_share, in_unit_range, window
 
@@ -60,17 +60,16 @@ def with_confidence(photo: Photo, motion: Motion, threads: int = 1) -> Motion:
     if motion.reach == 1:
         return motion
     rows, columns = window(photo, SIDE * SIDE)
-    seen = in_unit_range(photo[rows, columns])
-    planes = make_candidates(seen, motion, threads, (rows.start, columns.start))
+    seen, origin = in_unit_range(photo[rows, columns]), (rows.start, columns.start)
+    residual = make_candidates(seen, replace(motion, linear=NONE), threads, origin)[9]
+    smoothing = smoothing_for(float(residual.mean()) / RESIDUAL_GAIN, motion.noise)
+    motion = replace(motion, encoded=replace(motion.encoded, smoothing=smoothing))
+    planes = make_candidates(seen, motion, threads, origin)
     linear, encoded = confidences(seen.transpose(2, 0, 1), planes)
     return replace(
         motion,
         linear=replace(motion.linear, confidence=linear),
-        encoded=replace(
-            motion.encoded,
-            confidence=encoded,
-            smoothing=smoothing_for(float(planes[9].mean()) / RESIDUAL_GAIN, motion.noise),
-        ),
+        encoded=replace(motion.encoded, confidence=encoded),
     )
 
 
