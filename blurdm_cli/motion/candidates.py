@@ -60,7 +60,7 @@ def make_candidates(
         work = []
         for place, (found, linear) in enumerate(kinds):
             planes[6 + place] = found.confidence
-            weight = weight_for(motion.noise, linear=linear)
+            weight = found.smoothing * weight_for(motion.noise, linear=linear)
             patches = patches_of(found, photo.shape[:2], origin)
             work.append([_begin(pool, each, photo, weight, linear=linear) for each in patches])
         for place, (_, linear) in enumerate(kinds):

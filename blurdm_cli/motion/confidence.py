@@ -19,8 +19,9 @@ import numpy as np
 from jaxtyping import Float, Float32
 from safetensors.numpy import load_file
 
-from blurdm_cli.motion.candidates import Planes, make_candidates
-from blurdm_cli.motion.found import Motion
+from blurdm_cli.motion.candidates import RESIDUAL_GAIN, Planes, make_candidates
+from blurdm_cli.motion.deconvolution import smoothing_for
+from blurdm_cli.motion.found import NONE, Motion
 from blurdm_cli.motion.light import LUMA
 from blurdm_cli.motion.windows import Photo, commonest_share, in_unit_range, window
 
@@ -49,6 +50,8 @@ Weights = Mapping[str, Float32[np.ndarray, "..."]]
 def with_confidence(photo: Photo, motion: Motion, threads: int = 1) -> Motion:
     """A motion with the confidence of both kernels, from the photo's most textured window.
 
+    How much the encoded candidate is smoothed follows from the same window.
+
     Args:
         photo: sRGB-encoded.
         motion: what was found in it.
@@ -57,8 +60,11 @@ def with_confidence(photo: Photo, motion: Motion, threads: int = 1) -> Motion:
     if motion.reach == 1:
         return motion
     rows, columns = window(photo, SIDE * SIDE)
-    seen = in_unit_range(photo[rows, columns])
-    planes = make_candidates(seen, motion, threads, (rows.start, columns.start))
+    seen, origin = in_unit_range(photo[rows, columns]), (rows.start, columns.start)
+    residual = make_candidates(seen, replace(motion, linear=NONE), threads, origin)[9]
+    smoothing = smoothing_for(float(residual.mean()) / RESIDUAL_GAIN, motion.noise)
+    motion = replace(motion, encoded=replace(motion.encoded, smoothing=smoothing))
+    planes = make_candidates(seen, motion, threads, origin)
     linear, encoded = confidences(seen.transpose(2, 0, 1), planes)
     return replace(
         motion,

@@ -28,6 +28,9 @@ class Found:
     confidence: float = 0.0
     """Probability that the photo deconvolved with it is nearest to the sharp one; see
     `confidence.confidences`."""
+    smoothing: float = 1.0
+    """How much the photo deconvolved with it is smoothed, as a multiple of what its noise asks for;
+    see `deconvolution.smoothing_for`."""
 
     @property
     def length(self) -> float:

@@ -17,7 +17,7 @@ from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
 from blurdm_cli.motion.candidates import make_candidates
-from blurdm_cli.motion.confidence import confidences
+from blurdm_cli.motion.confidence import with_confidence
 from blurdm_cli.motion.deconvolution import noise_of
 from blurdm_cli.motion.estimation import LEAST_SPREAD, find_motion
 from blurdm_cli.motion.found import NONE, Found, Motion
@@ -105,7 +105,7 @@ class CandidateMaker:
         wrong = rng.random() < self.recipe.wrong_share
         if wrong:
             motion = self._mistaken(rng, motion)
-        planes = make_candidates(photo, motion)
+        planes = make_candidates(photo, with_confidence(photo, motion))
         if not wrong:
             sharp = moved_to_candidate(sharp, blurred, planes)
         density = np.zeros((2 * REACH + 1,) * 2) if path is None else path.density(REACH)
@@ -114,7 +114,7 @@ class CandidateMaker:
             np.ascontiguousarray(blurred.transpose(2, 0, 1)),
             np.rint(images * 255).astype(np.uint8),
             np.ascontiguousarray(sharp.transpose(2, 0, 1)),
-            np.array(confidences(photo.transpose(2, 0, 1), planes), np.float32),
+            np.ascontiguousarray(planes[6:8, 0, 0]),
             density.astype(np.float16),
             np.array(gain_of(sharp, blurred, planes), np.float32),
         )

@@ -1,13 +1,16 @@
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
 from blurdm_cli.motion.candidates import make_candidates
-from blurdm_cli.motion.confidence import confidences, with_confidence
+from blurdm_cli.motion.confidence import with_confidence
+from blurdm_cli.motion.deconvolution import noise_of
 from blurdm_cli.motion.found import NONE, Found, Motion
+from blurdm_cli.motion.light import LUMA
 
-from .scenes import blurred, leaves, page, path_kernel
+from .scenes import blurred, leaves, page, path_kernel, psnr
 
 
 def right(kernel: np.ndarray) -> Found:
@@ -45,10 +48,26 @@ def test_confidence_that_is_there_and_the_number_of_threads_do_not_matter() -> N
     photo = np.float32(blurred(leaves(seed=6), kernel))
     motion = Motion(right(kernel), right(kernel), 0.002)
     one = with_confidence(photo, motion)
-    other = with_confidence(photo, replace(one, noise=motion.noise), threads=3)
+    other = with_confidence(photo, one, threads=3)
     assert one.linear.confidence == other.linear.confidence
-    planes = make_candidates(photo, motion)
-    assert confidences(photo.transpose(2, 0, 1), planes) == (
-        one.linear.confidence,
-        one.encoded.confidence,
+    assert one.encoded.smoothing == other.encoded.smoothing
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_kernel_that_explains_the_photo_is_smoothed_less_and_gains(seed: int) -> None:
+    sharp, kernel = leaves(seed=seed), path_kernel(14, seed)
+    noise = np.random.default_rng(seed).normal(0, 0.004, sharp.shape)
+    photo = (blurred(sharp, kernel, linear=False) + noise).astype(np.float32)
+    rough = cv2.GaussianBlur(kernel, (0, 0), 1.2)
+    near, far = (
+        with_confidence(photo, Motion(NONE, right(each), noise_of(photo @ LUMA))).encoded
+        for each in (kernel, rough)
     )
+    assert near.smoothing < 0.5
+    assert near.smoothing < 0.9 * far.smoothing
+    plain = replace(near, smoothing=1.0)
+    gained = [
+        psnr(make_candidates(photo, Motion(NONE, each, 0.004))[3:6].transpose(1, 2, 0), sharp)
+        for each in (near, plain)
+    ]
+    assert gained[0] > gained[1] + 0.5
