@@ -16,7 +16,7 @@ from blurdm_cli.photo.slider import slider_page
 RED, GREEN = (np.full((120, 200, 3), colour, np.uint8) for colour in ((200, 20, 20), (20, 180, 20)))
 CROPS = [Crop(0, 0, 60), Crop(10, 80, 60)]
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
 
 
 class Page(HTMLParser):

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import shutil
 import socket
 import sys
@@ -22,8 +23,7 @@ from blurdm_cli.serve.worker import Worker
 from tests.serve.conftest import PRETENDS, TINY
 
 playwright = pytest.importorskip("playwright.sync_api")
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed"),
@@ -93,7 +93,7 @@ def choose(page: Any, *files: tuple[str, bytes]) -> None:
 
 
 def until_done(page: Any, count: int = 1) -> None:
-    page.locator("#list .state", has_text=" s").nth(count - 1).wait_for()
+    page.locator("#list .state", has_text=re.compile(r"\d s")).nth(count - 1).wait_for()
 
 
 def seen(page: Any) -> np.ndarray:
