@@ -108,6 +108,7 @@ def nodes(folder: Path) -> dict[str, Any]:
     (short / "ray").mkdir()
     os.environ |= {"RAY_TMPDIR": str(short), "RAY_USAGE_STATS_ENABLED": "0"}
     os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}
+    os.environ |= {"RAY_worker_niceness": "0"}  # not 15, beside other tests
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={**NODE, "temp_dir": str(short)})
