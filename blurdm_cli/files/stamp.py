@@ -1,6 +1,7 @@
 """What identifies the content of a file: its size, its modification time and a hash."""
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,14 +29,32 @@ class Stamp:
             before = path.stat()
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-            after = path.stat()
         except OSError as error:
             raise no_input(path, error) from error
-        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        return cls._unchanged(path, before, digest)
+
+    @classmethod
+    def of_bytes(cls, data: bytes, path: Path, before: os.stat_result) -> "Stamp":
+        """Identify a file whose bytes were read already.
+
+        Args:
+            data: all its bytes.
+            path: the file.
+            before: its status just before it was read.
+
+        Raises:
+            InputError: it was changed meanwhile.
+        """
+        return cls._unchanged(path, before, hashlib.sha256(data).hexdigest())
+
+    @classmethod
+    def _unchanged(cls, path: Path, before: os.stat_result, digest: str) -> "Stamp":
+        stamp = cls(before.st_size, before.st_mtime_ns, digest)
+        if not stamp.is_of(path):
             raise InputError(
                 f"{path} changed while it was being read", hint="Try again when it is complete"
             )
-        return cls(after.st_size, after.st_mtime_ns, digest)
+        return stamp
 
     def is_of(self, path: Path) -> bool:
         """Whether the file still has this size and modification time; it is not read."""

@@ -22,6 +22,7 @@ from blurdm_cli.files.atomic import Seal, atomic_output, no_seal
 from blurdm_cli.files.formats import FORMATS, INSTEAD, format_of
 from blurdm_cli.files.reading import check_regular, no_input
 from blurdm_cli.files.signatures import HEAD, HEIC, PHOTOS, RAW, kind_of
+from blurdm_cli.files.stamp import Stamp
 from blurdm_cli.machine import lacks_memory
 from blurdm_cli.photo import metadata as md
 from blurdm_cli.photo import pixels as px
@@ -82,6 +83,9 @@ class Photo:
         return replace(self, pixels=restored)
 
 
+UNNAMED = "The photo"
+
+
 def read_photo(source: Path | bytes) -> Photo:
     """Read a photo from a file, or from the bytes of a file.
 
@@ -90,20 +94,37 @@ def read_photo(source: Path | bytes) -> Photo:
         DecodeError: it is not a photo, is damaged, or is of an unsupported kind.
         MemoryFull: it does not fit in memory.
     """
-    name = str(source) if isinstance(source, Path) else "The photo"
-    if isinstance(source, bytes):
-        kind, data = _kind(source, name), source
-    else:
-        check_regular(source)
-        try:
-            with source.open("rb") as file:
-                head = file.read(HEAD)  # a whole video would be too much
-                kind = _kind(head, name)
-                data = head + file.read()
-        except OSError as error:
-            raise no_input(source, error) from error
-    with _damage_named(name):
-        return _decode(kind, data)
+    if isinstance(source, Path):
+        return _read(source)[0]
+    return _decode(_kind(source, UNNAMED), source, UNNAMED)
+
+
+def read_stamped(path: Path) -> tuple[Photo, Stamp]:
+    """Read a photo, and identify the bytes that were read; the file is read once.
+
+    Raises:
+        InputError, DecodeError, MemoryFull: as `read_photo`; or the file was changed meanwhile.
+    """
+    check_regular(path)
+    try:
+        before = path.stat()
+    except OSError as error:
+        raise no_input(path, error) from error
+    photo, data = _read(path)
+    return photo, Stamp.of_bytes(data, path, before)
+
+
+def _read(path: Path) -> tuple[Photo, bytes]:
+    """A photo and its file's bytes."""
+    check_regular(path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)  # a whole video would be too much
+            kind = _kind(head, str(path))
+            data = head + file.read()
+    except OSError as error:
+        raise no_input(path, error) from error
+    return _decode(kind, data, str(path)), data
 
 
 def _kind(head: bytes, name: str) -> str:
@@ -144,7 +165,12 @@ def _damage_named(name: str) -> Iterator[None]:
         raise DecodeError(f"{name} is damaged or cut off", hint=COPY_AGAIN) from error
 
 
-def _decode(kind: str, data: bytes) -> Photo:
+def _decode(kind: str, data: bytes, name: str) -> Photo:
+    with _damage_named(name):
+        return _photo_of(kind, data)
+
+
+def _photo_of(kind: str, data: bytes) -> Photo:
     if kind == "tiff" and is_raw(data):
         kind = RAW
     planes, metadata, coding, notes = decode(kind, data)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from blurdm_cli.engine.deblur import Restored
-from blurdm_cli.errors import BlurdmError, DiskFull, InputError
+from blurdm_cli.errors import BlurdmError, DiskFull
 from blurdm_cli.files.atomic import Seal, keep_original, no_seal
 from blurdm_cli.files.attributes import following
 from blurdm_cli.files.naming import FileJob
@@ -22,7 +22,7 @@ from blurdm_cli.machine import within_memory
 from blurdm_cli.motion.found import Motion
 from blurdm_cli.photo.blur_score import BLURRED, blur_score
 from blurdm_cli.photo.comparison import side_by_side
-from blurdm_cli.photo.photo import Photo, read_photo, write_photo
+from blurdm_cli.photo.photo import Photo, read_stamped, write_photo
 from blurdm_cli.photo.privacy import apply_privacy
 from blurdm_cli.pipeline.destinations import Destination
 from blurdm_cli.pipeline.options import PhotoOptions
@@ -43,8 +43,8 @@ class PhotoTask:
 
     job: FileJob
     place: Destination
-    stamp: Stamp | None
-    """Identity of the bytes that were read, if a journal needs it."""
+    stamp: Stamp
+    """Identifies the bytes that were read."""
     photo: Photo
     blur: float | None
     motion: Motion | None
@@ -148,12 +148,7 @@ class PhotoRun:
 
     def _open(self, job: FileJob, place: Destination) -> PhotoTask:
         self._fetch(place.source)
-        stamp = Stamp.of(place.source) if job.home in self._journals else None
-        photo = read_photo(place.source)
-        if stamp and not stamp.is_of(place.source):
-            raise InputError(
-                f"{job.input} changed while it was read", hint="Run again when it is complete"
-            )
+        photo, stamp = read_stamped(place.source)
         asked = self._options.only_blurry is not None
         blur = round(blur_score(photo.pixels), 3) if asked else None
         motion = None
@@ -241,13 +236,11 @@ class PhotoRun:
     def _journalled(self, task: PhotoTask, path: Path, notes: list[str]) -> Iterator[Seal]:
         """Record in the journal that a file will be written, and then that it was."""
         journal, original = self._journals.get(task.job.home), task.place.original
-        if not task.stamp:
-            journal = None
         seal = journal.begin(original, path, task.stamp) if journal else no_seal
         seal = task.place.guard(path, seal)
         in_place = self._run.in_place and path == task.place.target
         yield following(task.place.source, path, seal, notes, in_place=in_place)
-        if journal and task.stamp:
+        if journal:
             journal.end(original, path, task.stamp)
 
 

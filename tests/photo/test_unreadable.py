@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from blurdm_cli.errors import DecodeError, InputError
-from blurdm_cli.photo.photo import Photo, encode_photo, read_photo
+from blurdm_cli.files.signatures import kind_of
+from blurdm_cli.files.stamp import Stamp
+from blurdm_cli.photo.photo import Photo, encode_photo, read_photo, read_stamped
 
 from .samples import FORMATS, noise, photo_file, png16, smooth, tiff_file
 
@@ -192,3 +194,22 @@ def test_photos_are_read_by_many_threads_at_once() -> None:
         photos = list(pool.map(read_photo, data))
     assert all(photo.pixels.size for photo in photos)
     assert warnings.filters == filters
+
+
+def test_a_photo_is_read_once_and_a_change_meanwhile_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGB", (8, 6), (10, 20, 30)).save(path)
+    photo, stamp = read_stamped(path)
+    assert (photo.pixels == (10, 20, 30)).all()
+    assert stamp == Stamp.of(path)
+
+    def grows(head: bytes) -> str:
+        with path.open("ab") as file:
+            file.write(b"more")
+        return kind_of(head)
+
+    monkeypatch.setattr("blurdm_cli.photo.photo.kind_of", grows)
+    with pytest.raises(InputError, match="changed while it was being read"):
+        read_stamped(path)
