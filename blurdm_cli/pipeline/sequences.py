@@ -14,11 +14,12 @@ from typing import Any
 from blurdm_cli.files.atomic import Seal, stump
 from blurdm_cli.files.journal import FOLDER
 from blurdm_cli.files.numbered import by_number, find_existing, is_sequence
+from blurdm_cli.files.progress import Progress
 from blurdm_cli.files.stamp import Stamp
 from blurdm_cli.photo.photo import Photo, write_photo
 from blurdm_cli.photo.privacy import apply_privacy
 from blurdm_cli.pipeline.options import RunOptions, VideoOptions
-from blurdm_cli.video.image_sequence import FrameStore, is_begun, open_pictures_journal
+from blurdm_cli.video.image_sequence import FrameStore, open_pictures_journal
 from blurdm_cli.video.segments import open_state
 from blurdm_cli.video.tags import Matrix, orientation_of
 
@@ -69,9 +70,9 @@ def find_other(
     """
     files = pictures_of(source, options)
     taken = find_existing(pattern, numbers_of(files, options))
-    if taken and _progress(pattern).exists():
+    if taken and _folder(pattern).exists():
         manifest = manifest_of(source, files, pattern, options, run, settings)
-        if is_begun(_progress(pattern), manifest):
+        if Progress(_folder(pattern), manifest).is_begun:
             journal = open_pictures_journal(pattern)
             taken = [path for path in taken if not journal.is_own(pattern, path)]
     return next(iter(taken), None)
@@ -106,7 +107,7 @@ def open_pictures(
         yield FrameStore(
             pattern,
             numbers,
-            _progress(pattern),
+            _folder(pattern),
             manifest,
             resume=run.resume,
             overwrite=run.on_exists == "overwrite",
@@ -115,6 +116,6 @@ def open_pictures(
         )
 
 
-def _progress(pattern: Path) -> Path:
+def _folder(pattern: Path) -> Path:
     """The folder with the state of an interrupted run."""
     return pattern.parent / FOLDER / stump(pattern.name)

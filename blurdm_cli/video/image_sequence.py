@@ -4,11 +4,10 @@ The frame of an image carries the photo that was read in its `opaque`, so that a
 from it keeps its profile, metadata and transparency.
 """
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,14 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from blurdm_cli.errors import InputError, OutputError
-from blurdm_cli.files.atomic import Seal, atomic_output, identity_of, stump, unless_changed
+from blurdm_cli.files.atomic import Seal, identity_of, stump, unless_changed
 from blurdm_cli.files.formats import format_of
 from blurdm_cli.files.journal import Journal
 from blurdm_cli.files.numbered import frame_path
+from blurdm_cli.files.progress import Progress
 from blurdm_cli.photo.metadata import Metadata
 from blurdm_cli.photo.photo import Photo, read_photo
 from blurdm_cli.photo.pixels import upright
-from blurdm_cli.spec import parse_json
 from blurdm_cli.video.clip import Clip
 from blurdm_cli.video.tags import Colour
 from blurdm_cli.video.yuv import FULL, RGB, to_rgb
@@ -156,31 +155,25 @@ class FrameStore:
             write: writes an image, and returns everything that its file cannot store.
         """
         format_of(pattern.suffix)
-        self._pattern, self._numbers = pattern, numbers
-        self._path, self._manifest = _progress(folder), manifest
+        self._pattern, self._numbers, self._folder = pattern, numbers, folder
         self._orientation, self._write, self._overwrite = orientation, write, overwrite
         self.done, self.state, self.notes = 0, dict[str, Any](), dict[str, None]()
-        if not is_begun(folder, manifest):
+        self._progress = Progress(folder, manifest)
+        if not self._progress.is_begun:
             (folder / PICTURES).unlink(missing_ok=True)
         self._journal = open_pictures_journal(pattern)
-        if resume and is_begun(folder, manifest):
-            saved = parse_json(self._path.read_text())
-            finished = (frame_path(pattern, each) for each in numbers[: saved["done"]])
+        if resume and self._progress.is_begun:
+            finished = (frame_path(pattern, each) for each in numbers[: self._progress.done])
             if all(self._journal.is_own(pattern, path) for path in finished):
-                self.done, self.state = saved["done"], saved["state"]
+                self.done, self.state = self._progress.done, self._progress.state
 
     @contextmanager
     def writer(self, state: dict[str, Any]) -> Iterator["FrameStore"]:
         if not self.done:
-            self._keep()  # first: from now on, the images belong to this run
+            self._progress.keep(0, self.state)  # first: from now on, the images belong to this run
         yield self
         self.state = state
-        self._keep()
-
-    def _keep(self) -> None:
-        saved = {"manifest": self._manifest, "done": self.done, "state": self.state}
-        with atomic_output(self._path) as part:
-            part.write_text(json.dumps(saved))
+        self._progress.keep(self.done, state)
 
     def write(self, frame: VideoFrame) -> None:
         deep = frame.format.components[0].bits > 8
@@ -201,20 +194,9 @@ class FrameStore:
 
     def clear(self) -> None:
         """Remove everything that was kept for resuming."""
-        shutil.rmtree(self._path.parent, ignore_errors=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def open_pictures_journal(pattern: Path) -> Journal:
     """Read the journal of the images that an interrupted run wrote."""
     return Journal(pattern.parent, "", f"{stump(pattern.name)}/{PICTURES}")
-
-
-def is_begun(folder: Path, manifest: dict[str, Any]) -> bool:
-    """Whether a run with this manifest started to write images and was interrupted."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        return bool(parse_json(_progress(folder).read_text())["manifest"] == manifest)
-    return False
-
-
-def _progress(folder: Path) -> Path:
-    return folder / "progress.json"

@@ -4,7 +4,7 @@ A clip is encoded in segments of a few seconds, each with a new encoder, so an i
 not change any frame. Segments are stored in `.blurdm/NAME/` next to the result, and are joined
 and removed at the end:
 
-    manifest.json      identifies the segments: the source's stamp, and all settings
+    progress.json      identifies the segments: the source's stamp, and all settings
     00000.segment      compressed frames one after the other, then an index of them, then the
     00001.segment      offset of the index (8 bytes)
 
@@ -27,6 +27,7 @@ from av.video.frame import VideoFrame
 from blurdm_cli.files.atomic import atomic_output, output_error, stump
 from blurdm_cli.files.journal import FOLDER, open_folder, refuse_link, remove_if_empty
 from blurdm_cli.files.locks import locked
+from blurdm_cli.files.progress import Progress
 from blurdm_cli.spec import parse_json
 from blurdm_cli.video.encoder import Encoding, as_encoded, open_encoder
 from blurdm_cli.video.packet import AnyPacket
@@ -199,16 +200,13 @@ def open_store(
     Raises:
         OutputError: another run holds the lock, or the folder cannot be written to.
     """
-    text = json.dumps({**manifest, "encoding": encoding.to_json()}, indent=2, sort_keys=True)
     with open_state(target) as folder:
-        path = folder / "manifest.json"
         try:
-            kept = path.read_text() if path.exists() else None
-            if not resume or kept != text:
+            progress = Progress(folder, {**manifest, "encoding": encoding.to_json()})
+            if not (resume and progress.is_begun):
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir()
-                with atomic_output(path) as part:
-                    part.write_text(text)
+                progress.keep(0, {})
         except OSError as error:
             raise output_error(folder, error) from error
         yield SegmentStore(folder, encoding)
