@@ -21,7 +21,7 @@ from safetensors.numpy import load_file
 
 from blurdm_cli.motion.candidates import RESIDUAL_GAIN, Planes, make_candidates
 from blurdm_cli.motion.deconvolution import smoothing_for
-from blurdm_cli.motion.found import NONE, Motion
+from blurdm_cli.motion.found import NONE, SHAKEN, Motion
 from blurdm_cli.motion.light import LUMA
 from blurdm_cli.motion.windows import Photo, commonest_share, in_unit_range, window
 
@@ -61,16 +61,25 @@ def with_confidence(photo: Photo, motion: Motion, threads: int = 1) -> Motion:
         return motion
     rows, columns = window(photo, SIDE * SIDE)
     seen, origin = in_unit_range(photo[rows, columns]), (rows.start, columns.start)
-    residual = make_candidates(seen, replace(motion, linear=NONE), threads, origin)[9]
-    smoothing = smoothing_for(float(residual.mean()) / RESIDUAL_GAIN, motion.noise)
-    motion = replace(motion, encoded=replace(motion.encoded, smoothing=smoothing))
     planes = make_candidates(seen, motion, threads, origin)
+    smoothing = _smoothing(motion, planes, confidences(seen.transpose(2, 0, 1), planes)[1])
+    motion = replace(motion, encoded=replace(motion.encoded, smoothing=smoothing))
+    again = make_candidates(seen, replace(motion, linear=NONE), threads, origin)
+    planes[3:6], planes[9] = again[3:6], again[9]
     linear, encoded = confidences(seen.transpose(2, 0, 1), planes)
     return replace(
         motion,
         linear=replace(motion.linear, confidence=linear),
         encoded=replace(motion.encoded, confidence=encoded),
     )
+
+
+def _smoothing(motion: Motion, planes: Planes, confidence: float) -> float:
+    """Smoothing of the encoded candidate: less where it is believed, and the photo is shaken."""
+    if motion.encoded.spread < SHAKEN:
+        return 1.0
+    residual = float(planes[9].mean()) / RESIDUAL_GAIN
+    return smoothing_for(residual, motion.noise) ** confidence
 
 
 def confidences(blurred: Float32[np.ndarray, "3 h w"], planes: Planes) -> tuple[float, float]:

@@ -7,7 +7,7 @@ import pytest
 from blurdm_cli.motion.candidates import make_candidates
 from blurdm_cli.motion.confidence import with_confidence
 from blurdm_cli.motion.deconvolution import noise_of
-from blurdm_cli.motion.found import NONE, Found, Motion
+from blurdm_cli.motion.found import NONE, SHAKEN, Found, Motion
 from blurdm_cli.motion.light import LUMA
 
 from .scenes import blurred, leaves, page, path_kernel, psnr
@@ -55,7 +55,7 @@ def test_confidence_that_is_there_and_the_number_of_threads_do_not_matter() -> N
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_kernel_that_explains_the_photo_is_smoothed_less_and_gains(seed: int) -> None:
-    sharp, kernel = leaves(seed=seed), path_kernel(14, seed)
+    sharp, kernel = leaves(seed=seed), path_kernel(22, seed)
     noise = np.random.default_rng(seed).normal(0, 0.004, sharp.shape)
     photo = (blurred(sharp, kernel, linear=False) + noise).astype(np.float32)
     rough = cv2.GaussianBlur(kernel, (0, 0), 1.2)
@@ -71,3 +71,11 @@ def test_a_kernel_that_explains_the_photo_is_smoothed_less_and_gains(seed: int) 
         for each in (near, plain)
     ]
     assert gained[0] > gained[1] + 0.5
+
+
+def test_the_softness_of_a_sharp_photo_is_smoothed_as_its_noise_asks() -> None:
+    sharp = leaves(seed=7)
+    short = right(path_kernel(4, 7))
+    found = with_confidence(sharp, Motion(NONE, short, 0.003))
+    assert short.spread < SHAKEN
+    assert found.encoded.smoothing == 1
