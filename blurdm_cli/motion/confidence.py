@@ -39,6 +39,9 @@ FEW = 500
 TINY = 1e-3
 """Added to residuals and differences before their logarithm."""
 
+BELIEVED = 0.4
+"""Confidence of both together from which on a short path counts."""
+
 FAR = 4.0
 """Standard deviations from the mean that evidence counts for at most."""
 
@@ -50,7 +53,8 @@ Weights = Mapping[str, Float32[np.ndarray, "..."]]
 def with_confidence(photo: Photo, motion: Motion, threads: int = 1) -> Motion:
     """A motion with the confidence of both kernels, from the photo's most textured window.
 
-    How much the encoded candidate is smoothed follows from the same window.
+    How much the encoded candidate is smoothed follows from the same window. Short paths that are
+    hardly believed are dropped: they are the softness of a sharp photo.
 
     Args:
         photo: sRGB-encoded.
@@ -67,6 +71,9 @@ def with_confidence(photo: Photo, motion: Motion, threads: int = 1) -> Motion:
     again = make_candidates(seen, replace(motion, linear=NONE), threads, origin)
     planes[3:6], planes[9] = again[3:6], again[9]
     linear, encoded = confidences(seen.transpose(2, 0, 1), planes)
+    longest = max(motion.linear.spread, motion.encoded.spread)
+    if longest < SHAKEN and linear + encoded < BELIEVED:
+        return Motion(noise=motion.noise)
     return replace(
         motion,
         linear=replace(motion.linear, confidence=linear),
