@@ -4,6 +4,7 @@ The kind of a file is detected from its bytes, not from its name. This is the on
 errors of other libraries are converted to ours.
 """
 
+import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -94,9 +95,10 @@ def read_photo(source: Path | bytes) -> Photo:
         DecodeError: it is not a photo, is damaged, or is of an unsupported kind.
         MemoryFull: it does not fit in memory.
     """
-    if isinstance(source, Path):
-        return _read(source)[0]
-    return _decode(_kind(source, UNNAMED), source, UNNAMED)
+    if isinstance(source, bytes):
+        return _decode(_kind(source, UNNAMED), source, UNNAMED)
+    kind, data, _ = _read(source)
+    return _decode(kind, data, str(source))
 
 
 def read_stamped(path: Path) -> tuple[Photo, Stamp]:
@@ -105,26 +107,22 @@ def read_stamped(path: Path) -> tuple[Photo, Stamp]:
     Raises:
         InputError, DecodeError, MemoryFull: as `read_photo`; or the file was changed meanwhile.
     """
-    check_regular(path)
-    try:
-        before = path.stat()
-    except OSError as error:
-        raise no_input(path, error) from error
-    photo, data = _read(path)
+    kind, data, before = _read(path)
+    photo = _decode(kind, data, str(path))
     return photo, Stamp.of_bytes(data, path, before)
 
 
-def _read(path: Path) -> tuple[Photo, bytes]:
-    """A photo and its file's bytes."""
+def _read(path: Path) -> tuple[str, bytes, os.stat_result]:
+    """Read a photo's file: its kind, its bytes, and its status before they were read."""
     check_regular(path)
     try:
         with path.open("rb") as file:
+            before = os.fstat(file.fileno())
             head = file.read(HEAD)  # a whole video would be too much
             kind = _kind(head, str(path))
-            data = head + file.read()
+            return kind, head + file.read(), before
     except OSError as error:
         raise no_input(path, error) from error
-    return _decode(kind, data, str(path)), data
 
 
 def _kind(head: bytes, name: str) -> str:
