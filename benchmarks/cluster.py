@@ -174,7 +174,7 @@ def measure(nodes: Nodes, folder: Path, count: int) -> None:
 
 
 def spend(commands: list[list[str]], count: int) -> tuple[float, float, float]:
-    """What commands spend that run at the same time.
+    """Measure what several commands spend while they run at the same time.
 
     It is taken from the tenth part of the results to the last but one tenth, when all processes
     have started and none has ended.

@@ -1,4 +1,4 @@
-"""What many machines would do that share one storage and one journal: a simulation.
+"""Simulate many machines that share one storage and one journal.
 
     python benchmarks/scale.py [--nodes 10,100,1000] [--seconds 17] [--overhead 0.002] ...
 
@@ -48,11 +48,11 @@ class Rates:
     """Speeds and sizes of a cluster; times in seconds, sizes in bytes."""
 
     seconds: float
-    """To restore a file of the mean size on one worker."""
+    """Time that one worker takes for a file of the mean size."""
     overhead: float
-    """Of the head for each file, without the journal."""
+    """Time that the head spends on each file, without the journal."""
     journal: float
-    """Of the journal for each file."""
+    """Time that the journal takes for each file."""
     size: float
     """Mean size of a file; its result is as large."""
     storage: float
@@ -60,16 +60,16 @@ class Rates:
     network: float
     """Bytes per second of one node."""
     workers: int
-    """On each node."""
+    """Number of workers on each node."""
     lifetime: float
     """Mean time until a node fails."""
     repair: float
-    """Until it is back."""
+    """Time until a failed node is back."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a cluster did."""
+    """Throughput and load of a simulated cluster."""
 
     files: int
     rate: float

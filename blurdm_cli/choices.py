@@ -16,7 +16,7 @@ Guard = Literal["on", "off", "strict"]
 """Handling of a result that looks wrong: repair it and warn, keep it, or fail."""
 
 MotionMode = Literal["auto", "on", "off"]
-"""Where to estimate the motion: in photos, in photos and each frame of a video, or nowhere."""
+"""Whether to estimate motion: in photos, in each frame of videos as well, or not at all."""
 
 Quality = Literal["auto"] | int
 """Quality of lossy formats, 1 to 100."""

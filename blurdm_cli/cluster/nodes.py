@@ -56,7 +56,7 @@ def alive_nodes() -> list[Node]:
 
 @dataclass(frozen=True)
 class Sight:
-    """What every node has to see."""
+    """Files and facts that every node has to see."""
 
     here: str
     """The folder that relative paths start from."""

@@ -121,7 +121,7 @@ def _run(words: list[str]) -> None:
 
 
 def _surroundings(command: list[str]) -> AbstractContextManager[None]:
-    """What a command runs in: a deadline to exit, or the other processes of a training run."""
+    """Give a command its surroundings: a deadline to exit, or the other processes of a training."""
     if command == ["train"] and "TORCHELASTIC_RUN_ID" in os.environ:
         from blurdm_cli.training.ranks import joined
 

@@ -1,4 +1,4 @@
-"""What the commands of `blurdm export` share."""
+"""Options and checks that the commands of `blurdm export` share."""
 
 from __future__ import annotations
 

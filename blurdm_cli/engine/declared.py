@@ -1,4 +1,4 @@
-"""What a graph declares about its inputs and outputs: names, types and shapes."""
+"""Read what a graph declares about its inputs and outputs: names, types and shapes."""
 
 from collections.abc import Sequence
 

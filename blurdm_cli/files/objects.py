@@ -265,7 +265,7 @@ def _tag(info: dict[str, Any]) -> str:
 
 
 def _path(url: str) -> str:
-    """What fsspec calls a path: bucket and key."""
+    """Return the bucket and key of a URL, which fsspec calls a path."""
     return url.partition("://")[2]
 
 

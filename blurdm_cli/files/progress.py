@@ -1,4 +1,4 @@
-"""What identifies the work on a result, and how far it came, so that a later run can go on."""
+"""Records what identifies the work on a result, and its progress, so that a run can go on."""
 
 import json
 from collections.abc import Mapping
