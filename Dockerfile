@@ -1,29 +1,27 @@
 # cpu:   docker build --target cpu -t blurdm .
 # cuda:  docker build --target cuda -t blurdm:cuda .
 
-# Dependencies come first: a change of the sources does not install them again.
-FROM python:3.12-slim-bookworm AS build
+FROM python:3.12-slim-bookworm AS venv
 WORKDIR /source
 RUN python -m venv /opt/blurdm
 ENV PATH=/opt/blurdm/bin:$PATH
 COPY pyproject.toml constraints.txt ./
 
-FROM build AS build-cpu
+# Dependencies are installed apart from the package: a change of the sources does not install them again.
+FROM venv AS dependencies
 RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-    print(*p['dependencies'], *(each for extra in ('openvino', 'serve', 'watch') \
-    for each in p['optional-dependencies'][extra]), sep='\\n')" > cpu.txt \
-    && pip install --no-cache-dir -c constraints.txt -r cpu.txt
-COPY README.md LICENSE ./
-COPY blurdm_cli blurdm_cli
-COPY models models
-COPY examples examples
-RUN pip install --no-cache-dir --no-deps .
+    [print(*lines, sep='\\n', file=open(extra + '.txt', 'w')) for extra, lines in \
+    {'base': p['dependencies'], **p['optional-dependencies']}.items()]" \
+    && pip install --no-cache-dir -c constraints.txt -r base.txt \
+    -r heic.txt -r raw.txt -r s3.txt -r gs.txt -r ray.txt -r serve.txt -r watch.txt
 
-FROM build AS build-cuda
-RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-    print(*p['dependencies'], *(each for extra in ('cuda', 'serve', 'watch') \
-    for each in p['optional-dependencies'][extra]), sep='\\n')" > cuda.txt \
-    && pip install --no-cache-dir -c constraints.txt -r cuda.txt
+FROM dependencies AS dependencies-cpu
+RUN pip install --no-cache-dir -c constraints.txt -r openvino.txt
+
+FROM dependencies AS dependencies-cuda
+RUN pip install --no-cache-dir -c constraints.txt -r cuda.txt
+
+FROM venv AS package
 COPY README.md LICENSE ./
 COPY blurdm_cli blurdm_cli
 COPY models models
@@ -40,7 +38,9 @@ ENTRYPOINT ["blurdm"]
 CMD ["--help"]
 
 FROM run AS cuda
-COPY --from=build-cuda /opt/blurdm /opt/blurdm
+COPY --from=dependencies-cuda /opt/blurdm /opt/blurdm
+COPY --from=package /opt/blurdm /opt/blurdm
 
 FROM run AS cpu
-COPY --from=build-cpu /opt/blurdm /opt/blurdm
+COPY --from=dependencies-cpu /opt/blurdm /opt/blurdm
+COPY --from=package /opt/blurdm /opt/blurdm

@@ -135,6 +135,8 @@ def main() -> None:
     parser.add_argument("--candidates", type=Path, nargs="+", default=[])
     parser.add_argument("--held-out", type=Path)
     options = parser.parse_args()
+    if bool(options.candidates) != bool(options.held_out):
+        parser.error("--candidates and --held-out need each other")
 
     if options.candidates:
         crops = CandidateCrops([options.held_out]).draw(Order(256, 192, seed=7))

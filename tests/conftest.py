@@ -7,8 +7,10 @@ if worker and hasattr(os, "sched_setaffinity"):  # each has a core: threads of a
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
 
+import shutil  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
@@ -51,3 +53,19 @@ def traced_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("blurdm_cli.export.onnx._trace", trace_once)
         yield
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """An installed Chromium; tests are skipped where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    path = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
+    if path is None:
+        pytest.skip("no Chromium is installed")
+    options = ["--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    root = os.name == "posix" and os.geteuid() == 0
+    options += ["--disable-sync", *(["--no-sandbox"] if root else [])]
+    with playwright.sync_playwright() as running:
+        opened = running.chromium.launch(executable_path=path, args=options)
+        yield opened
+        opened.close()

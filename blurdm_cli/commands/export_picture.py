@@ -30,6 +30,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     ".onnx": (),
     ".xml": ("openvino",),
     ".mlpackage": ("coremltools",),
+    ".dtmodel": (),
 }
 """Packages that each kind of file needs."""
 
@@ -43,14 +44,14 @@ def picture(
         typer.Option(
             "--output",
             "-o",
-            help="File to write: .onnx, .xml (OpenVINO, with a .bin beside it) or .mlpackage"
-            " (Core ML).",
+            help="File to write: .onnx, .xml (OpenVINO, with a .bin beside it), .mlpackage"
+            " (Core ML) or .dtmodel (darktable).",
             show_default="MODEL-picture.onnx",
         ),
     ] = None,
     precision: Annotated[
         GraphPrecision,
-        typer.Option(help="Numeric precision of .onnx and .xml."),
+        typer.Option(help="Numeric precision; fp32 for .mlpackage."),
     ] = GraphPrecision.fp32,
     size: Annotated[
         str | None,
@@ -87,6 +88,8 @@ def picture(
         raise UsageError(f"{output} has none of the suffixes {', '.join(NEEDED)}")
     if kind == ".mlpackage" and precision != GraphPrecision.fp32:
         raise UsageError("Core ML packages are fp32", hint="Leave out --precision")
+    if kind == ".dtmodel" and fixed and fixed[0] != fixed[1]:
+        raise UsageError("darktable's tiles are squares", hint=f"Try --size {fixed[0]}x{fixed[0]}")
     check_installed(*NEEDED[kind])
     found = zoo.find(model)
     check_networks(found)
@@ -118,6 +121,8 @@ def _publish(found: Model, options: Options, target: Path, photo: np.ndarray, se
             made = _as_openvino(made)
         advance(0.5, "verify")
         agreements = verify_picture(found, made, photo, options.precision, options.size, seed)
+        if target.suffix.lower() == ".dtmodel":
+            made = _as_darktable(found, made, options.size)
         for file in _files(target):
             with atomic_output(file) as part:
                 part.write_bytes(made.with_suffix(file.suffix.lower()).read_bytes())
@@ -138,6 +143,15 @@ def _as_openvino(graph: Path) -> Path:
 
     ov.save_model(core().read_model(graph), graph.with_suffix(".xml"), compress_to_fp16=False)
     return graph.with_suffix(".xml")
+
+
+def _as_darktable(found: Model, graph: Path, size: tuple[int, int] | None) -> Path:
+    """Write a package of darktable beside a graph, and return it."""
+    from blurdm_cli.export.darktable import write_package
+
+    package = graph.with_suffix(".dtmodel")
+    write_package(package, graph, found.spec, size)
+    return package
 
 
 def _publish_coreml(found: Model, target: Path, size: tuple[int, int], seed: int) -> None:

@@ -8,6 +8,7 @@ The tables are `ORIGINAL_NAMES` in each network's module.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -178,9 +179,16 @@ def _fit_backbone(
 
 def _fit_size(state: Mapping[str, Tensor], kind: Family, backbone: str, size: str) -> Fit:
     renamed = {rename(name, kind.original_names): value for name, value in state.items()}
-    with torch.device("meta"):
-        network = kind.network(_prior_channels(renamed), **kind.size(size))
+    network = _unweighted(backbone, size, _prior_channels(renamed))
     return fit_to(state, kind.original_names, network, f"{backbone} ({size})")
+
+
+@cache
+def _unweighted(backbone: str, size: str, prior_channels: int) -> nn.Module:
+    """A network whose tensors have shapes, but no values."""
+    kind = family(backbone)
+    with torch.device("meta"):
+        return kind.network(prior_channels, **kind.size(size))
 
 
 def _nearest(state: Mapping[str, Tensor]) -> tuple[str, Fit]:

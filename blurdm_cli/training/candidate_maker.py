@@ -28,8 +28,7 @@ from blurdm_cli.training.alignment import gain_of, moved_to_candidate
 from blurdm_cli.training.candidate_store import Prepared
 from blurdm_cli.training.h264 import through_h264
 from blurdm_cli.training.pairs import REACH
-from blurdm_cli.training.photo_crops import PhotoCrops
-from blurdm_cli.training.scenes import CandidateRecipe, Exposed, Scenes
+from blurdm_cli.training.scenes import Exposed, Scenes
 from blurdm_cli.training.synthesis import develop
 
 PRUNED = 0.03
@@ -42,25 +41,14 @@ GROUP = 4
 class CandidateMaker:
     """Makes crops: which ones follows from their numbers."""
 
-    def __init__(
-        self,
-        photos: PhotoCrops,
-        frames: UInt8[Tensor, "n 3 h w"] | None,
-        objects: list[UInt8[np.ndarray, "_ _ 4"]],
-        recipe: CandidateRecipe,
-        seed: int = 0,
-    ) -> None:
+    def __init__(self, scenes: Scenes, seed: int = 0) -> None:
         """Set up.
 
         Args:
-            photos: where scenes come from.
-            frames: consecutive sharp frames of a high-speed camera.
-            objects: cut-outs of things, RGB and opacity.
-            recipe: what the crops are like.
-            seed: of all of them.
+            scenes: what the crops show.
+            seed: seed of all crops.
         """
-        self.scenes = Scenes(photos, frames, objects, recipe)
-        self.recipe, self.seed = recipe, seed
+        self.scenes, self.recipe, self.seed = scenes, scenes.recipe, seed
 
     def make_group(self, number: int) -> list[Prepared]:
         """Make `GROUP` crops."""

@@ -23,7 +23,7 @@ from blurdm_cli.training.candidate_maker import GROUP, CandidateMaker
 from blurdm_cli.training.candidate_store import SHARD, shard_path, write_shard
 from blurdm_cli.training.photo_crops import PhotoCrops
 from blurdm_cli.training.run import changes
-from blurdm_cli.training.scenes import CandidateRecipe
+from blurdm_cli.training.scenes import CandidateRecipe, Scenes
 
 MADE = "made.json"
 
@@ -170,7 +170,7 @@ def _begin(
     parts = torch.split(values, [shape.numel() for shape in shapes])
     photos = [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
     crops = PhotoCrops(photos, recipe.develop)
-    _MAKERS[:] = [CandidateMaker(crops, frames, objects, recipe, seed)]
+    _MAKERS[:] = [CandidateMaker(Scenes(crops, frames, objects, recipe), seed)]
 
 
 def _make(folder: Path, number: int) -> None:

@@ -60,6 +60,10 @@ def negative_psnr(
     return 10 * (squared + floor).log10().mean()
 
 
+PSNR_FLOORS = (1e-8, 3e-5)
+"""Floors of the two PSNR terms of `image_loss`: the second one saturates at 45 dB, so that crops
+above it count half. The included model was trained with both."""
+
 PIXEL_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "charbonnier": charbonnier,
     "l1": l1_loss,
@@ -75,7 +79,7 @@ def image_loss(
     Args:
         found: the restored images, and smaller ones if the backbone outputs them.
         sharp: the targets; scaled down bilinearly for the smaller ones.
-        recipe: the pixel loss, and the weights of the frequency and edge losses.
+        recipe: the pixel loss, and the weights of the frequency, edge and PSNR losses.
     """
     loss = sharp.new_zeros(())
     for image in found:
@@ -86,9 +90,8 @@ def image_loss(
         if recipe.frequency_weight:
             loss = loss + recipe.frequency_weight * frequency_distance(image, wanted)
         if recipe.psnr_weight:
-            loss = loss + recipe.psnr_weight * negative_psnr(image, wanted)
-        if recipe.psnr_weight:
-            loss = loss + recipe.psnr_weight * negative_psnr(image, wanted, 3e-5)
+            parts = [negative_psnr(image, wanted, floor) for floor in PSNR_FLOORS]
+            loss = loss + recipe.psnr_weight * torch.stack(parts).sum()
         if recipe.edge_weight:
             loss = loss + recipe.edge_weight * edge_distance(image, wanted)
     return loss

@@ -61,7 +61,8 @@ class ImageRecipe(Recipe):
     """Weight of the edge part of the image loss."""
     psnr_weight: float = 0.0
     """Weight of the crops' mean PSNR in dB, which is subtracted from the loss: it demands as many
-    dB of nearly sharp crops as of blurred ones."""
+    dB of nearly sharp crops as of blurred ones. Up to about 45 dB it counts twice, see
+    `losses.PSNR_FLOORS`."""
 
 
 FUSION_RECIPE: Mapping[str, Any] = {

@@ -144,17 +144,22 @@ def unstored(source: InputContainer, container: str) -> list[str]:
     chapters = len(source.chapters())
     if chapters and container in WITHOUT_CHAPTERS:
         notes.append(f"{container} does not store chapters: {chapters} are lost")
-    tags = sorted(name for name in source.metadata if name.lower() not in OF_THE_CONTAINER)
+    tags = sorted(_tags(source))
     if tags and container in WITHOUT_TAGS:
         notes.append(f"{container} does not store tags: {', '.join(tags)} are lost")
     return notes
 
 
+def _tags(source: InputContainer) -> dict[str, str]:
+    """The tags of a file, without those that its container wrote: Matroska's are in capitals."""
+    kept = source.metadata.items()
+    return {name: value for name, value in kept if name.lower() not in OF_THE_CONTAINER}
+
+
 def _copy_tags(
     source: InputContainer, output: OutputContainer, shift: Fraction, stop: Fraction | None
 ) -> None:
-    tags = {key: value for key, value in source.metadata.items() if key not in OF_THE_CONTAINER}
-    output.metadata.update(tags)
+    output.metadata.update(_tags(source))
     output.set_chapters(list[Any](_chapters(source, shift, stop)))
 
 

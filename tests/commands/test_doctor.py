@@ -18,6 +18,13 @@ def test_all_is_well_here(blurdm: Blurdm) -> None:
         assert "opened and ran" in found[f"runtime {runtime}"]["found"]
 
 
+@pytest.fixture
+def unopened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runtimes are not opened: that takes longer than all other checks."""
+    monkeypatch.setattr("blurdm_cli.commands.doctor._run", lambda runtime: runtime)
+
+
+@pytest.mark.usefixtures("unopened")
 def test_what_is_missing_is_code_7_and_what_is_optional_is_not(
     blurdm: Blurdm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -39,6 +46,7 @@ def test_what_is_missing_is_code_7_and_what_is_optional_is_not(
     assert blurdm("doctor").code == 7
 
 
+@pytest.mark.usefixtures("unopened")
 @pytest.mark.parametrize(
     ("one", "other"),
     [("onnxruntime-gpu", "onnxruntime"), ("opencv-python-headless", "opencv-python")],

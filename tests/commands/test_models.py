@@ -46,7 +46,10 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "broken"
 
 
-def test_a_broken_model_does_not_hide_the_others(blurdm: Blurdm, broken: str) -> None:
+def test_a_broken_model_does_not_hide_the_others(
+    blurdm: Blurdm, broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("blurdm_cli.commands.doctor._run", lambda runtime: runtime)
     listed = blurdm("models", "list", "--json")
     assert listed.code == 0
     assert zoo.DEFAULT in listed.out

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,21 @@ from tests.cli import Blurdm
 from tests.motion.scenes import blurred, leaves, path_kernel
 
 
-@pytest.fixture(autouse=True)
-def few_hypotheses(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def few_hypotheses() -> Iterator[None]:
+    """The motion of a photo is found once, with few hypotheses."""
     few = [each for each in HYPOTHESES if each.name in ("half", "short")]
+    found: dict[bytes, Motion] = {}
 
     def look(photo: np.ndarray, threads: int = 1) -> Motion:
-        return find_motion(photo, threads, few)
+        pixels = photo.tobytes()
+        if pixels not in found:
+            found[pixels] = find_motion(photo, threads, few)
+        return found[pixels]
 
-    monkeypatch.setattr("blurdm_cli.motion.estimation.find_motion", look)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("blurdm_cli.motion.estimation.find_motion", look)
+        yield
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from blurdm_cli.export.fp16 import halve
 from blurdm_cli.export.onnx import Options, make_graph
 from blurdm_cli.export.verify import verify
 from blurdm_cli.spec import PriorSpec
-from tests.export.models import SCHEDULE, model_of
+from tests.export.models import model_of
 
 pytestmark = pytest.mark.usefixtures("traced_once")
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("traced_once")
 @pytest.fixture(scope="module")
 def spectral(tmp_path_factory: pytest.TempPathFactory) -> zoo.Model:
     """A small model that looks at the spectrum."""
-    prior = PriorSpec("blurdm", 16, "spectral", "tile", SCHEDULE)
+    prior = PriorSpec("mlp", 16, "spectral", "tile")
     return model_of(tmp_path_factory.mktemp("spectral"), "unet", prior)
 
 

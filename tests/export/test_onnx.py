@@ -16,7 +16,7 @@ from blurdm_cli.export.picture import make_picture_graph
 from blurdm_cli.export.verify import Agreement, middle, verify
 from blurdm_cli.export.verify_picture import verify_picture
 from blurdm_cli.networks.build import BACKBONES
-from blurdm_cli.spec import EncoderKind, PriorSpec
+from blurdm_cli.spec import PriorSpec
 from tests.export.models import SCHEDULE, model_of
 
 pytestmark = pytest.mark.usefixtures("traced_once")
@@ -57,9 +57,16 @@ def test_every_backbone_and_every_prior_exports(
     assert np.abs(one - blurred).max() > 1e-3
 
 
-@pytest.mark.parametrize("encoder", ["light", "spectral"])
-def test_priors_of_regions_export(encoder: EncoderKind, tmp_path: Path, photo: np.ndarray) -> None:
-    made = model_of(tmp_path, "unet", PriorSpec("blurdm", 16, encoder, "region", SCHEDULE))
+@pytest.mark.parametrize(
+    "prior",
+    [
+        PriorSpec("mlp", 16, "light", "region"),
+        PriorSpec("blurdm", 16, "spectral", "region", SCHEDULE),
+    ],
+    ids=lambda prior: prior.encoder,
+)
+def test_priors_of_regions_export(prior: PriorSpec, tmp_path: Path, photo: np.ndarray) -> None:
+    made = model_of(tmp_path, "unet", prior)
     model = replace(made, spec=replace(made.spec, tile=400))  # of several regions
     path = tmp_path / "small.onnx"
     onnx.save(make_graph(model, Options()), path)

@@ -1,7 +1,9 @@
 """Graphs of pictures: what they give is what the model gives without motion."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import onnx
@@ -12,6 +14,7 @@ from blurdm_cli import zoo
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.engine.onnx_runtime import OnnxRuntime
 from blurdm_cli.errors import UsageError
+from blurdm_cli.export.darktable import write_package
 from blurdm_cli.export.onnx import Options
 from blurdm_cli.export.picture import NetworkInputs, make_picture_graph
 from blurdm_cli.export.verify_picture import verify_picture
@@ -82,9 +85,33 @@ def test_openvino_s_files_are_written_together(
     assert blurdm(*words).code == 5
 
 
+def test_a_package_for_darktable_is_a_folder_of_its_id(
+    blurdm: Blurdm, model: zoo.Model, tmp_path: Path
+) -> None:
+    target = tmp_path / "small.dtmodel"
+    made = blurdm("export", "picture", model.folder, "-o", target)
+    assert made.code == 0, made.err
+    with ZipFile(target) as package:
+        assert package.namelist() == ["denoise-small/config.json", "denoise-small/model.onnx"]
+        config, graph = (package.read(name) for name in package.namelist())
+    assert onnx.load_from_string(graph).graph.input[0].name == "input"
+    facts = json.loads(config)
+    assert (facts["id"], facts["task"]) == ("denoise-small", "denoise")
+    assert "attributes" not in facts
+    write_package(target, model.folder / "config.json", model.spec, (64, 64))
+    with ZipFile(target) as package:
+        facts = json.loads(package.read("denoise-small/config.json"))
+    assert facts["attributes"] == {"input_sizes": [64]}
+
+
 @pytest.mark.parametrize(
     "words",
-    [("-o", "picture.pt"), ("--size", "large"), ("-o", "a.mlpackage", "--precision", "fp16")],
+    [
+        ("-o", "picture.pt"),
+        ("--size", "large"),
+        ("-o", "a.mlpackage", "--precision", "fp16"),
+        ("-o", "a.dtmodel", "--size", "64x96"),
+    ],
 )
 def test_what_cannot_be_exported_is_one_line(blurdm: Blurdm, words: tuple[str, ...]) -> None:
     result = blurdm("export", "picture", "blurdm-tiny", *words)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import onnx
 
@@ -14,7 +15,9 @@ _traces: dict[str, bytes] = {}
 
 def trace_once(model: Model, options: export.Options) -> onnx.ModelProto:
     """A new copy of the trace of a model with these weights, in this size and opset."""
-    facts = json.dumps([model.spec.to_json(), options.size, options.opset], sort_keys=True)
+    facts = json.dumps(
+        [replace(model.spec, files={}).to_json(), options.size, options.opset], sort_keys=True
+    )
     digest = hashlib.sha256(facts.encode())
     for name, values in sorted(model.weights().items()):
         digest.update(name.encode() + values.tobytes())

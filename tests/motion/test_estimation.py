@@ -11,6 +11,7 @@ from blurdm_cli.motion.windows import is_pagelike, window
 from .scenes import blurred, leaves, page, path_kernel, psnr
 
 FEW = [each for each in HYPOTHESES if each.name in ("half", "half, gradual", "short")]
+TWO = [each for each in FEW if each.name != "half, gradual"]
 
 
 def eight_bit(image: np.ndarray) -> np.ndarray:
@@ -53,7 +54,7 @@ def test_noise_and_jpeg_do_not_hide_the_path() -> None:
     seen = blurred(sharp, kernel)
     seen = seen + 0.01 * np.random.default_rng(0).standard_normal(seen.shape)
     coded = cv2.imencode(".jpg", eight_bit(np.clip(seen, 0, 1)), [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
-    motion = find_motion(cv2.imdecode(coded, cv2.IMREAD_COLOR), hypotheses=FEW)
+    motion = find_motion(cv2.imdecode(coded, cv2.IMREAD_COLOR), hypotheses=TWO)
     assert likeness(motion.best.kernel, kernel) > 0.6
     assert motion.noise > 0.001
 
@@ -65,7 +66,7 @@ def test_a_sharp_photo_has_no_long_path() -> None:
 
 def test_the_same_photo_gives_the_same_bytes_on_any_number_of_threads() -> None:
     photo = eight_bit(blurred(leaves(200), path_kernel(10)))
-    one, three = (find_motion(photo, threads, FEW) for threads in (1, 3))
+    one, three = (find_motion(photo, threads, TWO) for threads in (1, 3))
     for ours, theirs in ((one.linear, three.linear), (one.encoded, three.encoded)):
         np.testing.assert_array_equal(ours.kernel, theirs.kernel)
         assert ours.score == theirs.score

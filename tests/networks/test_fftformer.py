@@ -2,9 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from blurdm_cli.importing.checkpoints import rename
 from blurdm_cli.networks.fftformer import (
-    ORIGINAL_NAMES,
     SIZES,
     AttentionBlock,
     FFTformer,
@@ -85,24 +83,3 @@ def test_the_prior_enters_the_attention_after_its_norm() -> None:
 def test_other_than_three_levels_are_refused() -> None:
     with pytest.raises(ValueError, match="blocks"):
         FFTformer(0, width=8, blocks=[1, 1], refinement_blocks=1)
-
-
-@pytest.mark.parametrize(
-    ("original", "ours"),
-    [
-        ("patch_embed.proj.weight", "stem.weight"),
-        ("encoder_level2.3.ffn.fft", "encoder.1.3.feed.gains"),
-        ("down2_3.body.1.weight", "down.1.weight"),
-        ("decoder_level3.11.attn.to_hidden_dw.weight", "decoder.2.11.attention.mix.weight"),
-        ("decoder_level1.0.attn.norm.body.bias", "decoder.0.0.attention.norm.bias"),
-        ("up3_2.body.1.weight", "up.1.weight"),
-        ("fuse1.att_channel.ffn.project_in.weight", "join.0.block.feed.expand.weight"),
-        ("fuse2.conv2.bias", "join.1.second.bias"),
-        ("refinement.3.norm1.body.weight", "refinement.3.attention_norm.weight"),
-        ("reduce_chan_level2.weight", "idle.weight"),
-    ],
-)
-def test_the_authors_names_lead_to_ours(original: str, ours: str) -> None:
-    assert rename(original, ORIGINAL_NAMES) == ours
-    with torch.device("meta"):
-        assert ours in FFTformer(0, **SIZES["paper"]).state_dict()

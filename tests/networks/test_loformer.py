@@ -4,9 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import pad
 
-from blurdm_cli.importing.checkpoints import rename
 from blurdm_cli.networks.loformer import (
-    ORIGINAL_NAMES,
     SIZES,
     Block,
     LoFormer,
@@ -96,24 +94,3 @@ def test_sizes_have_as_many_parameters_as_they_say(size: str, millions: float) -
     with torch.device("meta"):
         count = sum(parameter.numel() for parameter in LoFormer(0, **SIZES[size]).parameters())
     assert count / 1e6 == pytest.approx(millions, abs=0.05)
-
-
-@pytest.mark.parametrize(
-    ("original", "ours"),
-    [
-        ("patch_embed.proj.weight", "stem.weight"),
-        ("encoders.2.1.trans1.norm2.body.bias", "encoder.2.2.feed_norm.bias"),
-        ("downs.1.body.0.weight", "down.1.0.weight"),
-        ("middle_blks.6.trans2.attn.0.temperature", "middle.13.attention.temperature"),
-        ("ups.0.body.0.weight", "up.0.0.weight"),
-        ("reduce_chan.1.bias", "join.1.bias"),
-        ("decoders.0.2.trans2.attn.0.mlp.0.weight", "decoder.0.5.attention.gate.weight"),
-        ("decoders.2.0.trans1.attn.0.qkv_dwconv.bias", "decoder.2.0.attention.mix.bias"),
-        ("decoders.2.0.trans1.ffn.0.project_out.bias", "decoder.2.0.feed.reduce.bias"),
-        ("output.weight", "head.weight"),
-    ],
-)
-def test_the_authors_names_lead_to_ours(original: str, ours: str) -> None:
-    assert rename(original, ORIGINAL_NAMES) == ours
-    with torch.device("meta"):
-        assert ours in LoFormer(0, **SIZES["small"]).state_dict()

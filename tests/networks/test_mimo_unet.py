@@ -1,8 +1,7 @@
 import pytest
 import torch
 
-from blurdm_cli.importing.checkpoints import rename
-from blurdm_cli.networks.mimo_unet import ORIGINAL_NAMES, SIZES, MimoUNet
+from blurdm_cli.networks.mimo_unet import SIZES, MimoUNet
 from tests.networks.golden import image, set_weights
 
 
@@ -49,25 +48,3 @@ def test_the_smaller_one_has_as_many_parameters_as_published() -> None:
 def test_a_width_that_has_no_quarter_is_refused() -> None:
     with pytest.raises(ValueError, match="width=6"):
         MimoUNet(0, width=6, blocks=1, dropout=0.0)
-
-
-@pytest.mark.parametrize(
-    ("original", "ours"),
-    [
-        ("feat_extract.0.main.0.weight", "stem.weight"),
-        ("feat_extract.2.main.0.bias", "down.1.bias"),
-        ("feat_extract.3.main.0.weight", "up.0.weight"),
-        ("feat_extract.5.main.0.bias", "head.2.bias"),
-        ("ConvsOut.1.main.0.bias", "head.1.bias"),
-        ("AFFs.0.conv.1.main.0.weight", "mix.0.2.weight"),
-        ("SCM1.main.3.main.0.weight", "gate.1.see.6.weight"),
-        ("FAM2.merge.main.0.weight", "gate.0.merge.weight"),
-        ("Encoder.2.layers.19.main.0.main.0.weight", "encoder.2.19.first.weight"),
-        ("Decoder.1.layers.0.main.1.main.0.bias", "decoder.1.0.second.bias"),
-        ("Decoder.2.kv.weight", "fusion.2.to_scale_shift.weight"),
-    ],
-)
-def test_the_authors_names_lead_to_ours(original: str, ours: str) -> None:
-    assert rename(original, ORIGINAL_NAMES) == ours
-    with torch.device("meta"):
-        assert ours in MimoUNet(256, **SIZES["plus"]).state_dict()

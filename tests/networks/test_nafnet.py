@@ -2,8 +2,7 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d, pad
 
-from blurdm_cli.importing.checkpoints import rename
-from blurdm_cli.networks.nafnet import ORIGINAL_NAMES, SIZES, ChannelWeights, NAFNet
+from blurdm_cli.networks.nafnet import SIZES, ChannelWeights, NAFNet
 from tests.networks.golden import image, set_weights
 
 
@@ -82,22 +81,3 @@ def test_parameters_are_as_many_as_published(size: str, count: int) -> None:
 def test_ways_that_do_not_fit_each_other_are_refused() -> None:
     with pytest.raises(ValueError, match="decoder_blocks"):
         NAFNet(0, width=8, encoder_blocks=[1, 1], middle_blocks=1, decoder_blocks=[1])
-
-
-@pytest.mark.parametrize(
-    ("original", "ours"),
-    [
-        ("intro.weight", "stem.weight"),
-        ("encoders.3.27.conv2.bias", "encoder.3.27.mix.bias"),
-        ("encoders.0.0.sca.1.weight", "encoder.0.0.weigh.from_means.weight"),
-        ("downs.2.weight", "down.2.weight"),
-        ("middle_blks.0.norm2.weight", "middle.0.feed_norm.weight"),
-        ("ups.1.0.weight", "up.1.0.weight"),
-        ("decoders.3.0.gamma", "decoder.3.0.feed_share"),
-        ("ending.bias", "head.bias"),
-    ],
-)
-def test_the_authors_names_lead_to_ours(original: str, ours: str) -> None:
-    assert rename(original, ORIGINAL_NAMES) == ours
-    with torch.device("meta"):
-        assert ours in NAFNet(0, **SIZES["width32"]).state_dict()

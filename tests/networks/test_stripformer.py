@@ -1,9 +1,7 @@
 import pytest
 import torch
 
-from blurdm_cli.importing.checkpoints import rename
 from blurdm_cli.networks.stripformer import (
-    ORIGINAL_NAMES,
     SIZES,
     InterStripAttention,
     IntraStripAttention,
@@ -63,21 +61,3 @@ def test_the_prior_enters_before_the_norm_and_the_shortcut_goes_without() -> Non
 def test_heads_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="head_channels"):
         Stripformer(0, widths=[8, 16, 24, 16], pairs=[1, 1], head_channels=5)
-
-
-@pytest.mark.parametrize(
-    ("original", "ours"),
-    [
-        ("encoder.en_layer1_1.0.weight", "fine.0.weight"),
-        ("encoder.en_layer2_4.2.bias", "middle.6.second.bias"),
-        ("Trans_block_1.qkv_local_h.weight", "coarse_strips.0.attention.rows.weight"),
-        ("Trans_block_12.PEG.PEG.weight", "coarse_strips.11.position.weight"),
-        ("decoder.de_block_6.conv_v.bias", "middle_strips.5.attention.columns.bias"),
-        ("decoder.de_layer1_1.0.weight", "head.2.weight"),
-        ("Trans_block_2.kv.weight", "coarse_strips.1.fusion.to_scale_shift.weight"),
-    ],
-)
-def test_the_authors_names_lead_to_ours(original: str, ours: str) -> None:
-    assert rename(original, ORIGINAL_NAMES) == ours
-    with torch.device("meta"):
-        assert ours in Stripformer(256, **SIZES["paper"]).state_dict()

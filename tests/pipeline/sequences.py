@@ -12,7 +12,7 @@ from PIL import Image
 from blurdm_cli.files.numbered import frame_path
 from blurdm_cli.photo.photo import Photo, write_photo
 from blurdm_cli.pipeline import sequences as module
-from tests.clips import scene
+from tests.clips import deblurred, make_clip, scene
 
 
 def make(pattern: Path, numbers: Iterable[int], mode: str = "RGB") -> dict[str, str]:
@@ -46,3 +46,14 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, at: int) -> Callable[[], None]:
 
     monkeypatch.setattr(module, "write_photo", write)
     return lambda: monkeypatch.setattr(module, "write_photo", write_photo)
+
+
+def interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> tuple[Path, Path]:
+    """Deblur a clip in segments of two frames, until Ctrl-C comes; returns it and its pattern."""
+    monkeypatch.setattr("blurdm_cli.pipeline.clip.SECONDS", 0.08)
+    source, pattern = make_clip(tmp_path / "a.mp4"), tmp_path / "f" / "%d.png"
+    end = interrupt(monkeypatch, at)
+    with pytest.raises(KeyboardInterrupt):
+        deblurred(source, pattern, gain=0.25)
+    end()
+    return source, pattern

@@ -148,3 +148,13 @@ def test_an_animation_becomes_a_video_if_one_is_asked_for(tmp_path: Path, format
     with av.open(str(tmp_path / "b.mp4")) as file:
         means = [frame.to_ndarray(format="rgb24").mean() for frame in file.decode(video=0)]
     assert means == pytest.approx([50, 100, 150], abs=3)
+
+
+def test_only_tags_of_the_old_container_are_dropped(tmp_path: Path) -> None:
+    tags = {"MAJOR_BRAND": "isom", "COMPATIBLE_BRANDS": "isomiso2", "COMMENT": "mine"}
+    source = make_clip(tmp_path / "a.mkv", times=range(2), tags=tags)
+    result = deblurred(source, tmp_path / "b.mkv")
+    with av.open(str(source)) as given, av.open(str(tmp_path / "b.mkv")) as made:
+        assert {**given.metadata, "ENCODER": ""}.keys() == {*tags, "ENCODER"}
+        assert made.metadata.keys() - {"ENCODER"} == {"COMMENT"}
+    assert result.notes == ()

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from blurdm_cli.choices import OnExists
+from blurdm_cli.photo.encode import LARGEST_SIDE
 from blurdm_cli.pipeline.outcome import Outcome
 from tests.pipeline.photo_runs import run, statuses
 
@@ -126,15 +127,16 @@ def test_a_comparison_tells_as_much_of_the_photo_as_its_result(folder: Path, met
 
 
 def test_a_comparison_that_cannot_be_written_leaves_the_result_done_with_a_note(
-    folder: Path,
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(LARGEST_SIDE, "webp", 99)
     (folder / "a.png").unlink()
-    Image.new("RGB", (9000, 4500)).resize((8200, 4150)).save(folder / "wide.webp", quality=1)
+    Image.new("RGB", (60, 40)).save(folder / "wide.webp")
     (outcome,) = compared(folder)
     assert (outcome.status, outcome.exit_code) == ("done", 0)
     assert outcome.output == str(folder.parent / "out" / "wide.webp")
-    assert any("comparison" in note and "16383 pixels" in note for note in outcome.notes)
-    assert size(folder.parent / "out" / "wide.webp") == (8200, 4150)
+    assert any("comparison" in note and "99 pixels" in note for note in outcome.notes)
+    assert size(folder.parent / "out" / "wide.webp") == (60, 40)
     assert not (folder.parent / "out" / "wide.compare.webp").exists()
     assert compared(folder)[0].reason == "done-before"
 

@@ -11,7 +11,7 @@ from blurdm_cli.photo.photo import read_photo
 from tests import clips
 from tests.cli import TINY, Blurdm
 from tests.clips import make_clip, shown
-from tests.pipeline.sequences import hashes, interrupt, make, names
+from tests.pipeline.sequences import hashes, interrupt, interrupted, make, names
 
 deblurred = partial(clips.deblurred, gain=0.25)
 
@@ -84,14 +84,7 @@ def test_what_an_interrupted_run_wrote_is_gone_on_with_by_the_same_run_alone(
 def test_pictures_that_were_taken_away_meanwhile_are_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from blurdm_cli.pipeline import clip
-
-    monkeypatch.setattr(clip, "SECONDS", 0.08)  # two frames
-    source, pattern = make_clip(tmp_path / "a.mp4"), tmp_path / "f" / "%d.png"
-    end = interrupt(monkeypatch, at=6)
-    with pytest.raises(KeyboardInterrupt):
-        deblurred(source, pattern)
-    end()
+    source, pattern = interrupted(tmp_path, monkeypatch, at=6)
     (tmp_path / "f" / "2.png").unlink()
     deblurred(source, pattern)
     assert names(tmp_path / "f") == sorted(f"{number}.png" for number in range(1, 13))

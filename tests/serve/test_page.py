@@ -1,9 +1,7 @@
 """The page in a real Chromium: `pytest -m browser tests/serve/test_page.py`."""
 
 import io
-import os
 import re
-import shutil
 import socket
 import sys
 import threading
@@ -22,14 +20,8 @@ from blurdm_cli.serve.settings import Settings
 from blurdm_cli.serve.worker import Worker
 from tests.serve.conftest import PRETENDS, TINY
 
-playwright = pytest.importorskip("playwright.sync_api")
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed"),
-]
+pytestmark = pytest.mark.browser
 
-OPTIONS = ("--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
 RED, GREEN = (200, 20, 20), (20, 180, 20)
 
 
@@ -50,16 +42,6 @@ def address() -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
         server.should_exit = True
         thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    root = os.name == "posix" and os.geteuid() == 0
-    options = [*OPTIONS, *(["--no-sandbox"] if root else [])]
-    with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=BROWSER, args=options)
-        yield opened
-        opened.close()
 
 
 Open = Callable[[], Any]

@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch.nn.functional import interpolate
@@ -8,10 +10,12 @@ from blurdm_cli.spec import BackboneSpec, ModelSpec, PriorSpec, ScheduleSpec
 from blurdm_cli.training.pairs import Batch
 
 
-@pytest.fixture(autouse=True)
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def undrawn() -> Iterator[None]:
     """Curves are not drawn: that takes longer than most of these runs."""
-    monkeypatch.setattr("blurdm_cli.training.run.find_spec", lambda name: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("blurdm_cli.training.run.find_spec", lambda name: None)
+        yield
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -19,13 +20,13 @@ from blurdm_cli.training.h264 import through_h264
 from blurdm_cli.training.pages import random_page
 from blurdm_cli.training.pairs import Order
 from blurdm_cli.training.photo_crops import PhotoCrops
-from blurdm_cli.training.scenes import CandidateRecipe
+from blurdm_cli.training.scenes import CandidateRecipe, Scenes
 from tests.motion.scenes import leaves
 
 RECIPE = CandidateRecipe(side=64, longest=16)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def photos() -> list[torch.Tensor]:
     return [
         torch.from_numpy(leaves(160, seed) * 255).permute(2, 0, 1).byte().contiguous()
@@ -40,38 +41,45 @@ def frames() -> torch.Tensor:
     return torch.stack([wide[:, 8:104, n : n + 96] for n in range(14)])
 
 
-@pytest.fixture(autouse=True)
-def small_shards_with_few_hypotheses(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (candidate_store, candidate_run):
-        monkeypatch.setattr(module, "SHARD", GROUP)
+@pytest.fixture(autouse=True, scope="module")
+def small_shards_with_few_hypotheses() -> Iterator[None]:
     few = [each for each in HYPOTHESES if each.name == "half, light"]
     look = partial(find_motion, hypotheses=few)
-    monkeypatch.setattr("blurdm_cli.training.candidate_maker.find_motion", look)
 
     def threads(jobs: int, context: object, begin: object, given: tuple) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(1, initializer=begin, initargs=given)
 
-    monkeypatch.setattr(candidate_run, "ProcessPoolExecutor", threads)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (candidate_store, candidate_run):
+            patch.setattr(module, "SHARD", GROUP)
+        patch.setattr("blurdm_cli.training.candidate_maker.find_motion", look)
+        patch.setattr(candidate_run, "ProcessPoolExecutor", threads)
+        yield
 
 
 def shards(folder: Path, photos: list[torch.Tensor], count: int, **more: float) -> bool:
     return make_shards(folder, photos, None, [], RECIPE, count=count, **more)
 
 
+@pytest.fixture(scope="module")
+def two_shards(tmp_path_factory: pytest.TempPathFactory, photos: list[torch.Tensor]) -> Path:
+    """A folder of two shards."""
+    folder = tmp_path_factory.mktemp("shards")
+    assert shards(folder, photos, 2 * GROUP)
+    return folder
+
+
 def test_the_same_number_makes_the_same_crop(
     photos: list[torch.Tensor], frames: torch.Tensor
 ) -> None:
     cut_out = np.full((30, 40, 4), 200, np.uint8)
-    makers = [
-        CandidateMaker(PhotoCrops(photos, RECIPE.develop), frames, [cut_out], RECIPE, seed=3)
-        for _ in range(2)
-    ]
-    for number in range(2):
-        for one, other in zip(*(maker.make_group(number) for maker in makers), strict=True):
-            for name in candidate_store.NAMES:
-                np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
-            assert one.blurred.shape == one.sharp.shape == (3, 64, 64)
-            assert 0 <= one.confidence.min() <= one.confidence.max() <= 1
+    scenes = Scenes(PhotoCrops(photos, RECIPE.develop), frames, [cut_out], RECIPE)
+    makers = [CandidateMaker(scenes, seed=3) for _ in range(2)]
+    for one, other in zip(*(maker.make_group(1) for maker in makers), strict=True):
+        for name in candidate_store.NAMES:
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+        assert one.blurred.shape == one.sharp.shape == (3, 64, 64)
+        assert 0 <= one.confidence.min() <= one.confidence.max() <= 1
 
 
 def test_a_found_motion_serves_for_other_scenes(photos: list[torch.Tensor]) -> None:
@@ -79,7 +87,7 @@ def test_a_found_motion_serves_for_other_scenes(photos: list[torch.Tensor]) -> N
     recipe = CandidateRecipe(
         side=96, shortest=6, longest=6, near_share=0, object_share=0, wrong_share=0, page_share=0
     )
-    maker = CandidateMaker(PhotoCrops(photos, recipe.develop), None, [], recipe, seed=1)
+    maker = CandidateMaker(Scenes(PhotoCrops(photos, recipe.develop), None, [], recipe), seed=1)
     for number in range(4):
         group = maker.make_group(number)
         if group[0].confidence.max() > 0:
@@ -106,17 +114,13 @@ def test_shards_are_made_once_and_a_run_goes_on_where_it_ended(
     assert len(shards_of(tmp_path)) == 2
 
 
-def test_crops_of_another_recipe_are_refused(tmp_path: Path, photos: list[torch.Tensor]) -> None:
-    shards(tmp_path, photos, GROUP)
+def test_crops_of_another_recipe_are_refused(two_shards: Path, photos: list[torch.Tensor]) -> None:
     with pytest.raises(TrainingError, match="longest"):
-        make_shards(tmp_path, photos, None, [], CandidateRecipe(side=64), count=GROUP)
+        make_shards(two_shards, photos, None, [], CandidateRecipe(side=64), count=GROUP)
 
 
-def test_what_is_drawn_is_a_part_of_what_was_prepared(
-    tmp_path: Path, photos: list[torch.Tensor]
-) -> None:
-    shards(tmp_path, photos, 2 * GROUP)
-    source = CandidateCrops([tmp_path])
+def test_what_is_drawn_is_a_part_of_what_was_prepared(two_shards: Path) -> None:
+    source = CandidateCrops([two_shards])
     assert source.count == 2 * GROUP
     batch = source.draw(Order(4, 32))
     assert batch.candidates is not None
@@ -126,7 +130,7 @@ def test_what_is_drawn_is_a_part_of_what_was_prepared(
     torch.testing.assert_close(batch.seen, again.seen)
     known = {
         float(np.sort(image.reshape(3, -1).sum(1))[0])
-        for path in shards_of(tmp_path)
+        for path in shards_of(two_shards)
         for image in [Shard(path).read(n, 0, 0, 64).sharp for n in range(GROUP)]
     }
     whole = source.draw(Order(3, 64)).sharp * 255

@@ -71,3 +71,11 @@ def test_the_frequency_part_is_weighted() -> None:
     plain, more = (image_loss([images()], images(1), recipe).item() for recipe in recipes)
     assert plain == pytest.approx(charbonnier(images(), images(1)).item())
     assert more - plain == pytest.approx(2 * frequency_distance(images(), images(1)).item())
+
+
+@pytest.mark.parametrize(("db", "counted"), [(20.0, 40.0), (60.0, 60.0 + 45.09)])
+def test_psnr_counts_twice_up_to_45_db_and_once_above(db: float, counted: float) -> None:
+    found = [images() + 10 ** (-db / 20)]
+    recipes = (ImageRecipe(psnr_weight=weight) for weight in (0.0, 0.5))
+    plain, with_psnr = (image_loss(found, images(), recipe).item() for recipe in recipes)
+    assert (plain - with_psnr) / 0.5 == pytest.approx(counted, abs=0.1)
