@@ -1,6 +1,6 @@
 """The table of README and model card: what a model gains on pairs, and leaves of sharp photos.
 
-    python benchmarks/gains.py [--model MODEL] PAIRS...
+    python benchmarks/gains.py [--model MODEL] [--expert MODEL] PAIRS...
 
 One row a folder: PSNR in dB of blurred and restored photos against the sharp ones, as `blurdm eval`
 scores them, plain and after the best shift of each (`--align shift`, up to 24 pixels); the least
@@ -55,13 +55,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pairs", nargs="+", type=Path, help="folders of pairs")
     parser.add_argument("--model", default=DEFAULT)
+    parser.add_argument("--expert", help="another model beside it, as blurdm deblur takes it")
     parser.add_argument("--each", action="store_true", help="print each pair too")
     options = parser.parse_args()
     tune_allocator()
     torch.set_num_threads(1)
-    deblurrer = Deblurrer.open(options.model)
+    deblurrer = Deblurrer.open(options.model, expert=options.expert)
     runtime = deblurrer.runtime
-    print(f"{options.model}, {runtime.name} on {runtime.device} in {runtime.precision}\n")
+    models = " with ".join(filter(None, (options.model, options.expert)))
+    print(f"{models}, {runtime.name} on {runtime.device} in {runtime.precision}\n")
     heads = ["blurred", "restored", "gain", "least to most"]
     aligned = [f"{head}, aligned" for head in heads]
     heads = ["pairs", "photos", *heads, *aligned, "sharp photo kept (least)"]

@@ -59,7 +59,7 @@ class ClusterPool:
         nodes = alive_nodes()
         self._cards = wants_cards(model.device, nodes)
         self._model = model if self._cards else replace(model, device="cpu")
-        self._parcel = pack(model.model)
+        self._parcels = pack(model.model), pack(model.expert) if model.expert else None
         self._options = options
         self._warn = warn
         self._sight: Sight | None = None
@@ -152,7 +152,7 @@ class ClusterPool:
 
     def _open(self, member: RemoteMember, model: ModelOptions) -> None:
         member.model = model
-        self._opening[member] = member.open(model, self._parcel, self._options)
+        self._opening[member] = member.open(model, *self._parcels, self._options)
 
     def _take_in(self, member: RemoteMember, opening: Future[Opened | BlurdmError]) -> None:
         """Have a worker look at the files of the run, if it opened the model as the others."""

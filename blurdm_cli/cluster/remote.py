@@ -43,20 +43,26 @@ class RemoteWorker:
         with suppress(OSError):  # absolute paths work without it
             os.chdir(here)
         self._worker: Worker | None = None
-        self._folder: Path | None = None
+        self._folders: list[Path] = []
 
     def open(
-        self, model: ModelOptions, parcel: Parcel, options: WorkerOptions
+        self, model: ModelOptions, parcel: Parcel, expert: Parcel | None, options: WorkerOptions
     ) -> Opened | BlurdmError:
-        """Open the model; return why it cannot be opened, if so."""
+        """Open the model and its expert; return why they cannot be opened, if so."""
         self._clear()
         try:
-            name, self._folder = unpack(parcel)
-            deblurrer = replace(model, model=name).open()
+            name = self._unpack(parcel)
+            other = self._unpack(expert) if expert else None
+            deblurrer = replace(model, model=name, expert=other).open()
         except BlurdmError as error:
             return error
         self._worker = Worker(deblurrer, options)
         return Opened.of(deblurrer)
+
+    def _unpack(self, parcel: Parcel) -> str:
+        name, folder = unpack(parcel)
+        self._folders += [folder] if folder else []
+        return name
 
     def look(self, sight: Sight, name: str) -> BlurdmError | None:
         """Find out what keeps this node from working on a run."""
@@ -78,8 +84,9 @@ class RemoteWorker:
         self._clear()
 
     def _clear(self) -> None:
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        for folder in self._folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        self._folders = []
 
 
 class RemoteMember:
@@ -106,9 +113,9 @@ class RemoteMember:
         self._actor: Any = start.remote(os.getcwd(), max(cores, 1))
 
     def open(
-        self, model: ModelOptions, parcel: Parcel, options: WorkerOptions
+        self, model: ModelOptions, parcel: Parcel, expert: Parcel | None, options: WorkerOptions
     ) -> Future[Opened | BlurdmError]:
-        return _answer(self._actor.open.remote(model, parcel, options))
+        return _answer(self._actor.open.remote(model, parcel, expert, options))
 
     def look(self, sight: Sight) -> Future[BlurdmError | None]:
         return _answer(self._actor.look.remote(sight, self.node.name))

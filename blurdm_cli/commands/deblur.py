@@ -45,6 +45,7 @@ def deblur(
     metadata: options.Metadata = "keep",
     compare: options.Compare = False,
     model: options.Model = None,
+    expert: options.Expert = None,
     strength: options.Strength = 1.0,
     seed: options.Seed = 0,
     steps: options.Steps = "auto",
@@ -120,6 +121,7 @@ def deblur(
         tta=tta,
         motion=motion,
         guard=guard,
+        expert=expert,
     )
     photos = PhotoOptions(compare, _threshold(only_blurry, blur_threshold))
     videos = VideoOptions.read(

@@ -98,6 +98,16 @@ Model = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
+Expert = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|PATH",
+        help="Another model for photos, such as one trained on moving scenes. Each part of a photo"
+        " is taken from the model that restores more of it.",
+        show_default="none",
+        rich_help_panel=MODEL,
+    ),
+]
 Strength = Annotated[
     float,
     typer.Option(min=0, max=1, help="Mix of input (0) and result (1).", rich_help_panel=MODEL),

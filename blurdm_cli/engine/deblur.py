@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, TypeVar
@@ -14,10 +14,19 @@ from blurdm_cli.choices import Guard, MotionMode
 from blurdm_cli.engine import guard as gd
 from blurdm_cli.engine.blending import blend
 from blurdm_cli.engine.candidates import Candidates
+from blurdm_cli.engine.expert import choose
 from blurdm_cli.engine.opening import open_runtime
-from blurdm_cli.engine.option_checks import check_motion, check_seed, check_size, check_strength
+from blurdm_cli.engine.option_checks import (
+    check_expert,
+    check_motion,
+    check_seed,
+    check_size,
+    check_strength,
+)
 from blurdm_cli.engine.photo_prior import PhotoPrior, check_scope, of_photo
 from blurdm_cli.engine.pixels import Pixels, quantise, white_of
+from blurdm_cli.engine.progress import Progress, counted, silent
+from blurdm_cli.engine.restored import Restored
 from blurdm_cli.engine.runtime import Runtime
 from blurdm_cli.engine.tiles import Job, Tile, TileRestorer, whole_tile
 from blurdm_cli.machine import available_cores
@@ -26,23 +35,6 @@ from blurdm_cli.motion.found import Motion
 from blurdm_cli.prefetch import Prefetcher
 from blurdm_cli.spec import ModelSpec
 from blurdm_cli.zoo import DEFAULT
-
-Progress = Callable[[int, int], None]
-"""Called with the number of finished tiles and the total."""
-
-
-@dataclass(frozen=True, eq=False)
-class Restored:
-    """A restored photo, with notes."""
-
-    pixels: Pixels
-    guarded: bool = False
-    """Whether the result looked wrong and was repaired or recomputed."""
-    notes: tuple[str, ...] = ()
-    """Notes on parts that looked wrong and were recomputed or repaired, one line each."""
-    motion: Motion | None = None
-    """The photo's motion; None if it was not estimated."""
-
 
 Own = TypeVar("Own", bound="Deblurrer")
 
@@ -67,6 +59,7 @@ class Deblurrer:
         guard: Guard = "on",
         tta: bool = False,
         motion: MotionMode = "auto",
+        expert: "Deblurrer | None" = None,
         in_fp32: Callable[[], Runtime] | None = None,
     ) -> None:
         """Set up.
@@ -84,15 +77,19 @@ class Deblurrer:
             guard: what to do if a result looks wrong.
             tta: average over the eight rotations and flips of each tile: eight times the work.
             motion: where to estimate the motion; "auto" only does so if the model can use it.
+            expert: another open model, whose picture of a photo is taken where it restores more;
+                see `expert.choose`. Not for sequences.
             in_fp32: opens the same model in fp32, for tiles that failed in another precision;
                 None if the runtime already computes in fp32.
 
         Raises:
-            UsageError: an option is out of range, or the model cannot use the motion.
+            UsageError: an option is out of range, or the model cannot use the motion or an expert.
             RuntimeMissing: the model needs one prior per photo, which the runtime lacks.
         """
         check_scope(runtime, spec)
         check_motion(motion, spec)
+        if expert:
+            check_expert(motion, spec)
         check_seed(seed)
         check_strength(strength)
         size = runtime.fixed_size
@@ -109,6 +106,7 @@ class Deblurrer:
         self.strength = strength
         self.guard = guard
         self.motion = motion
+        self.expert = expert
         self.tiles = TileRestorer(
             runtime,
             noise.astype(np.float32),
@@ -133,6 +131,7 @@ class Deblurrer:
         runtime: str = "auto",
         device: str = "auto",
         precision: str = "auto",
+        expert: str | None = None,
         **options: Any,
     ) -> Own:
         """Open a model by its name or the path of its folder.
@@ -142,10 +141,11 @@ class Deblurrer:
             runtime: "auto", or one of `engine.opening.RUNTIMES`.
             device: "auto", "cpu", "cuda", "cuda:1".
             precision: "auto", or one of `engine.opening.PRECISIONS`.
+            expert: name or path of another model, opened in its own fastest runtime on the device.
             **options: keyword arguments of the constructor.
 
         Raises:
-            ModelError: the model cannot be found or read.
+            ModelError: a model cannot be found or read.
             RuntimeMissing: this machine lacks the runtime, device or precision.
             UsageError: an option is out of range.
         """
@@ -155,21 +155,27 @@ class Deblurrer:
             return open_runtime(model, opened.name, opened.device, "fp32")[0]
 
         spare = None if opened.precision == "fp32" else in_fp32
+        if expert:
+            guard = options.get("guard", "on")
+            options["expert"] = Deblurrer.open(expert, device=device, guard=guard)
         return cls(opened, spec, in_fp32=spare, **options)
 
     def adjusted(self: Own, strength: float, motion: MotionMode) -> Own:
         """The same open model with another strength and motion mode.
 
         Raises:
-            UsageError: the strength is not between 0 and 1, or the model cannot use the motion.
+            UsageError: the strength is not between 0 and 1, or the model cannot use the motion, or
+                the expert needs it.
         """
         check_motion(motion, self.spec)
+        if self.expert:
+            check_expert(motion, self.spec)
         check_strength(strength)
         other = copy(self)
         other.strength, other.motion = strength, motion
         return other
 
-    def __call__(self, pixels: Pixels, progress: Progress = lambda done, of: None) -> Pixels:
+    def __call__(self, pixels: Pixels, progress: Progress = silent) -> Pixels:
         """Deblur one photo, as `restore` does, and return only its pixels."""
         return self.restore(pixels, progress).pixels
 
@@ -187,7 +193,7 @@ class Deblurrer:
     def restore(
         self,
         pixels: Pixels,
-        progress: Progress = lambda done, of: None,
+        progress: Progress = silent,
         motion: Motion | None = None,
     ) -> Restored:
         """Deblur one photo.
@@ -209,6 +215,17 @@ class Deblurrer:
         """
         if motion is None and self.strength:
             motion = self.find_motion(pixels)
+        if not self.expert or not self.strength:
+            return self._restore_alone(pixels, motion, progress)
+        expert = self.expert.adjusted(self.strength, self.expert.motion)
+        own, others = (len(each.tiles.plan(*pixels.shape[:2]).corners) for each in (self, expert))
+        total = own + others
+        restored = self._restore_alone(pixels, motion, lambda done, _: progress(done, total))
+        other = expert.restore(pixels, lambda done, _: progress(own + done, total))
+        return choose(pixels, restored, other, self.strength)
+
+    def _restore_alone(self, pixels: Pixels, motion: Motion | None, progress: Progress) -> Restored:
+        """Deblur one photo without the expert."""
         job = self._job(pixels, motion)
         job = replace(job, alone=len(job.corners) == 1)
         [restored] = self._restore_jobs([job], progress)
@@ -236,13 +253,13 @@ class Deblurrer:
         return self._restore_jobs(map(self._frame_job, photos))
 
     def _restore_jobs(
-        self, jobs: Iterable[Job], progress: Progress = lambda done, of: None
+        self, jobs: Iterable[Job], progress: Progress = silent
     ) -> Iterator[Restored | None]:
         if os.getpid() != self._process:  # a fork has none of the runtime's threads: it would hang
             raise RuntimeError("A Deblurrer does not survive a fork: open one in each process")
         with Prefetcher(self.tiles.restore_each(jobs), max(2, self.tiles.batch)) as tiles:
             for job, own in groupby(tiles, key=itemgetter(0)):
-                yield self._assemble(job, _counted(job, own, progress))
+                yield self._assemble(job, counted(job, own, progress))
 
     def _frame_job(self, photo: Pixels | None) -> Job:
         """The job that restores a photo of a sequence."""
@@ -282,13 +299,3 @@ class Deblurrer:
             for note in mended:
                 job.flag(note, strict=self.guard == "strict")
         return Restored(restored, bool(job.notes), tuple(job.notes))
-
-
-def _counted(
-    job: Job, tiles: Iterable[tuple[Job, Tile | None]], progress: Progress
-) -> Iterator[Tile]:
-    """Yield a job's tiles, and report progress for each."""
-    for done, (_, tile) in enumerate(tiles, start=1):
-        if tile is not None:
-            progress(done, len(job.corners))
-            yield tile

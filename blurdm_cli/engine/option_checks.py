@@ -14,6 +14,20 @@ def check_motion(motion: MotionMode, spec: ModelSpec) -> None:
         )
 
 
+def check_expert(motion: MotionMode, spec: ModelSpec) -> None:
+    """Raise a UsageError if the model cannot be used beside an expert."""
+    if not spec.candidates:
+        raise UsageError(
+            f"The model {spec.name} cannot have an expert: it does not use the motion",
+            hint="Leave out --expert, or try another --model",
+        )
+    if motion == "off":
+        raise UsageError(
+            "--expert needs the motion, and --motion is off",
+            hint="Leave out --motion off, or use the expert alone as --model",
+        )
+
+
 def check_seed(seed: int) -> None:
     """Raise a UsageError if the seed is below 0."""
     if seed < 0:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from blurdm_cli.engine import deblur as engine
 from blurdm_cli.engine.pixels import Pixels
+from blurdm_cli.engine.progress import Progress, silent
 from blurdm_cli.errors import InputError, UsageError
 from blurdm_cli.files.naming import Naming
 from blurdm_cli.photo.photo import Photo, read_photo
@@ -35,17 +36,15 @@ class Deblurrer(engine.Deblurrer):
     """
 
     @overload
-    def __call__(self, photo: Image.Image, progress: engine.Progress = ...) -> Image.Image: ...
+    def __call__(self, photo: Image.Image, progress: Progress = ...) -> Image.Image: ...
 
     @overload
-    def __call__(
-        self, photo: Pixels | str | PathLike[str], progress: engine.Progress = ...
-    ) -> Pixels: ...
+    def __call__(self, photo: Pixels | str | PathLike[str], progress: Progress = ...) -> Pixels: ...
 
     def __call__(
         self,
         photo: Pixels | Image.Image | str | PathLike[str],
-        progress: engine.Progress = lambda done, of: None,
+        progress: Progress = silent,
     ) -> Pixels | Image.Image:
         """Deblur one photo.
 
@@ -71,7 +70,7 @@ class Deblurrer(engine.Deblurrer):
             return self.restore(photo, progress).pixels
         return self.restore(read_photo(Path(fspath(photo))).rgb(), progress).pixels
 
-    def _image(self, image: Image.Image, progress: engine.Progress) -> Image.Image:
+    def _image(self, image: Image.Image, progress: Progress) -> Image.Image:
         if image.mode not in OPAQUE + WITH_ALPHA:
             raise ValueError(f"Pillow images of mode {image.mode} are unsupported; convert to RGB")
         alpha = np.array(image.getchannel("A")) if image.mode in WITH_ALPHA else None

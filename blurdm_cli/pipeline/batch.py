@@ -109,17 +109,18 @@ def _deblur(
             outcomes.append(outcome)
             reporter.finished(outcome, opened.facts())
 
+        alone = replace(model, expert=None), replace(opened, expert=None)  # no expert in videos
         settings = {
             False: _settings(model, opened, photos.decides(run)),
-            True: _settings(model, opened, videos.decides(run)),
+            True: _settings(*alone, videos.decides(run)),
         }
         journals = stack.enter_context(
             _journals(jobs, settings[False], run.dry_run, reporter, mirror)
         )
         groups = _groups(jobs, run, settings, journals, mirror)
-        if photos.given and groups[-1].moving:
-            unheeded = " and ".join(photos.given)
-            reporter.warn(f"{unheeded}: for photos only, ignored for videos")
+        unheeded = photos.given + (["--expert"] if model.expert else [])
+        if unheeded and groups[-1].moving:
+            reporter.warn(f"{' and '.join(unheeded)}: for photos only, ignored for videos")
         try:
             if isinstance(way, Deblurrer):
                 _restore(way, groups, options, reporter, tell, mirror, outcomes)
@@ -148,6 +149,8 @@ def _introduce(opened: Opened, reporter: Reporter) -> None:
     reporter.say(words.format(**opened.facts()))
     if opened.graph:
         reporter.say(opened.graph)
+    if opened.expert:
+        reporter.say(f"expert {words.format(**opened.expert.facts())}")
 
 
 def _restore(
@@ -246,6 +249,7 @@ def _settings(model: ModelOptions, opened: Opened, options: Mapping[str, Any]) -
     decides = {
         "version": __version__,
         "model": fingerprint(model.model),
+        "expert's model": model.expert and fingerprint(model.expert),
         **opened.decides(),
         **model.decides(),
         **options,

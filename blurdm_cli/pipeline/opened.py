@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from blurdm_cli.engine.deblur import Deblurrer
@@ -22,20 +22,24 @@ class Opened:
     halo: int
     graph: str
     """Description of a graph that blurdm did not export; empty for others."""
+    expert: Opened | None = None
 
     @classmethod
     def of(cls, deblurrer: Deblurrer) -> Opened:
         used, spec, tiles = deblurrer.runtime, deblurrer.spec, deblurrer.tiles
         graph = describe(spec, tiles.size) if spec.graph else ""
         where = (used.name, used.device, used.precision)
-        return cls(spec.name, *where, tiles.side, tiles.halo, graph)
+        expert = cls.of(deblurrer.expert) if deblurrer.expert else None
+        return cls(spec.name, *where, tiles.side, tiles.halo, graph, expert)
 
     def facts(self) -> dict[str, Any]:
-        """Those that are reported: model, runtime, device, precision and tile."""
-        facts = asdict(self)
-        return {name: facts[name] for name in ("model", "runtime", "device", "precision", "tile")}
+        """Those that are reported: of the model, and the name of the expert."""
+        names = ("model", "runtime", "device", "precision", "tile")
+        expert = self.expert.model if self.expert else None
+        return {name: getattr(self, name) for name in names} | {"expert": expert}
 
     def decides(self) -> dict[str, Any]:
         """Those that determine the output."""
-        facts = asdict(self)
-        return {name: facts[name] for name in ("runtime", "precision", "tile", "halo")}
+        names = ("runtime", "precision", "tile", "halo")
+        expert = self.expert.decides() if self.expert else None
+        return {name: getattr(self, name) for name in names} | {"expert": expert}

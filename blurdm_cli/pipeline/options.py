@@ -59,6 +59,8 @@ class ModelOptions:
     tta: bool = False
     motion: MotionMode = "auto"
     guard: Guard = "on"
+    expert: str | None = None
+    """Name or path of another model, for photos; see `engine.expert`."""
 
     def open(self) -> Deblurrer:
         """Open the model.
@@ -78,7 +80,7 @@ class ModelOptions:
         return deblurrer
 
     def decides(self) -> dict[str, Any]:
-        """Options that determine the output, besides the model, runtime, precision and tiles."""
+        """Options that determine the output, besides models, runtimes, precisions and tiles."""
         names = ("seed", "strength", "tta", "motion", "guard")
         return {name: getattr(self, name) for name in names}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from blurdm_cli.engine.deblur import Restored
+from blurdm_cli.engine.restored import Restored
 from blurdm_cli.errors import BlurdmError, DiskFull
 from blurdm_cli.files.atomic import Seal, keep_original, no_seal
 from blurdm_cli.files.attributes import following

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from blurdm_cli.engine.deblur import Restored
+from blurdm_cli.engine.restored import Restored
 from blurdm_cli.files.inputs import gather
 from blurdm_cli.files.journal import Journal, Past, open_journal
 from blurdm_cli.files.naming import Naming, plan_outputs

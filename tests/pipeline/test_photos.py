@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blurdm_cli.engine.deblur import Restored
+from blurdm_cli.engine.restored import Restored
 from blurdm_cli.files.inputs import gather
 from blurdm_cli.files.naming import plan_outputs
 from blurdm_cli.photo import photo as image
