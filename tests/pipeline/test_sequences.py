@@ -84,9 +84,9 @@ def test_what_an_interrupted_run_wrote_is_gone_on_with_by_the_same_run_alone(
 def test_pictures_that_were_taken_away_meanwhile_are_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from blurdm_cli.pipeline import clip
+    from blurdm_cli.pipeline import clip_job
 
-    monkeypatch.setattr(clip, "SECONDS", 0.08)  # two frames
+    monkeypatch.setattr(clip_job, "SECONDS", 0.08)  # two frames
     source, pattern = make_clip(tmp_path / "a.mp4"), tmp_path / "f" / "%d.png"
     end = interrupt(monkeypatch, at=6)
     with pytest.raises(KeyboardInterrupt):

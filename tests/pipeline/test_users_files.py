@@ -12,7 +12,7 @@ from blurdm_cli.errors import OutputError
 from blurdm_cli.files.naming import FileJob
 from blurdm_cli.files.numbered import frame_path
 from blurdm_cli.photo.photo import Photo, read_photo, write_photo
-from blurdm_cli.pipeline import clip, sequences
+from blurdm_cli.pipeline import clip_job, sequences
 from blurdm_cli.pipeline.destinations import Destinations
 from blurdm_cli.pipeline.options import RunOptions, VideoOptions
 from blurdm_cli.pipeline.outcome import Outcome
@@ -82,7 +82,7 @@ def test_a_file_that_the_user_puts_there_during_the_work_is_kept(tmp_path: Path)
 def test_a_picture_of_the_users_between_two_runs_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    monkeypatch.setattr(clip, "SECONDS", 0.08)  # two frames
+    monkeypatch.setattr(clip_job, "SECONDS", 0.08)  # two frames
     source, pattern = make_clip(tmp_path / "a.mp4"), tmp_path / "f" / "%d.png"
     end = interrupt(monkeypatch, at=4)
     with pytest.raises(KeyboardInterrupt):
