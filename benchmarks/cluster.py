@@ -1,13 +1,14 @@
 """Runs on a Ray cluster whose nodes and workers are killed, and what sharing a run costs.
 
-    python benchmarks/cluster.py [--photos 300] [--videos 3] [--kills 20] [--measured 20] [--seed 0]
+    python benchmarks/cluster.py [--photos 300] [--videos 3] [--kills 20] [--measured 18] ...
 
 Needs Linux, Ray, and the right to have a network of its own (`unshare`): there a cluster of a head
 and two nodes of one core each is started. `blurdm deblur --cluster` runs over small photos and
-videos; at random a worker or a node is killed (SIGKILL), and a node joins for each that is gone.
+videos of three segments; at random a worker or a node is killed (SIGKILL), and a node joins for
+each that is gone.
 The results must have the bytes of a plain run. Then a run's own process is killed, and a plain
-run finishes it. At the end the cost of a file is measured: the CPU time of all processes, against
-that of two plain processes with half of the files each.
+run finishes it. At the end the cost of a file is measured: the CPU time of the run and its workers,
+against that of two plain processes with half of the files each, in turn, as medians.
 """
 
 import argparse
@@ -84,11 +85,12 @@ class Nodes:
 
 
 def processes(words: str) -> list[int]:
-    """Processes whose command line begins with these words."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        with suppress(OSError, ValueError):
-            if (folder / "cmdline").read_bytes().startswith(words.encode()):
+    """Processes in this network whose command line begins with these words."""
+    found, mine = [], os.readlink("/proc/self/ns/net")
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            own = (folder / "cmdline").read_bytes().startswith(words.encode())
+            if own and os.readlink(folder / "ns" / "net") == mine:
                 found.append(int(folder.name))
     return found
 
@@ -112,9 +114,12 @@ def cpu_seconds() -> tuple[float, float]:
 
 
 def torment(nodes: Nodes, source: Path, output: Path, kills: int, chance: random.Random) -> int:
-    """Run over a cluster, and kill something after every few results; return the kills."""
+    """Run over a cluster, and kill something after every few results; return the kills.
+
+    Where no worker runs that could be killed, it is tried again after the next result.
+    """
     total = sum(path.is_file() for path in source.rglob("*"))
-    moments = sorted(chance.sample(range(1, total), kills), reverse=True)
+    moments = chance.sample(range(1, total * 9 // 10), kills)
     words = command(source, "-o", output, "--cluster", nodes.address)
     done = killed = 0
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as run:
@@ -122,11 +127,12 @@ def torment(nodes: Nodes, source: Path, output: Path, kills: int, chance: random
         for line in run.stdout:
             assert json.loads(line)["status"] == "done", line
             done += 1
-            while moments and moments[-1] <= done:
-                moments.pop()
+            while killed < sum(moment <= done for moment in moments):
                 way: Callable[[random.Random], bool]
                 way = chance.choice((nodes.kill_node, nodes.kill_worker))
-                killed += way(chance)
+                if not way(chance):
+                    break
+                killed += 1
     assert run.returncode == 0
     assert done == total
     return killed
@@ -155,7 +161,7 @@ def interrupt(nodes: Nodes, source: Path, output: Path, results: int) -> int:
     return sum(row["reason"] == "done-before" for row in rows)
 
 
-def measure(nodes: Nodes, folder: Path, count: int) -> None:
+def measure(nodes: Nodes, folder: Path, count: int, rounds: int) -> None:
     """Print the time of a file on the cluster, and in two plain processes."""
     halves = [folder / "first", folder / "second"]
     for number in range(count):
@@ -163,20 +169,25 @@ def measure(nodes: Nodes, folder: Path, count: int) -> None:
         path = halves[number % 2] / f"{number}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).resize((2048, 1536), Image.Resampling.BICUBIC).save(path)
-    plain = [command(half, "-o", folder / "plain" / half.name) for half in halves]
-    shared = [command(*halves, "-o", folder / "out", "--cluster", nodes.address)]
-    cpu, _, wall = spend(plain, count)
-    more, rays, longer = spend(shared, count)
+    again = ("--on-exists", "overwrite", "--no-resume")
+    plain = [command(half, "-o", folder / "plain" / half.name, *again) for half in halves]
+    shared = [command(*halves, "-o", folder / "out", *again, "--cluster", nodes.address)]
+    spent = [(spend(plain, count), spend(shared, count)) for _ in range(rounds)]
+    (cpu, _, wall), (more, rays, longer) = np.median(spent, axis=0)
     for name, used, took in (("two plain processes", cpu, wall), ("two workers", more, longer)):
         print(f"{name:<20} {used * 1000:5.0f} ms of CPU a file, {took:6.3f} s between results")
-    print(f"{'overhead':<20} {(more - cpu) * 1000:5.0f} ms of CPU a file, {more / cpu - 1:.1%}")
+    ratios = [ours[0] / theirs[0] - 1 for theirs, ours in spent]
+    least, most = min(ratios), max(ratios)
+    print(
+        f"{'overhead':<20} {np.median(ratios):.1%} ({least:.1%} to {most:.1%}) in {rounds} rounds"
+    )
     print(f"{'Ray itself':<20} {rays:.1%} of a core")
 
 
 def spend(commands: list[list[str]], count: int) -> tuple[float, float, float]:
     """Measure what several commands spend while they run at the same time.
 
-    It is taken from the tenth part of the results to the last but one tenth, when all processes
+    It is taken from the third part of the results to the last but one tenth, when all processes
     have started and none has ended.
 
     Returns:
@@ -188,7 +199,7 @@ def spend(commands: list[list[str]], count: int) -> tuple[float, float, float]:
         process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         readers.append(Thread(target=hear, args=(process, heard)))
         readers[-1].start()
-    first, last = count // 10, count - count // 10
+    first, last = count // 3, count - count // 10
     for _ in range(first):
         heard.get()
     before, begin = cpu_seconds(), time.monotonic()
@@ -222,7 +233,8 @@ def main() -> None:
     arguments.add_argument("--photos", type=int, default=300)
     arguments.add_argument("--videos", type=int, default=3)
     arguments.add_argument("--kills", type=int, default=20)
-    arguments.add_argument("--measured", type=int, default=20)
+    arguments.add_argument("--measured", type=int, default=18)
+    arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--seed", type=int, default=0)
     options = arguments.parse_args()
     if INSIDE not in os.environ:
@@ -245,7 +257,7 @@ def main() -> None:
         os.environ |= {"RAY_worker_niceness": "0"}
         make_photos(folder / "in", options.photos)
         if options.videos:
-            make_videos(folder / "in" / "videos", options.videos)
+            make_videos(folder / "in" / "videos", options.videos, frames=250)
         words = command(folder / "in", "-o", folder / "whole")
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         nodes = Nodes(folder)
@@ -266,7 +278,7 @@ def main() -> None:
             print(f"interrupted by SIGKILL: a plain run skips {skipped}, and does the others")
             compare("finished", folder / "whole", output)
             if options.measured:
-                measure(nodes, folder, options.measured)
+                measure(nodes, folder, options.measured, options.rounds)
         finally:
             nodes.close()
 

@@ -42,14 +42,14 @@ def make_photos(folder: Path, count: int) -> None:
         Image.fromarray(noise).resize((64, 48), Image.Resampling.BICUBIC).save(path)
 
 
-def make_videos(folder: Path, count: int) -> None:
+def make_videos(folder: Path, count: int, frames: int = 40) -> None:
     """Small videos in a codec whose bytes are the same in every run."""
     folder.mkdir(parents=True)
     for number in range(count):
         with av.open(str(folder / f"{number}.mkv"), "w") as file:
             stream = file.add_stream("ffv1", rate=Fraction(25))
             stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-            for frame in range(40):
+            for frame in range(frames):
                 grey = np.full((48, 64), (5 * frame + number) % 256, np.uint8)
                 file.mux(stream.encode(av.VideoFrame.from_ndarray(grey, format="gray")))
             file.mux(stream.encode(None))

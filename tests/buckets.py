@@ -63,7 +63,7 @@ def serving() -> Iterator[Server]:
             for name, value in environment(server).items():
                 patch.setenv(name, value)
             server.files = s3fs.S3FileSystem(use_listings_cache=False, skip_instance_cache=True)
-            server.files.mkdir("photos")
+            server.files.makedirs("photos", exist_ok=True)  # moto keeps its buckets
             yield server
     finally:
         s3fs.S3FileSystem.clear_instance_cache()

@@ -16,6 +16,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from blurdm_cli.errors import BlurdmError, InputError, OutputError, RuntimeMissing
 from blurdm_cli.files.atomic import output_error
 from blurdm_cli.files.journal import open_folder, remove_if_empty
+from blurdm_cli.files.objects import Store
 from blurdm_cli.version import __version__
 
 MARK = "nodes"
@@ -64,16 +65,21 @@ class Sight:
     """Contents of files by their paths, in the folders of the results."""
     sizes: Mapping[str, int]
     """Sizes of input files by their paths."""
+    urls: Sequence[str] = ()
+    """Objects that it must be allowed to list."""
     version: str = __version__
 
 
 @contextmanager
-def marked(folders: Collection[Path], inputs: Sequence[Path]) -> Iterator[Sight]:
+def marked(
+    folders: Collection[Path], inputs: Sequence[Path], urls: Sequence[str] = ()
+) -> Iterator[Sight]:
     """Put a mark in folders of results while the block runs.
 
     Args:
         folders: the folders; they are created if missing.
         inputs: files to restore; the first that exists has to be seen.
+        urls: objects that have to be reached.
 
     Raises:
         OutputError: a folder cannot be written to.
@@ -89,7 +95,7 @@ def marked(folders: Collection[Path], inputs: Sequence[Path]) -> Iterator[Sight]
                 raise output_error(folder, error) from error
         first = next((path for path in inputs if path.is_file()), None)
         sizes = {str(first): first.stat().st_size} if first else {}
-        yield Sight(os.getcwd(), marks, sizes)
+        yield Sight(os.getcwd(), marks, sizes, urls)
     finally:
         for mark in marks:
             with suppress(OSError):
@@ -119,6 +125,11 @@ def find_fault(sight: Sight, name: str) -> BlurdmError | None:
         path = Path(sight.here, file)
         if not path.is_file() or path.stat().st_size != size:
             return InputError(f"{name} does not see the input {path}", hint=hint)
+    for url in sight.urls:
+        try:
+            Store(url.partition("://")[0]).find(url)
+        except BlurdmError as error:
+            return type(error)(f"{name}: {error}", hint=error.hint)
     return None
 
 

@@ -98,8 +98,8 @@ class ClusterPool:
             each.kill()
         self._marks.close()
 
-    def check(self, folders: Collection[Path], inputs: Sequence[Path]) -> None:
-        self._sight = self._marks.enter_context(marked(folders, inputs))
+    def check(self, folders: Collection[Path], inputs: Sequence[Path], urls: Sequence[str]) -> None:
+        self._sight = self._marks.enter_context(marked(folders, inputs, urls))
         self._looking = {member: member.look(self._sight) for member in self._opened}
         while self._looking:
             self._attend()

@@ -21,7 +21,7 @@ from blurdm_cli.machine import limit_cores, tune_allocator
 from blurdm_cli.pipeline.opened import Opened
 from blurdm_cli.pipeline.options import ModelOptions
 from blurdm_cli.pipeline.pool import Lost
-from blurdm_cli.pipeline.worker import Message, Task, Worker, WorkerOptions
+from blurdm_cli.pipeline.worker import Answer, Message, Task, Worker, WorkerOptions
 
 ENDING = 1.0
 """Seconds that a worker has to give up a file."""
@@ -72,7 +72,7 @@ class RemoteWorker:
         assert self._worker
         return self._worker.deblur(task)
 
-    def proceed(self, answer: BlurdmError | None) -> Message:
+    def proceed(self, answer: Answer) -> Message:
         assert self._worker
         return self._worker.proceed(answer)
 
@@ -123,7 +123,7 @@ class RemoteMember:
     def deblur(self, task: Task) -> Future[Message]:
         return _answer(self._actor.deblur.remote(task))
 
-    def proceed(self, answer: BlurdmError | None) -> Future[Message]:
+    def proceed(self, answer: Answer) -> Future[Message]:
         return _answer(self._actor.proceed.remote(answer))
 
     def is_to_blame(self) -> bool:

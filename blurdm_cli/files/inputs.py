@@ -19,6 +19,10 @@ Found = Sequence[tuple[Path, Path | None]]
 """Files, each with the folder that it was found in, or None if it was named directly."""
 
 
+def ignore(error: OSError) -> None:
+    """Do nothing; unlike a lambda, it can be sent to another process."""
+
+
 @dataclass(frozen=True)
 class Search:
     """Rules that select the files of a folder."""
@@ -35,7 +39,7 @@ class Search:
     """Finds what the URL of an object or of a folder of objects names; None: files only."""
     skip: Path | None = None
     """A folder not to search: the output folder."""
-    left_out: Callable[[OSError], object] = lambda error: None
+    left_out: Callable[[OSError], object] = ignore
     """Called for subfolders that may not be read, and for everything that is no regular file."""
 
     def skips(self, folder: Path) -> bool:

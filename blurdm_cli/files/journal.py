@@ -65,6 +65,9 @@ class Journal:
         other.settings = settings
         return other
 
+    def refresh(self, output: Path) -> None:
+        """Do nothing: only this process writes to it."""
+
     def is_done(self, source: Path, output: Path) -> bool:
         """Whether this output was made from this input with these settings; both are unchanged."""
         entry = self._entry(output)

@@ -19,6 +19,7 @@ from blurdm_cli.engine.pixels import Pixels
 from blurdm_cli.engine.progress import Progress, silent
 from blurdm_cli.errors import InputError, UsageError
 from blurdm_cli.files.naming import Naming
+from blurdm_cli.files.objects import is_object, without_scheme
 from blurdm_cli.photo.photo import Photo, read_photo
 from blurdm_cli.pipeline.batch import deblur_files
 from blurdm_cli.pipeline.options import ModelOptions, PhotoOptions, RunOptions, VideoOptions
@@ -87,9 +88,9 @@ def deblur_file(
     """Deblur one photo or video file, as `blurdm deblur` does.
 
     Args:
-        source: photo or video.
-        target: path of the result; its suffix sets the format. None: next to the source, as
-            NAME.deblurred.EXT.
+        source: path or file:// URL of a photo or video.
+        target: path or file:// URL of the result; its suffix sets the format. None: next to the
+            source, as NAME.deblurred.EXT.
         **options: fields of `RunOptions`, `ModelOptions`, `PhotoOptions` and `VideoOptions`, such
             as `quality=95`, `model="blurdm-tiny"`, `codec="hevc"`; `on_exists` defaults to
             "error".
@@ -109,13 +110,13 @@ def deblur_file(
     if options:
         raise TypeError(f"deblur_file() has no option {', '.join(sorted(options))}")
     run, model, photos, videos = wanted
-    path = Path(fspath(source))
+    path = Path(_path_of(source))
     if path.is_dir():
         raise InputError(f"{path} is a folder, not a file", hint="Call deblur_file for each file")
     model.setdefault("model", DEFAULT)
     given = {
         "inputs": [str(path)],
-        "output": None if target is None else fspath(target),
+        "output": None if target is None else _path_of(target),
         "on_exists": "error",
         "naming": Naming(model=Path(model["model"]).stem),
     }
@@ -131,3 +132,17 @@ def deblur_file(
     if outcome.output is None:
         raise UsageError(f"{path} was not written: {outcome.message}")
     return Path(outcome.output)
+
+
+def _path_of(word: str | PathLike[str]) -> str:
+    """The path that a word names.
+
+    Raises:
+        UsageError: it is the URL of an object.
+    """
+    if is_object(fspath(word)):
+        raise UsageError(
+            f"deblur_file takes paths, not {fspath(word)}",
+            hint="Fetch the object first, or run blurdm deblur, which reads and writes URLs",
+        )
+    return without_scheme(fspath(word))

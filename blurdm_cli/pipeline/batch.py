@@ -15,7 +15,7 @@ from typing import Any
 from blurdm_cli.choices import OnExists
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.engine.devices import list_devices
-from blurdm_cli.errors import UsageError
+from blurdm_cli.files.inputs import Search
 from blurdm_cli.files.journal import Journal, open_journal
 from blurdm_cli.files.naming import FileJob
 from blurdm_cli.pipeline.cards import Cards
@@ -30,7 +30,8 @@ from blurdm_cli.pipeline.planning import is_moving, plan_jobs
 from blurdm_cli.pipeline.pool import Pool
 from blurdm_cli.pipeline.reporter import Reporter
 from blurdm_cli.pipeline.run import Run
-from blurdm_cli.pipeline.sharing import Group, SharedRun
+from blurdm_cli.pipeline.shared_files import Group
+from blurdm_cli.pipeline.sharing import SharedRun
 from blurdm_cli.pipeline.worker import WorkerOptions
 from blurdm_cli.version import __version__
 from blurdm_cli.zoo import fingerprint
@@ -89,11 +90,10 @@ def _deblur(
     outcomes: list[Outcome] = []
     jobs = mirror.adopt(plan_jobs(run, mirror.exists), run.output)
     run = replace(run, on_exists=_policy(run, jobs))
-    options = WorkerOptions(replace(run, inputs=(), found=None), photos, videos)
+    known = replace(run, inputs=(), found=None, search=Search())
+    options = WorkerOptions(known, photos, videos)
     if not (open_pool or deblurrer) and (devices := list_devices(model.device)) != [model.device]:
         open_pool = partial(Cards, devices)
-    if open_pool:
-        _refuse_urls(jobs, mirror)
     with ExitStack() as stack:
         way: Pool | Deblurrer
         if open_pool:
@@ -125,23 +125,14 @@ def _deblur(
             if isinstance(way, Deblurrer):
                 _restore(way, groups, options, reporter, tell, mirror, outcomes)
             else:
-                way.check(_folders(jobs, run), [job.input for job in jobs])
-                SharedRun(way, options, reporter, tell)(groups)
+                way.check(*_to_reach(jobs, run, mirror))
+                SharedRun(way, options, reporter, tell, mirror)(groups)
         except KeyboardInterrupt:
             count = f"interrupted after {len(outcomes)} of {len(jobs)} files"
             reporter.say(f"{count}; finished files are complete, and the same command continues")
             raise
     reporter.summary(outcomes, time.monotonic() - begin)
     return outcomes
-
-
-def _refuse_urls(jobs: Sequence[FileJob], mirror: Mirror) -> None:
-    urls = (mirror.url_of(path) for job in jobs for path in (job.input, job.output))
-    if url := next(filter(None, urls), None):
-        raise UsageError(
-            f"{url} cannot be shared among several devices or machines",
-            hint="Use one device, or folders that all machines reach",
-        )
 
 
 def _introduce(opened: Opened, reporter: Reporter) -> None:
@@ -225,7 +216,7 @@ def _journals(
 ) -> Iterator[dict[Path | None, Journal]]:
     """Open the journals of all folders that jobs name as their homes."""
     homes = sorted({job.home for job in jobs if job.home})
-    make = partial(FetchedJournal, mirror=mirror)
+    make = partial(FetchedJournal, objects=mirror)
     with ExitStack() as stack:
         yield {
             home: BucketJournal(home, settings, mirror, [job.output for job in jobs])
@@ -237,11 +228,22 @@ def _journals(
         }
 
 
-def _folders(jobs: Sequence[FileJob], run: RunOptions) -> list[Path]:
-    """The folders of the results that have a journal; for others, those of the files."""
-    if run.dry_run:
-        return []
-    return sorted({job.home or job.output.parent for job in jobs})
+def _to_reach(
+    jobs: Sequence[FileJob], run: RunOptions, mirror: Mirror
+) -> tuple[list[Path], list[Path], list[str]]:
+    """What all workers have to reach: folders of results, inputs, and URLs.
+
+    The folders are those that have a journal; for others, those of the files.
+    """
+    homes = () if run.dry_run else {job.home or job.output.parent for job in jobs}
+    inputs = [job.input for job in jobs if not mirror.url_of(job.input)]
+    both = ((job.input for job in jobs), (job.output for job in jobs))
+    urls = (next(filter(None, map(mirror.url_of, paths)), None) for paths in both)
+    return (
+        sorted(home for home in homes if not mirror.url_of(home)),
+        inputs,
+        [url for url in urls if url],
+    )
 
 
 def _settings(model: ModelOptions, opened: Opened, options: Mapping[str, Any]) -> str:

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
-from blurdm_cli.errors import BlurdmError
 from blurdm_cli.pipeline.opened import Opened
 from blurdm_cli.pipeline.options import ModelOptions
 from blurdm_cli.pipeline.pool import Member
-from blurdm_cli.pipeline.worker import Message, Task, Worker, WorkerOptions
+from blurdm_cli.pipeline.worker import Answer, Message, Task, Worker, WorkerOptions
 
 AT_ONCE = 2
 """Files in work on each device: one is read or written while the other is restored."""
@@ -28,7 +27,7 @@ class Thread:
     def deblur(self, task: Task) -> Future[Message]:
         return self.thread.submit(self.worker.deblur, task)
 
-    def proceed(self, answer: BlurdmError | None) -> Future[Message]:
+    def proceed(self, answer: Answer) -> Future[Message]:
         return self.thread.submit(self.worker.proceed, answer)
 
     def is_to_blame(self) -> bool:
@@ -74,7 +73,7 @@ class Cards:
             each.worker.stop()
             each.thread.shutdown(wait=False, cancel_futures=True)
 
-    def check(self, folders: Collection[Path], inputs: Sequence[Path]) -> None:
+    def check(self, folders: Collection[Path], inputs: Sequence[Path], urls: Sequence[str]) -> None:
         """Do nothing: this process reaches all that it found."""
 
     def joined(self) -> list[Member]:

@@ -8,9 +8,9 @@ Each stage has a thread. The queues hold a few frames, so memory does not grow w
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
     from blurdm_cli.engine.deblur import Deblurrer
+    from blurdm_cli.video.segments import Whose
 
 QUEUED = 96 * 2**20
 """Bytes of frames that one queue may hold; it always holds at least one frame."""
@@ -51,13 +52,21 @@ class Sink(Protocol):
         """State that earlier runs saved."""
         ...
 
-    def writer(self, state: dict[str, Any]) -> AbstractContextManager[Writer]: ...
+    def whose(self, number: int) -> Whose:
+        """Who restores a segment; called once for each of those that earlier runs left open."""
+        ...
+
+    def writer(
+        self, number: int, state: dict[str, Any], notes: Mapping[str, None]
+    ) -> AbstractContextManager[Writer]: ...
 
 
 @dataclass(frozen=True, eq=False)
 class Work:
     """One frame in the pipeline."""
 
+    number: int
+    """The frame's number in the clip, from 0."""
     frame: VideoFrame
     state: dict[str, Any]
     """State of the sharpness detector after this frame."""
@@ -69,15 +78,14 @@ class Work:
 
 @dataclass
 class Summary:
-    """Counts and notes of a restored clip."""
+    """Counts of a restored clip."""
 
     frames: int = 0
-    """Frames in the result, including those of earlier runs."""
+    """Frames in the result, including those of earlier runs and of other workers."""
     earlier: int = 0
     """Frames that earlier runs finished."""
     sharp: int = 0
-    """Sharp frames of this run that were copied unchanged."""
-    notes: dict[str, None] = field(default_factory=dict)
+    """Other frames that were sharp and copied unchanged."""
 
 
 Advance = Callable[[int, int], None]
@@ -95,6 +103,9 @@ def restore_frames(
 ) -> Summary:
     """Restore a clip's frames into a sink, continuing where earlier runs ended.
 
+    Frames of segments that others restore are decoded and scored too: whether a frame is sharp
+    depends on those before it.
+
     Args:
         frames: all selected frames, from the first one on.
         sink: destination of the frames.
@@ -105,36 +116,45 @@ def restore_frames(
     """
     summary = Summary(frames=sink.done, earlier=sink.done)
     sharpness = None if all_frames else Sharpness(**sink.state)
-    left = islice(frames, summary.frames, None)
+    left = islice(frames, sink.done, None)
     first = next(left, None)
     if first is None:
         return summary
     depth = max(1, min(MOST_QUEUED, QUEUED // (first.height * first.width * 12)))
-    seen = Prefetcher(_seen(chain([first], left), sharpness), depth)
+    seen = Prefetcher(_seen(chain([first], left), sharpness, sink, segment, summary), depth)
     with seen, Prefetcher(_restored(seen, deblurrer), depth) as restored:
         works = iter(restored)
         while (begin := next(works, None)) is not None:
-            state: dict[str, Any] = {}
-            with sink.writer(state) as writer:
+            state, notes = dict[str, Any](), dict[str, None]()
+            with sink.writer(begin.number // segment, state, notes) as writer:
                 for work in chain([begin], islice(works, segment - 1)):
                     writer.write(_finished(work))
                     state |= work.state
-                    summary.frames += 1
-                    summary.sharp += work.blurred is None
-                    summary.notes |= dict.fromkeys(work.notes)
-                    advance(summary.frames, restored.waiting)
+                    notes |= dict.fromkeys(work.notes)
+                    advance(work.number + 1, restored.waiting)
     return summary
 
 
-def _seen(frames: Iterable[VideoFrame], sharpness: Sharpness | None) -> Iterator[Work]:
-    """Convert frames to RGB; drop the pixels of sharp ones."""
-    for frame in frames:
-        pixels = to_rgb(frame)
-        if sharpness is None:
-            yield Work(frame, {}, pixels)
-        else:
-            is_sharp = sharpness.follow(pixels)
-            yield Work(frame, sharpness.state(), None if is_sharp else pixels)
+def _seen(
+    frames: Iterable[VideoFrame],
+    sharpness: Sharpness | None,
+    sink: Sink,
+    segment: int,
+    summary: Summary,
+) -> Iterator[Work]:
+    """Convert our frames to RGB, and drop the pixels of sharp ones; count all frames."""
+    whose: Whose = "ours"
+    for number, frame in enumerate(frames, summary.frames):
+        if number % segment == 0:
+            whose = sink.whose(number // segment)
+        pixels = to_rgb(frame) if sharpness or whose == "ours" else None
+        is_sharp = pixels is not None and sharpness is not None and sharpness.follow(pixels)
+        summary.frames += 1
+        summary.earlier += whose == "earlier"
+        summary.sharp += is_sharp and whose != "earlier"
+        if whose == "ours":
+            state = sharpness.state() if sharpness else {}
+            yield Work(number, frame, state, None if is_sharp else pixels)
 
 
 def _restored(works: Iterable[Work], deblurrer: Deblurrer) -> Iterator[Work]:

@@ -1,47 +1,37 @@
-"""Local stand-ins of objects in a bucket, so that a run works on them as on files.
+"""The objects of a run, found, and replaced by their stand-ins.
 
-The stand-in of `s3://BUCKET/KEY` is `WORK/s3/BUCKET/KEY`, in a private folder of this machine. The
-run plans with these paths: names, options and policies mean what they mean for files. A photo is
-fetched while the one before it is restored, and removed when it is done. A result is made here,
-and sent when it is complete.
+The run plans with the paths of the stand-ins: names, options and policies mean what they mean for
+files.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from glob import has_magic
 from pathlib import Path
-from typing import Any
 
 from blurdm_cli.errors import BlurdmError, InputError, OutputError, UsageError
 from blurdm_cli.files.formats import PHOTO_SUFFIXES
 from blurdm_cli.files.inputs import Search, is_program
 from blurdm_cli.files.naming import FileJob
 from blurdm_cli.files.numbered import is_sequence
-from blurdm_cli.files.objects import PACKAGES, Object, Store, is_object, without_scheme
-from blurdm_cli.files.reading import no_input
+from blurdm_cli.files.objects import is_object, without_scheme
 from blurdm_cli.pipeline.options import RunOptions
-from blurdm_cli.pipeline.outcome import Outcome
-from blurdm_cli.pipeline.reporter import Advance, Reporter
+from blurdm_cli.pipeline.stand_ins import CONNECTIONS, Lent, StandIns
 from blurdm_cli.pipeline.workplace import throwaway, workplace
 
-CONNECTIONS = 16
-"""Requests at once for small pieces of many objects."""
 
-
-class Mirror:
+class Mirror(StandIns):
     """The objects of one run, and their stand-ins. A run without URLs has none."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._stack = ExitStack()
-        self._work: Path | None = None
-        self._stores: dict[str, Store] = {}
-        self._objects: dict[Path, Object] = {}
         self._listed: set[Path] = set()
 
     def __enter__(self) -> Mirror:
@@ -83,38 +73,6 @@ class Mirror:
         search = replace(run.search, objects=find)
         return replace(run, inputs=inputs, output=output, search=search)
 
-    def path_of(self, url: str) -> Path:
-        """The stand-in of an object or a folder."""
-        assert self._work is not None
-        scheme, _, rest = url.partition("://")
-        return self._work / scheme.lower() / rest.strip("/")
-
-    def url_of(self, path: Path) -> str | None:
-        """The URL of a stand-in; None for any other path."""
-        if self._work is None or not path.is_relative_to(self._work):
-            return None
-        scheme, *rest = path.relative_to(self._work).parts or ("",)
-        return f"{scheme}://{'/'.join(rest)}"
-
-    def object_at(self, path: Path) -> Object | None:
-        """The object that was at a stand-in's URL when the run began."""
-        return self._objects.get(path)
-
-    def exists(self, path: Path) -> bool:
-        """Whether there is a file, or an object, at a path."""
-        return os.path.lexists(path) if self.url_of(path) is None else path in self._objects
-
-    def store_of(self, url: str) -> Store:
-        """The store of a URL's scheme.
-
-        Raises:
-            RuntimeMissing: its package is not installed.
-        """
-        scheme = url.partition("://")[0].lower()
-        if scheme not in self._stores:
-            self._stores[scheme] = Store(scheme)
-        return self._stores[scheme]
-
     def adopt(self, jobs: Sequence[FileJob], output: str | None) -> list[FileJob]:
         """Find out which results are in a bucket already; all of those jobs share one journal.
 
@@ -135,53 +93,11 @@ class Mirror:
                 self._list(job.output.parent, job.output.stem, OutputError)
         return adopted
 
-    def fetch(self, path: Path) -> None:
-        """Fetch the object whose stand-in is about to be read; does nothing for a file.
-
-        Raises:
-            InputError: it cannot be fetched.
-        """
-        url = self.url_of(path)
-        if url is None:
-            return
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:  # S3 allows an object and a folder of the same name
-            raise no_input(path, error) from error
-        self.store_of(url).fetch(url, path)
-        if known := self._objects.get(path):
-            os.utime(path, ns=(known.mtime_ns, known.mtime_ns))
-
-    def settle(self, outcome: Outcome) -> Outcome:
-        """Remove the stand-ins of a file that is done, and name the objects in its outcome."""
-        if self._work is None:
-            return outcome
-        names: list[str | None] = []
-        for name in (outcome.input, outcome.output):
-            url = self.url_of(Path(name)) if name else None
-            if name and url:
-                with suppress(OSError):
-                    Path(name).unlink()
-            names.append(url or name)
-        if outcome.error:
-            self._rename(outcome.error)
-        message, hint, *notes = map(self.shown, (outcome.message, outcome.hint, *outcome.notes))
-        said = replace(outcome, message=message, hint=hint, notes=tuple(notes))
-        return replace(said, input=str(names[0]), output=names[1])
-
-    def shown(self, text: str) -> str:
-        """A text with URLs instead of stand-ins."""
-        for scheme in PACKAGES if self._work else ():
-            text = text.replace(f"{self._work}{os.sep}{scheme}{os.sep}", f"{scheme}://")
-        return text
-
-    def reporting(self, reporter: Reporter) -> Reporter:
-        """A reporter whose messages name URLs instead of stand-ins."""
-        return _Renaming(reporter, self.shown)
-
-    def _rename(self, error: BlurdmError) -> None:
-        error.args = tuple(self.shown(str(each)) for each in error.args)
-        error.hint = error.hint and self.shown(error.hint)
+    def lend(self, *paths: Path | None) -> Lent | None:
+        """What a worker needs for files of which one is an object; None if none is."""
+        if self._work is None or not any(path and self.url_of(path) for path in paths):
+            return None
+        return Lent(self._work, {p: self._objects[p] for p in paths if p and p in self._objects})
 
     def _open(self, key: str, url: str, run: RunOptions) -> None:
         """Create and lock the private folder, before the first use of a URL."""
@@ -267,25 +183,3 @@ class Mirror:
 
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             list(pool.map(peek, paths))
-
-
-class _Renaming:
-    """Passes messages on, with other names in them."""
-
-    def __init__(self, reporter: Reporter, shown: Callable[[str], str]) -> None:
-        self._reporter, self._shown = reporter, shown
-
-    def say(self, message: str) -> None:
-        self._reporter.say(self._shown(message))
-
-    def warn(self, message: str) -> None:
-        self._reporter.warn(self._shown(message))
-
-    def progress(self, what: str) -> AbstractContextManager[Advance]:
-        return self._reporter.progress(self._shown(what))
-
-    def finished(self, outcome: Outcome, facts: Mapping[str, Any]) -> None:
-        self._reporter.finished(outcome, facts)
-
-    def summary(self, outcomes: Sequence[Outcome], seconds: float) -> None:
-        self._reporter.summary(outcomes, seconds)

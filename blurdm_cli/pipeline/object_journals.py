@@ -14,23 +14,23 @@ from typing import Any
 from blurdm_cli.files.atomic import Seal
 from blurdm_cli.files.journal import Journal
 from blurdm_cli.files.stamp import Stamp
-from blurdm_cli.pipeline.mirror import CONNECTIONS, Mirror
+from blurdm_cli.pipeline.stand_ins import CONNECTIONS, StandIns
 
 
 class FetchedJournal(Journal):
     """The journal of a folder on this machine; inputs may be objects, recorded by their URLs."""
 
-    def __init__(self, home: Path, settings: str, mirror: Mirror) -> None:
+    def __init__(self, home: Path, settings: str, objects: StandIns) -> None:
         super().__init__(home, settings)
-        self._mirror = mirror
+        self._objects = objects
 
     def _name(self, path: Path) -> str:
-        return self._mirror.url_of(path) or super()._name(path)
+        return self._objects.url_of(path) or super()._name(path)
 
     def _fits(self, stamp: Any, path: Path) -> bool:
-        if self._mirror.url_of(path) is None:
+        if self._objects.url_of(path) is None:
             return super()._fits(stamp, path)
-        known = self._mirror.object_at(path)
+        known = self._objects.object_at(path)
         now = known and (known.size, known.mtime_ns)
         return isinstance(stamp, dict) and now == (stamp.get("size"), stamp.get("mtime_ns"))
 
@@ -41,30 +41,38 @@ class BucketJournal(FetchedJournal):
     So the entry is written together with the result, and the next run may be on another machine.
     """
 
-    def __init__(self, home: Path, settings: str, mirror: Mirror, outputs: Iterable[Path]) -> None:
+    def __init__(
+        self, home: Path, settings: str, objects: StandIns, outputs: Iterable[Path] = ()
+    ) -> None:
         """Read the entries of earlier runs.
 
         Args:
             home: the private folder.
             settings: identifies everything that determines the result, except the input.
-            mirror: the objects of the run.
-            outputs: the results of the run.
+            objects: the objects of the run.
+            outputs: results whose entries are read.
         """
-        super().__init__(home, settings, mirror)
-        there = [path for path in outputs if mirror.object_at(path)]
+        super().__init__(home, settings, objects)
+        there = [path for path in outputs if objects.object_at(path)]
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             self._last = dict(zip(map(self._name, there), pool.map(self._read, there), strict=True))
+
+    def refresh(self, output: Path) -> None:
+        """Read the entry of one output again, as a worker may have sent it."""
+        self._objects.look_again(output)
+        there = self._objects.object_at(output)
+        self._last[self._name(output)] = self._read(output) if there else {}
 
     def begin(self, source: Path, output: Path, stamp: Stamp | None = None) -> Seal:
         """Prepare to send the output together with its entry, when it is finished."""
         facts: dict[str, Any] = {"input": self._name(source), "settings": self.settings}
         if stamp:
             facts["source"] = asdict(stamp)
-        url = self._mirror.url_of(output)
+        url = self._objects.url_of(output)
         assert url is not None
 
         def send(part: Path) -> None:
-            self._mirror.store_of(url).send(part, url, facts, self._mirror.object_at(output))
+            self._objects.store_of(url).send(part, url, facts, self._objects.object_at(output))
 
         return send
 
@@ -75,9 +83,9 @@ class BucketJournal(FetchedJournal):
 
     def _read(self, output: Path) -> dict[str, Any]:
         """The entry of an existing object; empty if no run wrote it."""
-        known = self._mirror.object_at(output)
+        known = self._objects.object_at(output)
         assert known is not None
-        facts = self._mirror.store_of(known.url).facts(known.url)
+        facts = self._objects.store_of(known.url).facts(known.url)
         if not facts:
             return {}
         result = {"size": known.size, "mtime_ns": known.mtime_ns}
@@ -85,5 +93,5 @@ class BucketJournal(FetchedJournal):
 
     def _name(self, path: Path) -> str:
         """The name of an input or output: a hash, as metadata is short and ASCII."""
-        name = self._mirror.url_of(path) or os.path.abspath(path)
+        name = self._objects.url_of(path) or os.path.abspath(path)
         return hashlib.sha256(os.fsencode(name)).hexdigest()

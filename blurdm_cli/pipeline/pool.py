@@ -5,9 +5,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from blurdm_cli.errors import BlurdmError
 from blurdm_cli.pipeline.opened import Opened
-from blurdm_cli.pipeline.worker import Message, Task
+from blurdm_cli.pipeline.worker import Answer, Message, Task
 
 
 class Lost(Exception):
@@ -20,7 +19,7 @@ class Member(Protocol):
 
     def deblur(self, task: Task) -> Future[Message]: ...
 
-    def proceed(self, answer: BlurdmError | None) -> Future[Message]: ...
+    def proceed(self, answer: Answer) -> Future[Message]: ...
 
     def is_to_blame(self) -> bool:
         """Whether it ended on its own, and not with its machine."""
@@ -33,12 +32,13 @@ class Pool(Protocol):
     opened: Opened
     """What all of them agree in."""
 
-    def check(self, folders: Collection[Path], inputs: Sequence[Path]) -> None:
+    def check(self, folders: Collection[Path], inputs: Sequence[Path], urls: Sequence[str]) -> None:
         """Check that every worker reaches the files of a run.
 
         Args:
             folders: where results go; they exist.
             inputs: files to restore.
+            urls: objects to read or write.
 
         Raises:
             BlurdmError: one does not.

@@ -9,6 +9,7 @@ from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.files.atomic import Seal
 from blurdm_cli.files.naming import FileJob
 from blurdm_cli.files.stamp import Stamp
+from blurdm_cli.pipeline.claims import ALONE, Claims
 from blurdm_cli.pipeline.destinations import Destination
 from blurdm_cli.pipeline.options import RunOptions
 from blurdm_cli.pipeline.outcome import Outcome
@@ -50,3 +51,5 @@ class Run:
     """Called with each outcome."""
     fetch: Callable[[Path], object] = lambda path: None
     """Called with the path of an input before it is read; makes sure that it is there."""
+    claims: Claims = ALONE
+    """Divides the segments of a video among workers."""

@@ -11,8 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from blurdm_cli.files.atomic import Seal, stump
-from blurdm_cli.files.journal import FOLDER
+from blurdm_cli.files.atomic import Seal
 from blurdm_cli.files.numbered import by_number, find_existing, is_sequence
 from blurdm_cli.files.progress import Progress
 from blurdm_cli.files.stamp import Stamp
@@ -20,7 +19,7 @@ from blurdm_cli.photo.photo import Photo, write_photo
 from blurdm_cli.photo.privacy import apply_privacy
 from blurdm_cli.pipeline.options import RunOptions, VideoOptions
 from blurdm_cli.video.image_sequence import FrameStore, open_pictures_journal
-from blurdm_cli.video.segments import open_state
+from blurdm_cli.video.segments import open_state, state_folder
 from blurdm_cli.video.tags import Matrix, orientation_of
 
 
@@ -70,9 +69,9 @@ def find_other(
     """
     files = pictures_of(source, options)
     taken = find_existing(pattern, numbers_of(files, options))
-    if taken and _folder(pattern).exists():
+    if taken and state_folder(pattern).exists():
         manifest = manifest_of(source, files, pattern, options, run, settings)
-        if Progress(_folder(pattern), manifest).is_begun:
+        if Progress(state_folder(pattern), manifest).is_begun:
             journal = open_pictures_journal(pattern)
             taken = [path for path in taken if not journal.is_own(pattern, path)]
     return next(iter(taken), None)
@@ -107,15 +106,10 @@ def open_pictures(
         yield FrameStore(
             pattern,
             numbers,
-            _folder(pattern),
+            state_folder(pattern),
             manifest,
             resume=run.resume,
             overwrite=run.on_exists == "overwrite",
             orientation=orientation_of(turned),
             write=write,
         )
-
-
-def _folder(pattern: Path) -> Path:
-    """The folder with the state of an interrupted run."""
-    return pattern.parent / FOLDER / stump(pattern.name)

@@ -15,7 +15,8 @@ from blurdm_cli.files.naming import FileJob, numbered
 from blurdm_cli.files.numbered import is_sequence
 from blurdm_cli.files.stamp import Stamp
 from blurdm_cli.machine import within_memory
-from blurdm_cli.pipeline.clip import Result, deblur_clip, plan_clip
+from blurdm_cli.pipeline.clip import Result, deblur_clip, help_clip, plan_clip
+from blurdm_cli.pipeline.clip_job import open_job
 from blurdm_cli.pipeline.destinations import Destination
 from blurdm_cli.pipeline.options import VideoOptions
 from blurdm_cli.pipeline.outcome import Outcome, failed, left, planned
@@ -44,6 +45,7 @@ class VideoRun:
         self._reporter = run.reporter
         self._tell = run.tell
         self._fetch = run.fetch
+        self._claims = run.claims
 
     def __call__(self, jobs: Sequence[FileJob]) -> None:
         """Deblur videos one by one; report errors and continue."""
@@ -53,6 +55,22 @@ class VideoRun:
             self._tell(outcome)
             if outcome.status == "failed" and self._run.fail_fast:
                 return
+
+    def help(self, job: FileJob) -> None:
+        """Restore segments of a video that another worker deblurs."""
+        place = self._places.find(job)
+        assert place.target is not None
+        try:
+            self._fetch(place.source)
+            shown = self._reporter.progress(job.input.name)
+            with within_memory(str(job.input)), shown as advance:
+                paths, options = (place.source, place.target), (self._options, self._run)
+                what = (*paths, self._deblurrer, *options, self._settings)
+                help_clip(open_job(*what, advance, no_seal, self._claims))
+        except BlurdmError as error:
+            self._tell(failed(job.input, error))
+        else:
+            self._tell(Outcome(str(job.input), None, "done", kind="video"))
 
     def _deblur(self, job: FileJob, count: str) -> Outcome:
         try:
@@ -116,6 +134,7 @@ class VideoRun:
             settings=self._settings,
             advance=advance,
             seal=seal,
+            claims=self._claims,
         )
         if journal and stamp and not result.loss:
             journal.end(place.original, target, stamp)

@@ -8,25 +8,28 @@ and waits until it is on the disk.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Literal
 
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.errors import BlurdmError, ComputeError
 from blurdm_cli.files.atomic import Seal
 from blurdm_cli.files.naming import FileJob
+from blurdm_cli.files.objects import Store
 from blurdm_cli.files.stamp import Stamp
 from blurdm_cli.pipeline.destinations import Destination
+from blurdm_cli.pipeline.object_journals import BucketJournal
 from blurdm_cli.pipeline.options import PhotoOptions, RunOptions, VideoOptions
-from blurdm_cli.pipeline.outcome import Outcome
+from blurdm_cli.pipeline.outcome import Outcome, failed
 from blurdm_cli.pipeline.photos import PhotoRun
 from blurdm_cli.pipeline.reporter import Advance, Silent
 from blurdm_cli.pipeline.run import Record, Run
+from blurdm_cli.pipeline.stand_ins import Lent, StandIns
 
 EVERY = 0.5
 """Least seconds between two messages about the progress of a file."""
@@ -51,6 +54,12 @@ class Task:
     """Whether it is a video or an image sequence."""
     settings: str
     """Identifies everything that determines the result, except the input."""
+    lent: Lent | None = None
+    """Its objects, if it is read from a bucket or written to one."""
+    begun: bool = False
+    """Whether a worker of this run has opened the video's segments, which are kept then."""
+    helps: bool = False
+    """Whether to restore segments of a video that another worker has."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,23 @@ class Entry:
     source: Path
     output: Path
     stamp: Stamp | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim to a segment of a video; the answer is whether the worker has it."""
+
+    number: int
+    expected: int | None
+    """Estimated number of all segments."""
+
+
+@dataclass(frozen=True)
+class Wait:
+    """A worker has no more segments to restore; the answer comes when no other has one."""
+
+    count: int
+    """Number of all segments."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +106,13 @@ class Said:
     warning: bool
 
 
-Message = Entry | Progress | Said | Outcome
+Question = Entry | Claim | Wait
+"""Messages for whose answer a worker waits."""
+
+Message = Question | Progress | Said | Outcome
+
+Answer = BlurdmError | bool | None
+"""Whether a claim is granted; or why the file has to fail."""
 
 
 class Worker:
@@ -90,7 +122,9 @@ class Worker:
         self._deblurrer = deblurrer
         self._options = options
         self._messages = SimpleQueue[Message | Exception]()
-        self._answers = SimpleQueue[BlurdmError | None]()
+        self._answers = SimpleQueue[Answer]()
+        self._asking = Lock()
+        self._stores = dict[str, Store]()
         self._thread = Thread()
         self._asked = False
         self._stopped = False
@@ -105,11 +139,11 @@ class Worker:
         self._thread.start()
         return self._next()
 
-    def proceed(self, answer: BlurdmError | None = None) -> Message:
+    def proceed(self, answer: Answer = None) -> Message:
         """Answer the last message, and return the next one.
 
         Args:
-            answer: why an `Entry` could not be recorded; the file then fails.
+            answer: the answer to a question.
 
         Raises:
             Exception: a bug.
@@ -130,39 +164,61 @@ class Worker:
 
     def _next(self) -> Message:
         message = self._messages.get()
-        self._asked = isinstance(message, Entry)
+        self._asked = isinstance(message, Question)
         if isinstance(message, Exception):
             raise message
         return message
 
     def _work(self, task: Task) -> None:
-        home = task.job.home
-        journals: Mapping[Path | None, Record] = {home: _Journal(self._ask)} if home else {}
+        objects, home = StandIns(task.lent, self._stores), task.job.home
+        journals = dict[Path | None, Record]()
+        if home and objects.url_of(home):
+            journals[home] = BucketJournal(home, task.settings, objects)
+        elif home:
+            journals[home] = _Journal(self._ask)
         reporter = _Messages(self._messages, self._check)
+        run = self._options.run
+
+        def tell(outcome: Outcome) -> None:
+            objects.remove(task.place.source)
+            self._messages.put(outcome)
+
         shared = Run(
             self._deblurrer,
-            self._options.run,
+            replace(run, resume=run.resume or task.begun),
             _Decided(task.place),
             journals,
             reporter,
-            self._messages.put,
+            tell,
+            objects.fetch,
+            _Claims(self._ask),
         )
         try:
+            objects.open()
             if task.moving:
                 # not imported for photos alone: it loads FFmpeg
                 from blurdm_cli.pipeline.videos import VideoRun
 
-                VideoRun(shared, self._options.videos, task.settings)([task.job])
+                videos = VideoRun(shared, self._options.videos, task.settings)
+                if task.helps:
+                    videos.help(task.job)
+                else:
+                    videos([task.job])
             else:
                 PhotoRun(shared, self._options.photos)([task.job])
+        except BlurdmError as error:
+            tell(failed(task.job.input, error))
         except Exception as error:  # a bug: the run raises it
             self._messages.put(error)
 
-    def _ask(self, entry: Entry) -> None:
-        self._check()
-        self._messages.put(entry)
-        if error := self._answers.get():
-            raise error
+    def _ask(self, question: Question) -> bool | None:
+        with self._asking:
+            self._check()
+            self._messages.put(question)
+            answer = self._answers.get()
+        if isinstance(answer, BlurdmError):
+            raise answer
+        return answer
 
     def _check(self) -> None:
         if self._stopped:
@@ -190,7 +246,7 @@ class _Decided:
 class _Journal:
     """A journal that the run holds."""
 
-    ask: Callable[[Entry], None]
+    ask: Callable[[Question], object]
 
     def begin(self, source: Path, output: Path, stamp: Stamp | None = None) -> Seal:
         self.ask(Entry("start", source, output))
@@ -198,6 +254,19 @@ class _Journal:
 
     def end(self, source: Path, output: Path, stamp: Stamp) -> None:
         self.ask(Entry("end", source, output, stamp))
+
+
+@dataclass(frozen=True)
+class _Claims:
+    """Claims that the run decides."""
+
+    ask: Callable[[Question], bool | None]
+
+    def take(self, number: int, expected: int | None) -> bool:
+        return bool(self.ask(Claim(number, expected)))
+
+    def wait(self, count: int) -> None:
+        self.ask(Wait(count))
 
 
 class _Messages(Silent):

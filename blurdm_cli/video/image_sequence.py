@@ -6,7 +6,7 @@ from it keeps its profile, metadata and transparency.
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -25,6 +25,7 @@ from blurdm_cli.photo.metadata import Metadata
 from blurdm_cli.photo.photo import Photo, read_photo
 from blurdm_cli.photo.pixels import upright
 from blurdm_cli.video.clip import Clip
+from blurdm_cli.video.segments import Whose
 from blurdm_cli.video.tags import Colour
 from blurdm_cli.video.yuv import FULL, RGB, to_rgb
 
@@ -167,11 +168,18 @@ class FrameStore:
             if all(self._journal.is_own(pattern, path) for path in finished):
                 self.done, self.state = self._progress.done, self._progress.state
 
+    def whose(self, number: int) -> Whose:
+        """Image sequences are not shared, and `done` are all that there are."""
+        return "ours"
+
     @contextmanager
-    def writer(self, state: dict[str, Any]) -> Iterator["FrameStore"]:
+    def writer(
+        self, number: int, state: dict[str, Any], notes: Mapping[str, None]
+    ) -> Iterator["FrameStore"]:
         if not self.done:
             self._progress.keep(0, self.state)  # first: from now on, the images belong to this run
         yield self
+        self.notes |= notes
         self.state = state
         self._progress.keep(self.done, state)
 

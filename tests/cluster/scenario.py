@@ -31,15 +31,18 @@ NODE = {
     "include_dashboard": False,
     "node_ip_address": "127.0.0.1",
     "object_store_memory": 10**8,
+    "include_log_monitor": False,
+    "no_monitor": True,
 }
 
 
 def processes(words: str) -> list[int]:
-    """Processes whose command line contains these words."""
-    found = []
-    for folder in Path("/proc").iterdir():
+    """Processes in this network whose command line contains these words."""
+    found, mine = [], os.readlink("/proc/self/ns/net")
+    for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if words in (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode():
+            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            if words in line and os.readlink(folder / "ns" / "net") == mine:
                 found.append(int(folder.name))
         except (OSError, ValueError):
             continue
@@ -86,24 +89,25 @@ SEARCH = Search(suffixes={".png", ".mkv"})
 
 
 class Killer(Silent):
-    """Kills a node with the second result, and a worker with the fourth."""
+    """With the first result, adds a node and kills all workers; with the fifth, kills the node."""
 
-    def __init__(self, cluster: Any, node: Any) -> None:
-        self._cluster, self._node = cluster, node
+    def __init__(self, cluster: Any) -> None:
+        self._cluster = cluster
+        self._node: Any = None
         self.told: list[Outcome] = []
 
     def finished(self, outcome: Outcome, facts: Mapping[str, Any]) -> None:
         self.told.append(outcome)
-        if len(self.told) == 2:
-            self._cluster.remove_node(self._node, allow_graceful=False)
-        elif len(self.told) == 4:
-            self._cluster.add_node(**NODE)
+        if len(self.told) == 1:
+            self._node = self._cluster.add_node(**NODE)
             for number in processes("ray::RemoteWorker"):
                 os.kill(number, signal.SIGKILL)
+        elif len(self.told) == 5:
+            self._cluster.remove_node(self._node, allow_graceful=False)
 
 
 def nodes(folder: Path) -> dict[str, Any]:
-    """Kill a node and workers of a cluster of two during a run."""
+    """Kill workers and a node that joined a cluster during a run."""
     short = Path(tempfile.mkdtemp(dir="/tmp"))  # a socket's path has at most 107 characters
     (short / "ray").mkdir()
     os.environ |= {"RAY_TMPDIR": str(short), "RAY_USAGE_STATS_ENABLED": "0"}
@@ -112,8 +116,7 @@ def nodes(folder: Path) -> dict[str, Any]:
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={**NODE, "temp_dir": str(short)})
-    node = cluster.add_node(**NODE)
-    killer = Killer(cluster, node)
+    killer = Killer(cluster)
     try:
         outcomes = deblur_files(
             RunOptions([str(folder / "in")], output=str(folder / "out"), search=SEARCH),

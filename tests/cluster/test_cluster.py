@@ -34,36 +34,43 @@ namespaces = pytest.mark.skipif(
 )
 
 
-def scenario(name: str, folder: Path) -> dict[str, Any]:
-    """Run a scenario in a network of its own."""
-    words = f"ip link set lo up && exec {sys.executable} -m tests.cluster.scenario {name} {folder}"
-    made = subprocess.run(
-        [*NAMESPACE, "sh", "-c", words], capture_output=True, cwd=ROOT, text=True, check=False
-    )
-    assert made.returncode == 0, made.stderr
-    return json.loads(made.stdout)  # nothing else is printed
+class Scenario:
+    """A scenario in a network of its own."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        """Start it, with eight photos and a clip in `folder / "in"`."""
+        self.folder = folder
+        source = folder / "in"
+        for each in (source, folder / "temporary", folder / "home"):
+            each.mkdir()
+        for number in range(8):
+            noise = np.random.default_rng(number).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+            large = Image.fromarray(noise).resize((64, 48), Image.Resampling.BICUBIC)
+            large.save(source / f"{number}.png")
+        make_clip(source / "clip.mkv", codec="ffv1")
+        script = f"exec {sys.executable} -m tests.cluster.scenario {name} {folder}"
+        words = [*NAMESPACE, "sh", "-c", f"ip link set lo up && {script}"]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(words, stdout=pipe, stderr=pipe, cwd=ROOT, text=True)
+
+    def told(self) -> dict[str, Any]:
+        """What it prints: JSON, and nothing else."""
+        out, err = self._process.communicate()
+        assert self._process.returncode == 0, err
+        return json.loads(out)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with eight photos and a clip."""
-    source = tmp_path / "in"
-    source.mkdir()
-    for number in range(8):
-        noise = np.random.default_rng(number).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-        large = Image.fromarray(noise).resize((64, 48), Image.Resampling.BICUBIC)
-        large.save(source / f"{number}.png")
-    make_clip(source / "clip.mkv", codec="ffv1")
-    (tmp_path / "temporary").mkdir()
-    (tmp_path / "home").mkdir()
-    return tmp_path
+@pytest.fixture(scope="module")
+def scenarios(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scenario]:
+    """Both scenarios, side by side, as they wait for Ray most of the time."""
+    return {name: Scenario(name, tmp_path_factory.mktemp(name)) for name in ("local", "nodes")}
 
 
 @namespaces
 def test_an_interrupted_local_cluster_leaves_nothing_and_a_plain_run_finishes(
-    blurdm: Blurdm, folder: Path
+    blurdm: Blurdm, scenarios: dict[str, Scenario]
 ) -> None:
-    told = scenario("local", folder)
+    told, folder = scenarios["local"].told(), scenarios["local"].folder
     assert (told["code"], told["left"]) == (130, 0)
     assert told["seconds"] < 10
     assert told["listening"] == []
@@ -82,11 +89,12 @@ def test_an_interrupted_local_cluster_leaves_nothing_and_a_plain_run_finishes(
 
 @namespaces
 def test_a_cluster_whose_nodes_and_workers_are_killed_gives_the_bytes_of_a_plain_run(
-    blurdm: Blurdm, folder: Path
+    blurdm: Blurdm, scenarios: dict[str, Scenario]
 ) -> None:
-    told = scenario("nodes", folder)
-    assert [outcome["status"] for outcome in told["outcomes"]] == ["done"] * 9
+    folder = scenarios["nodes"].folder
     assert blurdm("deblur", folder / "in", "-o", folder / "plain", *TINY).code == 0
+    told = scenarios["nodes"].told()
+    assert [outcome["status"] for outcome in told["outcomes"]] == ["done"] * 9
     assert results(folder / "out") == results(folder / "plain")
     for name in results(folder / "plain"):
         ours, plain = folder / "out" / name, folder / "plain" / name

@@ -50,7 +50,7 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, at: int) -> Callable[[], None]:
 
 def interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> tuple[Path, Path]:
     """Deblur a clip in segments of two frames, until Ctrl-C comes; returns it and its pattern."""
-    monkeypatch.setattr("blurdm_cli.pipeline.clip.SECONDS", 0.08)
+    monkeypatch.setattr("blurdm_cli.pipeline.clip_job.SECONDS", 0.08)
     source, pattern = make_clip(tmp_path / "a.mp4"), tmp_path / "f" / "%d.png"
     end = interrupt(monkeypatch, at)
     with pytest.raises(KeyboardInterrupt):

@@ -59,6 +59,17 @@ def test_errors_are_those_of_the_command_line(photo: Path, tmp_path: Path) -> No
     assert issubclass(InputError, BlurdmError)
 
 
+def test_file_urls_are_paths_and_other_urls_are_refused(photo: Path, tmp_path: Path) -> None:
+    target = tmp_path / "a b.png"
+    made = deblur_file(photo.as_uri(), target.as_uri(), model="blurdm-tiny")
+    assert made == target
+    assert target.exists()
+    for words in (("s3://bucket/a.jpg",), (photo, "gs://bucket/a.jpg")):
+        with pytest.raises(UsageError, match=r"takes paths, not (s3|gs)://") as refused:
+            deblur_file(*words, model="blurdm-tiny")
+        assert "blurdm deblur" in str(refused.value.hint)
+
+
 def test_arrays_images_and_paths_give_the_same_pixels(deblurrer: Deblurrer, photo: Path) -> None:
     image = Image.open(photo)
     from_array = deblurrer(np.asarray(image))

@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,37 +13,10 @@ from blurdm_cli.commands.report import ConsoleReporter
 from blurdm_cli.errors import OutputError
 from blurdm_cli.files.objects import Store
 from blurdm_cli.pipeline.outcome import Outcome
-from tests.buckets import Server, refusing, rows, serving
+from tests.buckets import Server, refusing, rows
 from tests.cli import TINY, Blurdm
 from tests.clips import make_clip, shown
 from tests.pipeline.album import results
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Server]:
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A server with an empty bucket."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    yield running
-    running.files.rm(running.files.find("photos"))
-    private = tmp_path / "cache" / "blurdm" / "buckets"
-    assert not private.exists() or private.stat().st_mode & 0o777 == 0o700
-    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
-
-
-@pytest.fixture
-def uploaded(server: Server, colours: Path) -> Path:
-    """Photos of one colour each, a.png to c.png, as files and as objects in s3://photos/in/."""
-    for letter in "def":
-        (colours / f"{letter}.png").unlink()
-    for path in colours.iterdir():
-        server.put(f"s3://photos/in/{path.name}", path.read_bytes())
-    return colours
 
 
 def plain(blurdm: Blurdm, source: Path, output: Path, *options: str) -> dict[str, bytes]:

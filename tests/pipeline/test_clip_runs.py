@@ -62,10 +62,10 @@ KILLED = """
 import os, signal, sys
 from fractions import Fraction
 from pathlib import Path
-from blurdm_cli.pipeline import clip
+from blurdm_cli.pipeline import clip, clip_job
 from blurdm_cli.pipeline.options import VideoOptions
 from tests.clips import fake_deblurrer
-clip.SECONDS = Fraction(1, 5)
+clip_job.SECONDS = Fraction(1, 5)
 def advance(done, note):
     if done >= 0.6:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -94,7 +94,7 @@ def test_a_run_that_is_killed_loses_one_segment_at_most(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mkv", "b.mkv", "whole.mkv"]
 
 
-@pytest.mark.parametrize("changed", ["settings", "crf", "metadata", "source", "resume", "segment"])
+@pytest.mark.parametrize("changed", ["settings", "crf", "metadata", "source", "resume"])
 def test_what_an_earlier_run_left_is_used_only_if_nothing_changed(
     tmp_path: Path, changed: str
 ) -> None:
@@ -112,14 +112,28 @@ def test_what_an_earlier_run_left_is_used_only_if_nothing_changed(
         other = {"resume": False}
     if changed == "source":
         make_clip(source, times=LONG, size=(48, 80))
-    if changed == "segment":
-        first = tmp_path / ".blurdm" / "b.mp4" / "00000.segment"
-        first.write_bytes(first.read_bytes()[:-20])
     restored: list[float] = []
 
     deblurred(source, target, advance=lambda done, note: restored.append(done), **other)
 
     assert len(restored) == 24
+
+
+def test_a_damaged_segment_is_made_again_and_no_other(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "a.mkv", codec="ffv1", times=LONG)
+    whole, target = tmp_path / "whole.mkv", tmp_path / "b.mkv"
+    with pytest.raises(Stopped):
+        deblurred(source, target, advance=stop_after(0.9))
+    second = tmp_path / ".blurdm" / "b.mkv" / "00001.segment"
+    second.write_bytes(second.read_bytes()[:-20])
+    restored: list[float] = []
+
+    result = deblurred(source, target, advance=lambda done, note: restored.append(done))
+
+    assert len(restored) == 5 + 4  # the damaged one, and the last one
+    assert (result.frames, result.earlier) == (24, 15)
+    deblurred(source, whole)
+    assert_alike(target, whole)
 
 
 def test_two_runs_do_not_write_one_file(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -10,7 +11,8 @@ from av.video.frame import VideoFrame
 
 from blurdm_cli.errors import OutOfMemory
 from blurdm_cli.pipeline import frames as streaming
-from blurdm_cli.pipeline.frames import restore_frames
+from blurdm_cli.pipeline.frames import Summary, restore_frames
+from blurdm_cli.video.segments import Whose
 from blurdm_cli.video.sharpness import Sharpness
 from blurdm_cli.video.yuv import from_rgb, to_rgb
 from tests.clips import FakeRuntime, fake_deblurrer, scene
@@ -19,12 +21,18 @@ from tests.clips import FakeRuntime, fake_deblurrer, scene
 class Kept:
     """A sink that keeps frames in memory."""
 
-    def __init__(self, done: int = 0) -> None:
+    def __init__(self, done: int = 0, **others: Whose) -> None:
         self.done, self.state = done, dict[str, Any]()
+        self.others = others
         self.segments: list[list[VideoFrame]] = []
 
+    def whose(self, number: int) -> Whose:
+        return self.others.get(f"_{number}", "ours")
+
     @contextmanager
-    def writer(self, state: dict[str, Any]) -> Iterator["Kept"]:
+    def writer(
+        self, number: int, state: dict[str, Any], notes: Mapping[str, None]
+    ) -> Iterator["Kept"]:
         self.segments.append([])
         yield self
         self.state = dict(state)
@@ -76,6 +84,26 @@ def test_sharp_frames_are_left_alone_between_blurred_ones(monkeypatch: pytest.Mo
     ]
     assert lighter == [True, False, False, True, False, True, True]
     assert Sharpness(**sink.state) == Sharpness(False, sink.state["histogram"])
+
+
+def test_segments_of_others_decide_which_frames_are_sharp_but_are_not_restored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def restored(**others: Whose) -> tuple[dict[int | None, float], Summary]:
+        scores = iter([0.9, 0.2, 0.6, 0.6, 0.2, 0.9, 0.6])
+        monkeypatch.setattr("blurdm_cli.video.sharpness.blur_score", lambda pixels: next(scores))
+        sink = Kept(**others)
+        summary = restore_frames(clip(7), sink, fake_deblurrer(0.5), segment=2)
+        frames = (frame for segment in sink.segments for frame in segment)
+        return {frame.pts: float(to_rgb(frame).mean()) for frame in frames}, summary
+
+    whole, alone = restored()
+    first, shared = restored(_1="others", _3="others")
+    second, resumed = restored(_0="earlier", _2="earlier")
+    assert first.keys() == {0, 1, 4, 5}
+    assert first | second == whole
+    assert shared == alone
+    assert resumed == replace(alone, earlier=4, sharp=2)
 
 
 def test_tiles_of_several_frames_share_batches() -> None:

@@ -1,116 +1,19 @@
 """A run shared among workers that end while they work."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from blurdm_cli.engine.deblur import Deblurrer
-from blurdm_cli.errors import BlurdmError, ComputeError, DiskFull
+from blurdm_cli.errors import ComputeError, DiskFull
 from blurdm_cli.files.atomic import part_of
 from blurdm_cli.files.journal import Journal
 from blurdm_cli.files.locks import locked
-from blurdm_cli.pipeline.batch import deblur_files
-from blurdm_cli.pipeline.opened import Opened
-from blurdm_cli.pipeline.options import ModelOptions, PhotoOptions, RunOptions, VideoOptions
-from blurdm_cli.pipeline.outcome import Outcome, exit_code
-from blurdm_cli.pipeline.pool import Lost, Member
-from blurdm_cli.pipeline.reporter import Silent
-from blurdm_cli.pipeline.worker import Entry, Message, Task, Worker, WorkerOptions
-from tests.clips import fake_deblurrer
+from blurdm_cli.pipeline.outcome import exit_code
+from blurdm_cli.pipeline.pool import Member
+from blurdm_cli.pipeline.worker import Task
 from tests.pipeline.album import results
-
-TINY = ModelOptions("blurdm-tiny")
-
-Fate = Callable[[Task, str], bool]
-"""Whether a worker ends as it sends an entry of this kind, or the "outcome"."""
-
-
-class Mortal:
-    """A worker that ends when its fate has it end."""
-
-    def __init__(self, deblurrer: Deblurrer, options: WorkerOptions, fate: Fate) -> None:
-        self._worker = Worker(deblurrer, options)
-        self._fate = fate
-        self._task: Task
-        self.blame = True
-
-    def deblur(self, task: Task) -> Future[Message]:
-        self._task = task
-        return self._heard(self._worker.deblur(task))
-
-    def proceed(self, answer: BlurdmError | None) -> Future[Message]:
-        return self._heard(self._worker.proceed(answer))
-
-    def is_to_blame(self) -> bool:
-        return self.blame
-
-    def _heard(self, message: Message) -> Future[Message]:
-        heard = Future[Message]()
-        kind = message.kind if isinstance(message, Entry) else "outcome"
-        if isinstance(message, Entry | Outcome) and self._fate(self._task, kind):
-            self._worker.stop()
-            heard.set_exception(Lost())
-        else:
-            heard.set_result(message)
-        return heard
-
-
-class Mortals:
-    """Two such workers; each that ends is replaced."""
-
-    opened = Opened("fake", "onnx", "cpu", "fp32", 64, 8, "")
-
-    def __init__(self, make: Callable[[], Mortal]) -> None:
-        self._make = make
-        self._new = [make(), make()]
-
-    def check(self, folders: Collection[Path], inputs: Sequence[Path]) -> None: ...
-
-    def joined(self) -> list[Member]:
-        new, self._new = self._new, []
-        return list(new)
-
-    def remove(self, member: Member) -> None:
-        self._new.append(self._make())
-
-
-def shared(
-    folder: Path, fate: Fate, *, blame: bool = True, compare: bool = False, **options: Any
-) -> list[Outcome]:
-    """Restore a folder into "out" beside it with workers of this fate."""
-    deblurrer = fake_deblurrer(0.1)
-
-    @contextmanager
-    def pool(model: ModelOptions, given: WorkerOptions) -> Iterator[Mortals]:
-        def make() -> Mortal:
-            mortal = Mortal(deblurrer, given, fate)
-            mortal.blame = blame
-            return mortal
-
-        yield Mortals(make)
-
-    run = RunOptions([str(folder)], output=str(folder.parent / "out"), **options)
-    photos = PhotoOptions(compare=compare)
-    return deblur_files(run, TINY, photos, VideoOptions(), Silent(), open_pool=pool)
-
-
-def once(moment: str, seen: set[str]) -> Fate:
-    """Each file's first worker ends at the first entry of this kind."""
-
-    def fate(task: Task, kind: str) -> bool:
-        ends = kind == moment and task.job.input.name not in seen
-        seen.update([task.job.input.name] * ends)
-        return ends
-
-    return fate
-
-
-def lives(task: Task, kind: str) -> bool:
-    return False
+from tests.pipeline.mortals import Mortals, lives, once, shared
 
 
 @pytest.mark.parametrize("moment", ["start", "seal", "end", "outcome"])
