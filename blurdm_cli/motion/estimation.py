@@ -1,7 +1,7 @@
 """The motion of a photo: one kernel in linear light and one in encoded values, each with a score.
 
     window ── half scale: hypotheses for long blur ──┐
-           └─ full scale: hypothesis for short blur ─┤── refined ── scored ── the best, or none
+           └─ full scale: hypotheses for all blur ───┤── refined ── scored ── the best, or none
                     what the other values found ─────┘
                                        five windows ── roll and zoom, where they explain more
 
@@ -42,6 +42,11 @@ LEAST_SPREAD = 0.6
 SMALLEST = 32
 """Shortest side in pixels of a photo whose motion is looked for."""
 
+ROUNDS = 4
+"""Times that the values exchange what they found and polish it, at most."""
+
+WORTHWHILE = 0.02
+"""By how much a round must improve a score for another one."""
 
 LEAST_TURN = 0.015
 """By how much roll and zoom must improve the windows' mean score."""
@@ -59,17 +64,20 @@ class Hypothesis:
     support: int
     """Largest side of the kernel at that scale, in pixels."""
     settings: Settings
+    pages_only: bool = False
+    """Whether it is for pages alone: on scenes it is taken for right too often."""
 
 
 PATIENT = Settings()
 GRADUAL = Settings(4e-3, 5e-4, 3.0, iterations=7, ratio=0.8)
-LIGHT = Settings(4e-3, 5e-4, 10.0, iterations=5)
+SHORT = Settings(5e-3, 1e-3, iterations=5, fine_iterations=2)
 HYPOTHESES = (
     Hypothesis("half", 0.5, 41, PATIENT),
     Hypothesis("half, gradual", 0.5, 41, GRADUAL),
-    Hypothesis("half, light", 0.5, 41, LIGHT),
-    Hypothesis("half, page", 0.5, 41, replace(PATIENT, page=True)),
-    Hypothesis("short", 1.0, 25, Settings(5e-3, 1e-3, iterations=5, fine_iterations=2)),
+    Hypothesis("full", 1.0, 41, PATIENT),
+    Hypothesis("half, page", 0.5, 41, replace(PATIENT, page=True), pages_only=True),
+    Hypothesis("short", 1.0, 25, SHORT, pages_only=True),
+    Hypothesis("short, page", 1.0, 25, replace(SHORT, page=True), pages_only=True),
     Hypothesis("quarter", 0.25, 41, PATIENT),
     Hypothesis("quarter, gradual", 0.25, 41, GRADUAL),
 )
@@ -122,7 +130,7 @@ def find_motion(
         return [
             Look(values, views, hypothesis)
             for hypothesis in hypotheses
-            if hypothesis.scale in views.scales and (pages[values] or not hypothesis.settings.page)
+            if hypothesis.scale in views.scales and (pages[values] or not hypothesis.pages_only)
         ]
 
     def refinements(values: str) -> list[Callable[[], Found]]:
@@ -149,14 +157,28 @@ def find_motion(
         return [Turn(values, photo, places, each) for each in moved]
 
     places = spread_windows(photo)
-    better = [of_the_other_values, polishes] * (2 if any(pages.values()) else 1)
     with ThreadPoolExecutor(threads) as pool:
-        for work in (looks, refinements, *better, turns):
-            for values, more in _side_by_side(pool, {v: work(v) for v in VALUES}).items():
-                found[values] += more
+
+        def work(*steps: Callable[[str], list[Callable[[], Found]]]) -> None:
+            for step in steps:
+                for values, more in _side_by_side(pool, {v: step(v) for v in VALUES}).items():
+                    found[values] += more
+
+        work(looks, refinements)
+        for _ in range(ROUNDS):
+            before = {values: best(values) for values in VALUES}
+            work(of_the_other_values, polishes)
+            if not any(_is_worthwhile(before[values], best(values)) for values in VALUES):
+                break
+        work(turns)
     linear, encoded = ((best(values) or [NONE])[0] for values in VALUES)
     motion = Motion(linear, encoded, noise_of(views.grey("encoded", 1)))
     return with_confidence(photo, motion, threads)
+
+
+def _is_worthwhile(before: Sequence[Found], after: Sequence[Found]) -> bool:
+    """Whether the best score fell enough in a round for another one."""
+    return bool(after) and (not before or before[0].score - after[0].score >= WORTHWHILE)
 
 
 def _believed(found: Found, *, page: bool) -> Found:

@@ -43,7 +43,7 @@ def frames() -> torch.Tensor:
 
 @pytest.fixture(autouse=True, scope="module")
 def small_shards_with_few_hypotheses() -> Iterator[None]:
-    few = [each for each in HYPOTHESES if each.name == "half, light"]
+    few = [each for each in HYPOTHESES if each.name == "half"]
     look = partial(find_motion, hypotheses=few)
 
     def threads(jobs: int, context: object, begin: object, given: tuple) -> ThreadPoolExecutor:
