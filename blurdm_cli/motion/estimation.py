@@ -70,10 +70,12 @@ class Hypothesis:
 
 PATIENT = Settings()
 GRADUAL = Settings(4e-3, 5e-4, 3.0, iterations=7, ratio=0.8)
+LIGHT = Settings(4e-3, 5e-4, 10.0, iterations=5)
 SHORT = Settings(5e-3, 1e-3, iterations=5, fine_iterations=2)
 HYPOTHESES = (
     Hypothesis("half", 0.5, 41, PATIENT),
     Hypothesis("half, gradual", 0.5, 41, GRADUAL),
+    Hypothesis("half, light", 0.5, 41, LIGHT),
     Hypothesis("full", 1.0, 41, PATIENT),
     Hypothesis("half, page", 0.5, 41, replace(PATIENT, page=True), pages_only=True),
     Hypothesis("short", 1.0, 25, SHORT, pages_only=True),
