@@ -218,10 +218,9 @@ class Deblurrer:
         if not self.expert or not self.strength:
             return self._restore_alone(pixels, motion, progress)
         expert = self.expert.adjusted(self.strength, self.expert.motion)
-        own, others = (len(each.tiles.plan(*pixels.shape[:2]).corners) for each in (self, expert))
-        total = own + others
-        restored = self._restore_alone(pixels, motion, lambda done, _: progress(done, total))
-        other = expert.restore(pixels, lambda done, _: progress(own + done, total))
+        counts = [len(each.tiles.plan(*pixels.shape[:2]).corners) for each in (self, expert)]
+        restored = self._restore_alone(pixels, motion, lambda done, _: progress(done, sum(counts)))
+        other = expert.restore(pixels, lambda done, _: progress(counts[0] + done, sum(counts)))
         return choose(pixels, restored, other, self.strength)
 
     def _restore_alone(self, pixels: Pixels, motion: Motion | None, progress: Progress) -> Restored:

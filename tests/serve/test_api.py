@@ -143,13 +143,13 @@ def test_a_result_is_mixed_with_its_input_as_strength_mixes_them(
 
 def test_the_motion_of_a_shaken_photo_is_found_and_drawn(client: TestClient) -> None:
     grey = np.random.default_rng(1).integers(0, 256, (24, 30), dtype=np.uint8)
-    sharp = Image.fromarray(grey).resize((120, 96), Image.Resampling.NEAREST)
-    shaken = np.mean([np.roll(np.asarray(sharp), step, 1) for step in range(9)], axis=0)
+    sharp = Image.fromarray(grey).resize((240, 192), Image.Resampling.NEAREST)
+    shaken = np.mean([np.roll(np.asarray(sharp), step, 1) for step in range(13)], axis=0)
     file = io.BytesIO()
     Image.fromarray(shaken.astype(np.uint8)).save(file, "PNG")
     found = client.post("/api/motion", content=file.getvalue()).json()
     assert found["found"]
-    assert found["size"] == [96, 120]
+    assert found["size"] == [192, 240]
     path = np.asarray(Image.open(io.BytesIO(base64.b64decode(found["path"]))))
     best = found["linear"] or found["encoded"]
     assert path.max() == 255
