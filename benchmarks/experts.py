@@ -1,4 +1,4 @@
-"""What the choice between model and expert is worth, for other numbers than those in use.
+"""Gains of the choice between model and expert, with other numbers than those in use.
 
     python benchmarks/experts.py --expert EXPERT [--model MODEL] PAIRS...
 

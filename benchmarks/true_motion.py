@@ -1,4 +1,4 @@
-"""What a better estimate of the motion would be worth: gains with the found and the true motion.
+"""Gains with the found and the true motion: the worth of a better estimate.
 
     python benchmarks/true_motion.py [--model MODEL] PAIRS...
 

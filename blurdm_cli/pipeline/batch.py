@@ -231,7 +231,7 @@ def _journals(
 def _to_reach(
     jobs: Sequence[FileJob], run: RunOptions, mirror: Mirror
 ) -> tuple[list[Path], list[Path], list[str]]:
-    """What all workers have to reach: folders of results, inputs, and URLs.
+    """Collect the places that all workers have to reach: folders of results, inputs, URLs.
 
     The folders are those that have a journal; for others, those of the files.
     """

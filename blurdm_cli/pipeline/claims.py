@@ -46,7 +46,7 @@ ALONE: Claims = Alone()
 
 
 class Division(Generic[Holder]):
-    """Which worker has which segment of a video."""
+    """The segments of a video and the workers that have them."""
 
     def __init__(self) -> None:
         self.begun = False

@@ -94,7 +94,7 @@ class Mirror(StandIns):
         return adopted
 
     def lend(self, *paths: Path | None) -> Lent | None:
-        """What a worker needs for files of which one is an object; None if none is."""
+        """Return a worker's copies of files of which one is an object; None if none is."""
         if self._work is None or not any(path and self.url_of(path) for path in paths):
             return None
         return Lent(self._work, {p: self._objects[p] for p in paths if p and p in self._objects})

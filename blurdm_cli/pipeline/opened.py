@@ -33,7 +33,7 @@ class Opened:
         return cls(spec.name, *where, tiles.side, tiles.halo, graph, expert)
 
     def facts(self) -> dict[str, Any]:
-        """Those that are reported: of the model, and the name of the expert."""
+        """The reported options: those of the model, and the name of the expert."""
         names = ("model", "runtime", "device", "precision", "tile")
         expert = self.expert.model if self.expert else None
         return {name: getattr(self, name) for name in names} | {"expert": expert}

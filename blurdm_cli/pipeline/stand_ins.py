@@ -32,7 +32,7 @@ class Lent:
     work: Path
     """The private folder; the worker has one of the same path."""
     objects: Mapping[Path, Object]
-    """Those of its objects that exist, by their stand-ins."""
+    """Return its objects that exist, by their stand-ins."""
 
 
 class StandIns:

@@ -54,7 +54,7 @@ class Scenario:
         self._process = subprocess.Popen(words, stdout=pipe, stderr=pipe, cwd=ROOT, text=True)
 
     def told(self) -> dict[str, Any]:
-        """What it prints: JSON, and nothing else."""
+        """Return its output, which is JSON alone."""
         out, err = self._process.communicate()
         assert self._process.returncode == 0, err
         return json.loads(out)

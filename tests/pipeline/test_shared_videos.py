@@ -65,7 +65,7 @@ def film_of(folder: Path, fate: Fate, **options: object) -> tuple[Outcome, bytes
 
 @pytest.fixture
 def alone(film: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Outcome, bytes]:
-    """What one worker makes of it."""
+    """Return the result of one worker."""
     with monkeypatch.context() as patch:
         patch.setattr("blurdm_cli.pipeline.sharing.SharedRun._have_helped", lambda self: None)
         return film_of(film, lives)
