@@ -65,12 +65,15 @@ def with_confidence(photo: Photo, motion: Motion, threads: int = 1) -> Motion:
         return motion
     rows, columns = window(photo, SIDE * SIDE)
     seen, origin = in_unit_range(photo[rows, columns]), (rows.start, columns.start)
+    blurred = seen.transpose(2, 0, 1)
     planes = make_candidates(seen, motion, threads, origin)
-    smoothing = _smoothing(motion, planes, confidences(seen.transpose(2, 0, 1), planes)[1])
-    motion = replace(motion, encoded=replace(motion.encoded, smoothing=smoothing))
-    again = make_candidates(seen, replace(motion, linear=NONE), threads, origin)
-    planes[3:6], planes[9] = again[3:6], again[9]
-    linear, encoded = confidences(seen.transpose(2, 0, 1), planes)
+    linear, encoded = confidences(blurred, planes)
+    smoothing = _smoothing(motion, planes, encoded)
+    if smoothing != motion.encoded.smoothing:
+        motion = replace(motion, encoded=replace(motion.encoded, smoothing=smoothing))
+        again = make_candidates(seen, replace(motion, linear=NONE), threads, origin)
+        planes[3:6], planes[9] = again[3:6], again[9]
+        linear, encoded = confidences(blurred, planes)
     longest = max(motion.linear.spread, motion.encoded.spread)
     if longest < SHAKEN and linear + encoded < BELIEVED:
         return Motion(noise=motion.noise)
