@@ -32,7 +32,7 @@ class Lent:
     work: Path
     """The private folder; the worker has one of the same path."""
     objects: Mapping[Path, Object]
-    """Return its objects that exist, by their stand-ins."""
+    """The stand-ins of objects that exist."""
 
 
 class StandIns:
