@@ -25,7 +25,7 @@ from blurdm_cli.engine.option_checks import (
 )
 from blurdm_cli.engine.photo_prior import PhotoPrior, check_scope, of_photo
 from blurdm_cli.engine.pixels import Pixels, quantise, white_of
-from blurdm_cli.engine.progress import Progress, counted, silent
+from blurdm_cli.engine.progress import Progress, counted, in_parts, silent
 from blurdm_cli.engine.restored import Restored
 from blurdm_cli.engine.runtime import Runtime
 from blurdm_cli.engine.tiles import Job, Tile, TileRestorer, whole_tile
@@ -219,8 +219,9 @@ class Deblurrer:
             return self._restore_alone(pixels, motion, progress)
         expert = self.expert.adjusted(self.strength, self.expert.motion)
         counts = [len(each.tiles.plan(*pixels.shape[:2]).corners) for each in (self, expert)]
-        restored = self._restore_alone(pixels, motion, lambda done, _: progress(done, sum(counts)))
-        other = expert.restore(pixels, lambda done, _: progress(counts[0] + done, sum(counts)))
+        own, others = in_parts(progress, counts)
+        restored = self._restore_alone(pixels, motion, own)
+        other = expert.restore(pixels, others, None if expert.motion == "off" else motion)
         return choose(pixels, restored, other, self.strength)
 
     def _restore_alone(self, pixels: Pixels, motion: Motion | None, progress: Progress) -> Restored:
@@ -235,7 +236,6 @@ class Deblurrer:
         """Deblur a sequence of photos, such as the frames of a video.
 
         Each one's motion is estimated if `motion` is "on".
-
         The tiles of the next photo are computed while one photo is assembled. Tiles of the same
         size share batches, even if they come from different photos.
 

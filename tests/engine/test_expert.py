@@ -11,7 +11,7 @@ from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.engine.expert import choose
 from blurdm_cli.engine.restored import Restored
 from blurdm_cli.errors import UsageError
-from blurdm_cli.motion.found import Motion
+from blurdm_cli.motion.found import Found, Motion
 from tests.engine.fake import FakeRuntime, photo, spec
 
 
@@ -115,6 +115,30 @@ def test_a_deblurrer_asks_its_expert(monkeypatch: pytest.MonkeyPatch) -> None:
     (frame,) = both.restore_each([blurred])  # of a video
     assert frame
     assert np.abs(frame.pixels.astype(int) - blurred * 0.9).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["auto", "off"])
+def test_an_expert_that_uses_the_motion_is_given_the_one_that_was_found(
+    mode: MotionMode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = np.eye(5, dtype=np.float32) / 5
+    finds: list[np.ndarray] = []
+
+    def find(pixels: np.ndarray, _: int) -> Motion:
+        finds.append(pixels)
+        return Motion(linear=Found(kernel, 0.5, "made up", confidence=1.0))
+
+    monkeypatch.setattr("blurdm_cli.engine.deblur.find_motion", find)
+    model = spec(candidates=True)
+    runtime = FakeRuntime(lambda tiles: tiles[:, :3])
+    other = Deblurrer(runtime, model, motion=mode)
+    blurred = photo(96, 96)
+    both = Deblurrer(FakeRuntime(lambda tiles: tiles[:, :3]), model, expert=other)
+    both.restore(blurred)
+    assert len(finds) == 1
+    together = runtime.tiles.copy()
+    other.restore(blurred)
+    np.testing.assert_array_equal(together, runtime.tiles[len(together) :])
 
 
 @pytest.mark.parametrize(("motion", "candidates"), [("off", True), ("auto", False)])
