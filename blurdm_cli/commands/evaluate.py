@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from blurdm_cli.commands.console import hold_progress, print_data, print_json
+from blurdm_cli.commands.deblur_options import Expert
 from blurdm_cli.commands.options import check_output
 from blurdm_cli.errors import InputError
 
@@ -49,6 +50,7 @@ def evaluate(
     gamma: Annotated[
         bool, typer.Option("--gamma", help="Use blur_gamma/ of GoPro instead of blur/.")
     ] = False,
+    expert: Expert = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
     tile: Annotated[
@@ -110,7 +112,7 @@ def evaluate(
     if grid:
         format_of(grid.suffix)
     _check_pairs(files, evaluation.smallest(align.value))
-    deblurrer = Deblurrer.open(model, device=device, precision=precision, tile=tile)
+    deblurrer = Deblurrer.open(model, device=device, precision=precision, tile=tile, expert=expert)
     scores: list[Scores] = []
     extremes = Extremes(show if grid or report else 0)
     with hold_progress(model) as advance:
@@ -129,7 +131,9 @@ def evaluate(
         facts = _facts(deblurrer, data)
         _write_report(report, facts, scores, extremes.ranked(), align.value)
     if as_json:
-        run: dict[str, Any] = {"model": deblurrer.spec.name, "data": str(data), "align": align}
+        other = deblurrer.expert and deblurrer.expert.spec.name
+        run: dict[str, Any] = {"model": deblurrer.spec.name, "expert": other}
+        run |= {"data": str(data), "align": align}
         gain = {"mean": mean.gain, "low": low, "high": high}
         print_json({**run, "pairs": list(map(_row, scores)), "mean": _row(mean), "gain": gain})
         return
@@ -197,12 +201,14 @@ def _write_report(
 
 
 def _facts(deblurrer: Deblurrer, data: Path) -> dict[str, str]:
-    """The model, how it ran, and the data, by name."""
+    """The models, how they ran, and the data, by name."""
     from blurdm_cli.version import __version__
 
-    runtime, spec = deblurrer.runtime, deblurrer.spec
-    return {
-        "Model": f"{spec.name}, version {spec.version}",
-        "Data": str(data),
-        "Run": f"blurdm {__version__}, {runtime.name} on {runtime.device} in {runtime.precision}",
-    }
+    def described(used: Deblurrer) -> str:
+        runtime, spec = used.runtime, used.spec
+        how = f"{runtime.name} on {runtime.device} in {runtime.precision}"
+        return f"{spec.name}, version {spec.version}, {how}"
+
+    models = {"Model": deblurrer, "Expert": deblurrer.expert}
+    facts = {name: described(used) for name, used in models.items() if used}
+    return facts | {"Data": str(data), "Program": f"blurdm {__version__}"}
