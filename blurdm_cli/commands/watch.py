@@ -35,6 +35,7 @@ def watch(
     quality: options.Quality = "auto",
     metadata: options.Metadata = "keep",
     model: options.Model = None,
+    expert: options.Expert = None,
     strength: options.Strength = 1.0,
     motion: options.Motion = "auto",
     guard: options.GuardMode = "on",
@@ -92,6 +93,7 @@ def watch(
         strength=strength,
         motion=motion,
         guard=guard,
+        expert=expert,
     )
     say(f"watching {folder}; Ctrl-C ends it")
     reporter = ConsoleReporter(json_lines=json_lines)

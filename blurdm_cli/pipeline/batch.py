@@ -104,12 +104,14 @@ def _deblur(
             opened = Opened.of(way)
         _introduce(opened, reporter)
 
+        alone = replace(model, expert=None), replace(opened, expert=None)  # no expert in videos
+        facts = {"photo": opened.facts(), "video": alone[1].facts()}
+
         def tell(outcome: Outcome) -> None:
             outcome = mirror.settle(outcome)
             outcomes.append(outcome)
-            reporter.finished(outcome, opened.facts())
+            reporter.finished(outcome, facts[outcome.kind])
 
-        alone = replace(model, expert=None), replace(opened, expert=None)  # no expert in videos
         settings = {
             False: _settings(model, opened, photos.decides(run)),
             True: _settings(*alone, videos.decides(run)),

@@ -28,7 +28,7 @@ class Reporter(Protocol):
 
         Args:
             outcome: outcome of the file.
-            facts: model, runtime, device, precision and tile of the run.
+            facts: model, runtime, device, precision, tile and expert of the file.
         """
 
     def summary(self, outcomes: Sequence[Outcome], seconds: float) -> None:

@@ -118,7 +118,7 @@ def watch_folder(
                     restore(taken, "rename")
                 paths = []
         except BlurdmError as error:
-            rounds.warn_once(f"{error}; trying again in {RETRY:.0f} s")
+            rounds.delayed(f"{error}; trying again in {RETRY:.0f} s")
             for path in paths:
                 arrivals.again(path, RETRY)
 
@@ -210,21 +210,25 @@ class _Round(Silent):
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
-        self._warned = ""
+        self._warned = set[str]()
+        self._delay = ""
 
     def warn(self, message: str) -> None:
-        self._reporter.warn(message)
-
-    def warn_once(self, message: str) -> None:
-        """Warn, unless this was the last warning."""
-        if message != self._warned:
+        """Warn once, however many rounds repeat it."""
+        if message not in self._warned:
             self._reporter.warn(message)
-        self._warned = message
+        self._warned.add(message)
+
+    def delayed(self, why: str) -> None:
+        """Report why files wait, unless they have waited for that since the last result."""
+        if why != self._delay:
+            self._reporter.warn(why)
+        self._delay = why
 
     def progress(self, what: str) -> AbstractContextManager[Advance]:
         return self._reporter.progress(what)
 
     def finished(self, outcome: Outcome, facts: Mapping[str, Any]) -> None:
-        self._warned = ""
+        self._delay = ""
         if outcome.reason != "exists":
             self._reporter.finished(outcome, facts)

@@ -1,6 +1,8 @@
-"""`blurdm deblur --expert`, from the command line to the journal."""
+"""`--expert` of `deblur`, `watch` and `eval`, from the command line to the journal."""
 
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,8 @@ from tests.cli import Blurdm
 from tests.clips import make_clip
 from tests.engine.fake import FakeRuntime, spec
 from tests.graphs import sharpened, write_graph
+
+SAID = "--expert: for photos only, ignored for videos"
 
 
 @pytest.fixture(autouse=True)
@@ -66,9 +70,11 @@ def test_a_result_of_another_expert_is_made_again(
 
     def statuses(*options: object) -> dict[str, str]:
         done = blurdm("deblur", soft.parent, "-o", tmp_path / "out", "--json", *options)
-        assert ("--expert: for photos only" in done.err) == bool(options)
-        rows = map(json.loads, done.out.splitlines())
-        return {row["kind"]: row["status"] for row in rows}
+        assert (SAID in done.err) == bool(options)
+        rows = {row["kind"]: row for row in map(json.loads, done.out.splitlines())}
+        assert rows["photo"]["expert"] == ("one" if options else None)
+        assert rows["video"]["expert"] is None
+        return {kind: row["status"] for kind, row in rows.items()}
 
     assert statuses() == {"photo": "done", "video": "done"}
     assert statuses("--expert", one) == {"photo": "done", "video": "skipped"}
@@ -77,6 +83,49 @@ def test_a_result_of_another_expert_is_made_again(
     write_graph(one)
     assert statuses("--expert", one)["photo"] == "done"
     assert statuses()["photo"] == "done"
+
+
+def test_watch_uses_the_expert_and_says_once_that_videos_are_restored_without_it(
+    blurdm: Blurdm, soft: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expert = write_graph(tmp_path / "expert.onnx")
+    clip = make_clip(soft.with_name("clip.mkv"), codec="ffv1")
+
+    def wakes(*_: object) -> Iterator[None]:
+        yield
+        shutil.copy(clip, clip.with_name("later.mkv"))
+        yield
+
+    monkeypatch.setattr("blurdm_cli.pipeline.watching.wake", wakes)
+    words = ("--settle", 0, "--guard", "off", "--json", "--expert", expert)
+    done = blurdm("watch", soft.parent, "-o", tmp_path / "out", *words)
+    rows = {Path(row["input"]).name: row for row in map(json.loads, done.out.splitlines())}
+    experts = {name: row["expert"] for name, row in rows.items() if row["status"] == "done"}
+    assert experts == {"soft.png": "expert", "clip.mkv": None, "later.mkv": None}, done.err
+    assert done.err.count(SAID) == 1
+    blurdm("deblur", soft, "-o", tmp_path / "wanted.png", *words[2:])
+    wanted = (tmp_path / "wanted.png").read_bytes()
+    assert (tmp_path / "out" / "soft.png").read_bytes() == wanted
+
+
+def test_eval_scores_what_the_expert_restores(blurdm: Blurdm, soft: Path, tmp_path: Path) -> None:
+    expert = write_graph(tmp_path / "expert.onnx")
+    for kind in ("input", "target"):
+        (tmp_path / "pairs" / kind).mkdir(parents=True)
+        shutil.copy(soft, tmp_path / "pairs" / kind)
+    words = ("--data", tmp_path / "pairs", "--json")
+    report = tmp_path / "report.html"
+    both = blurdm("eval", zoo.DEFAULT, *words, "--expert", expert, "--report", report)
+    assert both.code == 0, both.err
+    found, alone, plain = (
+        json.loads(done.out)
+        for done in (both, blurdm("eval", expert, *words), blurdm("eval", zoo.DEFAULT, *words))
+    )
+    assert [run["expert"] for run in (found, alone, plain)] == ["expert", None, None]
+    restored = [run["mean"]["psnr_restored"] for run in (found, alone, plain)]
+    assert restored[0] == pytest.approx(restored[1], abs=0.1)
+    assert restored[2] > restored[0] + 10  # the default model changes nothing
+    assert "expert, version" in report.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
