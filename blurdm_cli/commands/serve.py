@@ -28,6 +28,7 @@ def serve(
         ),
     ] = None,
     model: options.Model = None,
+    expert: options.Expert = None,
     device: options.Device = "auto",
     runtime: options.Runtime = "auto",
     precision: options.Precision = "auto",
@@ -90,7 +91,7 @@ def serve(
     from blurdm_cli.zoo import DEFAULT
 
     settings = Settings(
-        ModelOptions(model or DEFAULT, runtime, device, precision, batch=batch),
+        ModelOptions(model or DEFAULT, runtime, device, precision, batch=batch, expert=expert),
         token,
         queue,
         max_mb * 10**6,

@@ -13,8 +13,8 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 from starlette.background import BackgroundTask
 
-from blurdm_cli import zoo
-from blurdm_cli.errors import ModelError, UsageError
+from blurdm_cli.errors import UsageError
+from blurdm_cli.serve import choice
 from blurdm_cli.serve.failures import Failure, NotFound, Stopped
 from blurdm_cli.serve.jobs import Job, Jobs
 from blurdm_cli.serve.settings import Options, Settings
@@ -190,18 +190,12 @@ async def download(
 
 @router.get("/models")
 def models(request: Request) -> list[dict[str, Any]]:
-    """List the models."""
-    default = _settings(request).model.model
-    rows = []
-    for folder in zoo.every():
-        try:
-            spec = zoo.find(str(folder)).spec
-        except ModelError:
-            continue
-        row = {"name": folder.name, "default": folder.name == default}
-        row |= {"backbone": spec.backbone.kind, "prior": spec.prior.kind, "licence": spec.licence}
-        rows.append(row)
-    return rows
+    """List the models.
+
+    `default` and `expert` mark the server's own. Only models with `motion` can have an expert. What
+    a graph file does not state is null.
+    """
+    return choice.rows(_settings(request).model)
 
 
 def _settings(request: Request) -> Settings:
@@ -223,28 +217,13 @@ async def _received(
             kind,
             tuple(map(str, files)),
             str(job.folder / "out") + "/",
-            model=_model(options.model, settings),
-            **options.model_dump(exclude={"model"}),
+            **options.model_dump() | choice.chosen(options, settings.model),
         )
         jobs.submit(job, task)
     except BaseException:
         jobs.remove(job)
         raise
     return job
-
-
-def _model(name: str | None, settings: Settings) -> str:
-    """The model of a request: by name only, never by a path on the server.
-
-    Raises:
-        NotFound: there is no such model.
-    """
-    known = [folder.name for folder in zoo.every()]
-    if name is None or name == settings.model.model:
-        return settings.model.model
-    if name not in known:
-        raise NotFound(f"There is no model {name!r}", hint=f"Known: {', '.join(known)}")
-    return name
 
 
 def _removal(request: Request, job: Job) -> BackgroundTask:

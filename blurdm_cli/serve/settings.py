@@ -39,6 +39,11 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: str | None = Field(default=None, description="A name from /api/models.")
+    expert: str | None = Field(
+        default=None,
+        description="Another model for photos, by its name from /api/models; empty for none. Each"
+        " part of a photo is taken from the model that restores more of it.",
+    )
     strength: float = Field(default=1.0, ge=0, le=1, description="Mix of input (0) and result (1).")
     motion: MotionMode = Field(default="auto", description="Where to estimate the motion.")
     format: Format = Field(default="keep", description="Output format of photos.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -42,6 +43,7 @@ class Task:
     output: str = ""
     """A folder; for "mix" a file."""
     model: str = ""
+    expert: str | None = None
     strength: float = 1.0
     motion: MotionMode = "auto"
     format: Format = "keep"
@@ -50,7 +52,7 @@ class Task:
 
 
 class Tasks:
-    """Runs tasks with one open model."""
+    """Runs tasks with one open model, and its expert."""
 
     def __init__(self, options: ModelOptions) -> None:
         """Open the model.
@@ -75,7 +77,8 @@ class Tasks:
         {"deblur": self._deblur, "motion": _find_motion, "mix": _mix}[task.kind](task, tell, check)
 
     def _deblur(self, task: Task, tell: Tell, check: Callable[[], None]) -> None:
-        model = replace(self._options, model=task.model, strength=task.strength, motion=task.motion)
+        names = ("model", "expert", "strength", "motion")
+        model = replace(self._options, **{name: getattr(task, name) for name in names})
         deblurrer = self._open(model).adjusted(task.strength, task.motion)
         suffix = None if task.format == "keep" else f".{task.format}"
         run = RunOptions(
@@ -89,12 +92,17 @@ class Tasks:
         deblur_files(run, model, PhotoOptions(), VideoOptions(), reporter, deblurrer)
 
     def _open(self, model: ModelOptions) -> Deblurrer:
-        """The open model; another one is closed before this one is opened."""
-        if self._deblurrer is None or model.model != self._options.model:
+        """The open model and expert; others are closed before these are opened."""
+        held = self._options
+        same = model.model == held.model and model.expert in (None, held.expert)
+        if self._deblurrer is None or not same:
             self._deblurrer = None
             self._deblurrer = model.open()
             self._options = model
-        return self._deblurrer
+        used = copy(self._deblurrer)
+        if model.expert is None:  # it stays open for others
+            used.expert = None
+        return used
 
 
 class _Messages(Silent):

@@ -65,6 +65,7 @@ while line := sys.stdin.readline():
             target = shutil.copy(source, message["task"]["output"])
             row = {"input": source, "output": target, "status": "done", "kind": "photo"}
             row |= {"seconds": 0.1, "size": [70, 90], "motion": None, "notes": []}
+            row |= {name: message["task"][name] for name in ("model", "expert")}
             tell(file=row, number=0)
     tell(ready=True)
 """
@@ -99,9 +100,9 @@ def pretending() -> Iterator[Pretender]:
     """Starts servers whose worker only pretends; takes fields of `Settings`."""
     opened = []
 
-    def start(seconds: float = 60, **settings: Any) -> TestClient:
-        worker = Worker(TINY, 10**6, seconds, None, (sys.executable, "-c", PRETENDS))
-        app = create_app(Settings(TINY, seconds=seconds, **settings), worker)
+    def start(seconds: float = 60, model: ModelOptions = TINY, **settings: Any) -> TestClient:
+        worker = Worker(model, 10**6, seconds, None, (sys.executable, "-c", PRETENDS))
+        app = create_app(Settings(model, seconds=seconds, **settings), worker)
         client = TestClient(app, base_url=LOCAL)
         client.__enter__()
         opened.append(client)

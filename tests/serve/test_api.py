@@ -77,7 +77,7 @@ def test_errors_are_those_of_the_command_line(
     [
         ("strength=2", 400, "strength"),
         ("quality=0", 400, "quality"),
-        ("strenght=1", 400, "Known: model, strength"),
+        ("strenght=1", 400, "Known: model, expert, strength"),
         ("model=nope", 404, "blurdm-tiny"),
         ("model=/etc", 404, "blurdm-tiny"),
         ("model=../models/blurdm-tiny", 404, "blurdm-tiny"),
@@ -166,7 +166,8 @@ def test_models_health_metrics_and_the_description(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert {"/api/deblur", "/api/jobs", "/api/models", "/healthz", "/metrics"} <= set(paths)
     body = paths["/api/deblur"]["post"]["requestBody"]["content"]["multipart/form-data"]
-    assert {"file", "model", "strength", "motion", "format"} <= set(body["schema"]["properties"])
+    fields = {"file", "model", "expert", "strength", "motion", "format"}
+    assert fields <= set(body["schema"]["properties"])
     assert client.get("/app.js").headers["content-type"].startswith("text/javascript")
     for page in ("/", "/docs"):
         reply = client.get(page)

@@ -265,12 +265,19 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(greened: Any) -> None:
     greened.set_viewport_size({"width": 1000, "height": 700})
 
 
-def test_a_model_given_by_path_stays_the_one_that_is_used(tab: Open) -> None:
+def test_the_expert_is_chosen_where_the_model_can_have_one(tab: Open) -> None:
     page = tab()
-    page.route("**/api/models", lambda route: route.fulfill(json=[{"name": "a", "default": False}]))
-    page.reload()
-    page.locator("#model option").nth(1).wait_for(state="attached")
-    assert page.locator("#model").input_value() == ""
+    page.get_by_label("Model").select_option("blurdm-tiny")
+    expert = page.get_by_label("Expert")
+    assert expert.is_disabled()
+    page.get_by_label("Model").select_option("blurdm-fast")
+    expert.select_option("blurdm-tiny")
+    choose(page, ("red.png", picture(RED)))
+    page.locator("#facts", has_text="with blurdm-tiny").wait_for()
+    page.get_by_label("Estimate the motion").uncheck()
+    assert expert.is_disabled()
+    page.get_by_role("button", name="Run again").click()
+    page.locator("#facts", has_not_text="with blurdm-tiny").filter(has_text="0.1 s").wait_for()
 
 
 def test_the_api_s_page_lists_all_requests(tab: Open) -> None:

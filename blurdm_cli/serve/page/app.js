@@ -9,13 +9,22 @@ import { zip } from "./zip.js";
 const byId = id => document.getElementById(id);
 const viewer = new Viewer(() => showTools());
 const queue = new Queue(changed);
-let current = null;
+let current = null, models = [];
 
 function options() {
   const form = byId("options");
   const given = { format: form.format.value, motion: form.motion.checked ? "auto" : "off" };
-  if (form.model.value) given.model = form.model.value;
+  if (form.model.value) {
+    given.model = form.model.value;
+    given.expert = form.expert.disabled ? "" : form.expert.value;
+  }
   return given;
+}
+
+// An expert needs a model that estimates the motion.
+function allowExpert() {
+  const form = byId("options"), model = models.find(each => each.name === form.model.value);
+  form.expert.disabled = !form.motion.checked || model?.motion === false;
 }
 
 function add(files) {
@@ -94,7 +103,7 @@ async function show() {
   showTools();
   if (item.isVideo) {
     viewer.clear();
-    notice("This video is done. Download it to watch it.");
+    notice(`This video is done${item.options.expert ? ", without the expert" : ""}. Download it to watch it.`);
     return;
   }
   try {
@@ -215,6 +224,7 @@ for (const id of ["add", "choose"]) byId(id).addEventListener("click", () => byI
 byId("chooser").addEventListener("change", event => { add([...event.target.files]); event.target.value = ""; });
 document.addEventListener("paste", event => add([...event.clipboardData.files]));
 byId("options").addEventListener("submit", event => event.preventDefault());
+byId("options").addEventListener("change", allowExpert);
 
 document.addEventListener("dragover", event => { event.preventDefault(); document.body.classList.add("over"); });
 document.addEventListener("dragleave", event => { if (!event.relatedTarget) document.body.classList.remove("over"); });
@@ -244,9 +254,12 @@ addEventListener("pagehide", event => {
 
 refresh();
 try {
-  const models = await api.models();
-  if (!models.some(model => model.default)) byId("model").add(new Option("the server's", "")); // it was given by path
-  for (const model of models) byId("model").add(new Option(model.name, model.name, model.default, model.default));
+  models = await api.models();
+  for (const { name, default: own, expert } of models) {
+    byId("model").add(new Option(name, name, own, own));
+    byId("expert").add(new Option(name, name, expert, expert));
+  }
+  allowExpert();
 } catch (error) {
   say(error.message);
 }

@@ -31,6 +31,7 @@ export function words(item) {
   const parts = [`${row.seconds.toFixed(1)} s`];
   if (row.size) parts.unshift(`${row.size[1]} × ${row.size[0]}`);
   if (row.motion) parts.push(`motion ${Math.round(row.motion.length)} px`);
+  if (row.expert) parts.push(`with ${row.expert}`);
   if (row.hardly_changed) parts.push("hardly changed");
   return parts.join(" · ");
 }
