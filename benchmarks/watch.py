@@ -110,12 +110,12 @@ def main() -> None:
             running.wait()
         arriving.join()
         running = watcher(folder, output, options.poll)
-        count, changed = 0, time.monotonic()
-        while results(output) < options.photos and time.monotonic() - changed < PATIENCE:
-            time.sleep(0.5)
-            if results(output) > count:
-                count, changed = results(output), time.monotonic()
-        memory = peak_memory(running.pid)
+        count, changed, memory = 0, time.monotonic(), 0
+        while count < options.photos and time.monotonic() - changed < PATIENCE:
+            time.sleep(1)
+            memory = peak_memory(running.pid)
+            if (now := results(output)) > count:
+                count, changed = now, time.monotonic()
         running.terminate()
         running.wait(10)
         seconds = time.monotonic() - begin
