@@ -1,11 +1,12 @@
 """What a photo costs: start of the command, seconds and memory of 12 megapixels.
 
-    python benchmarks/speed.py [MODEL] [--runtime auto]
+    python benchmarks/speed.py [MODEL] [--runtime auto] [--expert MODEL]
 
 `finding the motion` and `deconvolution` (of one tile, times their number) are what models with
 candidates need before. `bare` is the runtime alone on the photo's tiles, without reading, cutting,
 blending and writing. `eager` is the same network in PyTorch as it comes: fp32, NCHW, no graph;
 measured on every eighth tile. Where two times are compared, they are of one process, by turns.
+With an expert only the start, and the memory and time of one photo from file to file are measured.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,7 +34,8 @@ from blurdm_cli.zoo import DEFAULT, example_photo, find
 PHOTO = (3000, 4000)
 """Height and width of 12 megapixels."""
 
-ROUNDS = 3
+RUNS, ROUNDS = 7, 3
+"""Runs of a whole command, and of each of the times that are compared."""
 
 T = TypeVar("T")
 
@@ -52,7 +55,7 @@ def timed(work: Callable[[], T]) -> tuple[T, float]:
     return work(), time.perf_counter() - begin
 
 
-def command(script: str, *words: str, runs: int = 7) -> float:
+def command(script: str, *words: str, runs: int = RUNS) -> float:
     """Median time of a whole process."""
     run = [sys.executable, "-c", script, *words]
     return statistics.median(
@@ -60,23 +63,39 @@ def command(script: str, *words: str, runs: int = 7) -> float:
     )
 
 
-def peak(model: str, runtime: str, path: Path) -> float:
-    """Peak memory in MB of a process that deblurs one photo from file to file."""
+@dataclass(frozen=True)
+class Cost:
+    """Cost of a process that deblurs one photo."""
+
+    memory: float
+    """Peak memory in MB."""
+    seconds: float
+    """Time from file to file, without the start of the process."""
+    cpu_seconds: float
+    """Processor time in these seconds, of all threads."""
+
+
+def cost(options: argparse.Namespace, path: Path) -> Cost:
+    """Deblur one photo in a process of its own, from file to file."""
     script = f"""
-import resource
+import resource, time
 from pathlib import Path
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.photo.photo import read_photo, write_photo
 from blurdm_cli.machine import tune_allocator
 tune_allocator()
 path = Path({str(path)!r})
-deblurrer = Deblurrer.open({model!r}, runtime={runtime!r})
+model, runtime, expert = {options.model!r}, {options.runtime!r}, {options.expert!r}
+deblurrer = Deblurrer.open(model, runtime=runtime, expert=expert)
+begin, before = time.perf_counter(), time.process_time()
 photo = read_photo(path)
 write_photo(photo.with_rgb(deblurrer(photo.rgb())), path.with_name("out.jpg"))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+taken = time.perf_counter() - begin, time.process_time() - before
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, *taken)
 """
     run = [sys.executable, "-c", script]
-    return float(subprocess.run(run, check=True, capture_output=True, text=True).stdout)
+    printed = subprocess.run(run, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return Cost(*map(float, printed.split()))
 
 
 def make_photo(path: Path, height: int, width: int) -> None:
@@ -89,24 +108,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", nargs="?", default=DEFAULT)
     parser.add_argument("--runtime", default="auto")
+    parser.add_argument("--expert", help="another model beside it, as blurdm deblur takes it")
     options = parser.parse_args()
     tune_allocator()
     deblurrer = Deblurrer.open(options.model, runtime=options.runtime)
     runtime = deblurrer.runtime
-    print(f"{options.model}, {runtime.name} on {runtime.device} in {runtime.precision}")
+    with_expert = f" with {options.expert}" if options.expert else ""
+    where = f"{runtime.name} on {runtime.device} in {runtime.precision}"
+    print(f"{options.model}{with_expert}, {where}")
     print(f"blurdm --help              {command(MAIN, '--help'):8.2f} s")
     with tempfile.TemporaryDirectory() as folder:
         out = str(Path(folder) / "first.jpg")
-        words = ("deblur", str(example_photo()), "-o", out, "--on-exists", "overwrite")
-        first = command(WITHOUT_TORCH, *words, "--model", options.model)
+        words = ["deblur", str(example_photo()), "-o", out, "--on-exists", "overwrite"]
+        words += ["--model", options.model]
+        words += ["--expert", options.expert] if options.expert else []
+        first = command(WITHOUT_TORCH, *words, runs=1 if options.expert else RUNS)
         print(f"0.26 megapixels, no torch  {first:8.2f} s, whole command")
         small, large = Path(folder) / "small.jpg", Path(folder) / "large.jpg"
         make_photo(small, 64, 64)
         make_photo(large, *PHOTO)
-        base = peak(options.model, options.runtime, small)
-        over = peak(options.model, options.runtime, large) - base
-        print(f"interpreter and model      {base:8.0f} MB")
-        print(f"12 megapixels, over that   {over:8.0f} MB")
+        least, most = cost(options, small), cost(options, large)
+        print(f"interpreter and model      {least.memory:8.0f} MB")
+        print(f"12 megapixels, over that   {most.memory - least.memory:8.0f} MB")
+        if options.expert:
+            print(
+                f"12 megapixels              {most.seconds:8.1f} s, {most.cpu_seconds:.1f} of CPU"
+            )
+            return
         compare(deblurrer, options.model, large)
 
 
