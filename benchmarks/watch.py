@@ -4,7 +4,7 @@
 
 Photos arrive in a folder: copied in pieces, or renamed into place. The watcher is killed (SIGKILL)
 after random times and started again. At the end there must be one result for each photo, with the
-bytes that `blurdm deblur` writes, and nothing else. Of many photos, each 200th has the same content.
+bytes that `blurdm deblur` writes, and nothing else. Of many photos, each 200th is the same.
 """
 
 import argparse
