@@ -123,6 +123,7 @@ def find_motion(
         return Motion()
     pages = {values: is_pagelike(views.grey(values, 1)) for values in VALUES}
     found: dict[str, list[Found]] = {values: [] for values in VALUES}
+    tried: set[tuple[str, int, Refinement]] = set()
 
     def best(values: str) -> list[Found]:
         """The best one at full scale, if there is any."""
@@ -135,22 +136,25 @@ def find_motion(
             if hypothesis.scale in views.scales and (pages[values] or not hypothesis.pages_only)
         ]
 
+    def refined(
+        values: str, some: Sequence[Found], ways: Sequence[Refinement]
+    ) -> list[Callable[[], Found]]:
+        """Refine each in each way, once: a round that changes nothing needs no other."""
+        wanted = [(each, how) for each in some for how in ways]
+        new = [(each, how) for each, how in wanted if (values, id(each), how) not in tried]
+        tried.update((values, id(each), how) for each, how in new)
+        return [Refine(values, views, each, pages[values], how) for each, how in new]
+
     def refinements(values: str) -> list[Callable[[], Found]]:
         coarse = sorted((f for f in found[values] if f.scale < 1), key=lambda f: f.score)
-        return [
-            Refine(values, views, each, pages[values]) for each in [*coarse[:keep], *best(values)]
-        ]
+        return refined(values, [*coarse[:keep], *best(values)], [REFINEMENTS[values]])
 
     def of_the_other_values(values: str) -> list[Callable[[], Found]]:
         other = "encoded" if values == "linear" else "linear"
-        return [Refine(values, views, each, pages[values]) for each in best(other)]
+        return refined(values, best(other), [REFINEMENTS[values]])
 
     def polishes(values: str) -> list[Callable[[], Found]]:
-        return [
-            Refine(values, views, each, pages[values], how)
-            for each in best(values)
-            for how in POLISHES[values]
-        ]
+        return refined(values, best(values), POLISHES[values])
 
     def turns(values: str) -> list[Callable[[], Found]]:
         believed = [_believed(each, page=pages[values]) for each in best(values)]
@@ -222,18 +226,16 @@ class Refine:
     views: Views
     found: Found
     page: bool
-    how: Refinement | None = None
-    """None: as is usual for these values."""
+    how: Refinement
 
     def __call__(self) -> Found:
-        how = self.how or REFINEMENTS[self.values]
         kernel, scale = self.found.kernel, self.found.scale
         while True:
             if scale < 1:
                 scale *= 2
                 kernel = trimmed(centred(pruned(rescaled(kernel, 2), 0.03)))
             image = self.views.grey(self.values, scale)
-            kernel = refine(image, kernel, page=self.page, **asdict(how))
+            kernel = refine(image, kernel, page=self.page, **asdict(self.how))
             if scale == 1:
                 return Found(kernel, score(image, kernel), self.found.name)
 
