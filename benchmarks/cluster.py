@@ -3,12 +3,12 @@
     python benchmarks/cluster.py [--photos 300] [--videos 3] [--kills 20] [--measured 18] ...
 
 Needs Linux, Ray, and the right to have a network of its own (`unshare`): there a cluster of a head
-and two nodes of one core each is started. `blurdm deblur --cluster` runs over small photos and
-videos of three segments; at random a worker or a node is killed (SIGKILL), and a node joins for
-each that is gone.
+and two nodes (`--nodes`) of one core each is started. `blurdm deblur --cluster` runs over small
+photos and videos of three segments; at random a worker or a node is killed (SIGKILL), and a node
+joins for each that is gone.
 The results must have the bytes of a plain run. Then a run's own process is killed, and a plain
 run finishes it. At the end the cost of a file is measured: the CPU time of the run and its workers,
-against that of two plain processes with half of the files each, in turn, as medians.
+against that of as many plain processes that divide the files, in turn, as medians.
 """
 
 import argparse
@@ -48,9 +48,9 @@ def command(*words: object) -> list[str]:
 
 
 class Nodes:
-    """A head without workers and two nodes, in this process."""
+    """A head without workers and some nodes, in this process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, count: int) -> None:
         from ray.cluster_utils import Cluster
 
         self._cluster: Any = Cluster(
@@ -58,7 +58,7 @@ class Nodes:
             head_node_args={**NODE, "num_cpus": 0, "temp_dir": str(folder)},
         )
         self.address: str = self._cluster.address
-        self._nodes = [self._join(), self._join()]
+        self._nodes = [self._join() for _ in range(count)]
 
     def kill_node(self, chance: random.Random) -> bool:
         gone = self._nodes.pop(chance.randrange(len(self._nodes)))
@@ -161,20 +161,21 @@ def interrupt(nodes: Nodes, source: Path, output: Path, results: int) -> int:
     return sum(row["reason"] == "done-before" for row in rows)
 
 
-def measure(nodes: Nodes, folder: Path, count: int, rounds: int) -> None:
-    """Print the time of a file on the cluster, and in two plain processes."""
-    halves = [folder / "first", folder / "second"]
+def measure(nodes: Nodes, folder: Path, count: int, rounds: int, many: int) -> None:
+    """Print the time of a file on a cluster of so many nodes, and in as many plain processes."""
+    parts = [folder / f"part {number}" for number in range(many)]
     for number in range(count):
         pixels = np.random.default_rng(number).integers(0, 256, (48, 64, 3), dtype=np.uint8)
-        path = halves[number % 2] / f"{number}.jpg"
+        path = parts[number % many] / f"{number}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).resize((2048, 1536), Image.Resampling.BICUBIC).save(path)
     again = ("--on-exists", "overwrite", "--no-resume")
-    plain = [command(half, "-o", folder / "plain" / half.name, *again) for half in halves]
-    shared = [command(*halves, "-o", folder / "out", *again, "--cluster", nodes.address)]
+    plain = [command(part, "-o", folder / "plain" / part.name, *again) for part in parts]
+    shared = [command(*parts, "-o", folder / "out", *again, "--cluster", nodes.address)]
     spent = [(spend(plain, count), spend(shared, count)) for _ in range(rounds)]
     (cpu, _, wall), (more, rays, longer) = np.median(spent, axis=0)
-    for name, used, took in (("two plain processes", cpu, wall), ("two workers", more, longer)):
+    for name, used, took in (("plain processes", cpu, wall), ("workers", more, longer)):
+        name = f"{many} {name}"
         print(f"{name:<20} {used * 1000:5.0f} ms of CPU a file, {took:6.3f} s between results")
     ratios = [ours[0] / theirs[0] - 1 for theirs, ours in spent]
     least, most = min(ratios), max(ratios)
@@ -235,6 +236,7 @@ def main() -> None:
     arguments.add_argument("--kills", type=int, default=20)
     arguments.add_argument("--measured", type=int, default=18)
     arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--nodes", type=int, default=2)
     arguments.add_argument("--seed", type=int, default=0)
     options = arguments.parse_args()
     if INSIDE not in os.environ:
@@ -260,7 +262,7 @@ def main() -> None:
             make_videos(folder / "in" / "videos", options.videos, frames=250)
         words = command(folder / "in", "-o", folder / "whole")
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        nodes = Nodes(folder)
+        nodes = Nodes(folder, options.nodes)
         try:
             if options.kills:
                 begin = time.monotonic()
@@ -278,7 +280,7 @@ def main() -> None:
             print(f"interrupted by SIGKILL: a plain run skips {skipped}, and does the others")
             compare("finished", folder / "whole", output)
             if options.measured:
-                measure(nodes, folder, options.measured, options.rounds)
+                measure(nodes, folder, options.measured, options.rounds, options.nodes)
         finally:
             nodes.close()
 

@@ -3,7 +3,7 @@
     python benchmarks/scale.py [--nodes 10,100,1000] [--seconds 17] [--overhead 0.002] ...
 
 Events are simulated one by one: a worker asks the head for a file, fetches it, restores it, stores
-the result, and has it recorded; it reads one file and writes one while it restores a third. Files
+the result, and has it recorded; it reads or writes one file while it restores the other. Files
 have random sizes, nodes fail at random and lose what they had in flight, which is done again. The
 head hands out files and writes the journal, one file after the other; the storage transfers
 everybody's bytes, no faster than its bandwidth.
@@ -34,8 +34,8 @@ from blurdm_cli.files.journal import FOLDER, JOURNAL, Journal, open_journal
 from blurdm_cli.files.stamp import Stamp
 from blurdm_cli.zoo import DEFAULT
 
-IN_FLIGHT = 3
-"""Files that a worker has at once: one is read and one is written while a third is restored."""
+IN_FLIGHT = 2
+"""Files that a worker has at once: one is read or written while the other is restored."""
 
 SPREAD = 0.5
 """Standard deviation of the logarithm of a file's size."""

@@ -99,3 +99,8 @@ def limit_cores(cores: int) -> None:
     """Let this process use no more cores, as others work beside it."""
     global _most_cores
     _most_cores = cores
+
+
+def shares_cores() -> bool:
+    """Whether other processes work on the cores that this one leaves free."""
+    return _most_cores is not None

@@ -1,4 +1,4 @@
-"""The workers of a cluster: one for each card, or else for every few cores, on every node."""
+"""The processes of a cluster: one for each card, or else for every few cores, on every node."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import ray
 
 from blurdm_cli.cluster.nodes import Node, Sight, alive_nodes, marked
-from blurdm_cli.cluster.remote import ENDING, RemoteMember
+from blurdm_cli.cluster.remote import AT_ONCE, ENDING, Process, RemoteMember
 from blurdm_cli.cluster.shipping import pack
 from blurdm_cli.errors import BlurdmError, ComputeError, RuntimeMissing, UsageError
 from blurdm_cli.pipeline.opened import Opened
@@ -67,10 +67,10 @@ class ClusterPool:
         self._first = {node.id for node in nodes}
         self._unfit: dict[str, float] = {}
         self._starts = Counter[str]()
-        self._members: list[RemoteMember] = []
-        self._opening: dict[RemoteMember, Future[Opened | BlurdmError]] = {}
-        self._opened: list[RemoteMember] = []
-        self._looking: dict[RemoteMember, Future[BlurdmError | None]] = {}
+        self._processes: list[Process] = []
+        self._opening: dict[Process, Future[Opened | BlurdmError]] = {}
+        self._opened: list[Process] = []
+        self._looking: dict[Process, Future[BlurdmError | None]] = {}
         self._ready: list[Member] = []
         self._scanned = 0.0
         self._alive = time.monotonic()
@@ -91,23 +91,23 @@ class ClusterPool:
 
     def close(self) -> None:
         """End all workers; nothing is left half written."""
-        stopping = [each.stop() for each in self._members if each not in self._opening]
+        stopping = [each.stop() for each in self._processes if each not in self._opening]
         if stopping:
             ray.wait(stopping, num_returns=len(stopping), timeout=ENDING)
-        for each in self._members:
+        for each in self._processes:
             each.kill()
         self._marks.close()
 
     def check(self, folders: Collection[Path], inputs: Sequence[Path], urls: Sequence[str]) -> None:
         self._sight = self._marks.enter_context(marked(folders, inputs, urls))
-        self._looking = {member: member.look(self._sight) for member in self._opened}
+        self._looking = {process: process.look(self._sight) for process in self._opened}
         while self._looking:
             self._attend()
             time.sleep(0.01)
 
     def joined(self) -> list[Member]:
         self._attend()
-        if not self._members and time.monotonic() > self._alive + ALONE:
+        if not self._processes and time.monotonic() > self._alive + ALONE:
             raise ComputeError(
                 "No worker of the cluster is left", hint="The same command continues"
             )
@@ -116,28 +116,28 @@ class ClusterPool:
 
     def remove(self, member: Member) -> None:
         assert isinstance(member, RemoteMember)
-        self._end(member)
+        self._end(member.process)
         self._scanned = 0.0
 
-    def _end(self, member: RemoteMember) -> None:
-        member.kill()
-        self._members.remove(member)
+    def _end(self, process: Process) -> None:
+        process.kill()
+        self._processes.remove(process)
 
     def _attend(self) -> None:
         """Handle answers of new workers, and start workers on new nodes."""
-        for member, opening in list(self._opening.items()):
+        for process, opening in list(self._opening.items()):
             if opening.done():
-                del self._opening[member]
-                self._take_in(member, opening)
-        for member, answer in list(self._looking.items()):
+                del self._opening[process]
+                self._take_in(process, opening)
+        for process, answer in list(self._looking.items()):
             if answer.done():
-                del self._looking[member]
-                self._judge(member, answer)
+                del self._looking[process]
+                self._judge(process, answer)
         if time.monotonic() > self._scanned + SCAN:
             self._scanned = time.monotonic()
             for node in alive_nodes():
                 self._scan(node)
-        if self._members:
+        if self._processes:
             self._alive = time.monotonic()
 
     def _scan(self, node: Node) -> None:
@@ -145,48 +145,48 @@ class ClusterPool:
         if time.monotonic() < self._unfit.get(node.id, 0):
             return
         count = node.cards if self._cards else max(node.cores // CORES, min(node.cores, 1))
-        for _ in range(count - sum(each.node.id == node.id for each in self._members)):
-            member = RemoteMember(node, node.cores // count, card=self._cards)
-            self._members.append(member)
-            self._open(member, self._model)
+        for _ in range(count - sum(each.node.id == node.id for each in self._processes)):
+            process = Process(node, node.cores // count, card=self._cards)
+            self._processes.append(process)
+            self._open(process, self._model)
 
-    def _open(self, member: RemoteMember, model: ModelOptions) -> None:
-        member.model = model
-        self._opening[member] = member.open(model, *self._parcels, self._options)
+    def _open(self, process: Process, model: ModelOptions) -> None:
+        process.model = model
+        self._opening[process] = process.open(model, *self._parcels, self._options)
 
-    def _take_in(self, member: RemoteMember, opening: Future[Opened | BlurdmError]) -> None:
+    def _take_in(self, process: Process, opening: Future[Opened | BlurdmError]) -> None:
         """Have a worker look at the files of the run, if it opened the model as the others."""
         try:
             result = opening.result()
         except Lost as lost:
-            self._end(member)
-            self._starts[member.node.id] += 1
-            if self._starts[member.node.id] >= STARTS:
+            self._end(process)
+            self._starts[process.node.id] += 1
+            if self._starts[process.node.id] >= STARTS:
                 said = (str(lost).strip().splitlines() or [""])[-1].strip()
-                self._starts[member.node.id] = 0
-                self._refuse(member.node, ComputeError(f"workers do not start: {said}"), REST)
+                self._starts[process.node.id] = 0
+                self._refuse(process.node, ComputeError(f"workers do not start: {said}"), REST)
             return
         if isinstance(result, BlurdmError):
-            self._end(member)
-            self._refuse(member.node, result)
+            self._end(process)
+            self._refuse(process.node, result)
             return
         if not hasattr(self, "opened"):
             self.opened = result
             self._model = replace(self._model, runtime=result.runtime, precision=result.precision)
         elif result.decides() != self.opened.decides():
-            if member.model == self._model:
-                self._end(member)
-                self._refuse(member.node, ComputeError("it opens the model in another way"))
+            if process.model == self._model:
+                self._end(process)
+                self._refuse(process.node, ComputeError("it opens the model in another way"))
             else:
-                self._open(member, self._model)
+                self._open(process, self._model)
             return
-        self._starts[member.node.id] = 0
+        self._starts[process.node.id] = 0
         if self._sight:
-            self._looking[member] = member.look(self._sight)
+            self._looking[process] = process.look(self._sight)
         else:
-            self._opened.append(member)
+            self._opened.append(process)
 
-    def _judge(self, member: RemoteMember, answer: Future[BlurdmError | None]) -> None:
+    def _judge(self, process: Process, answer: Future[BlurdmError | None]) -> None:
         """Take in a worker, if it sees the files of the run.
 
         Raises:
@@ -195,15 +195,15 @@ class ClusterPool:
         try:
             error = answer.result()
         except Lost:
-            self._end(member)
+            self._end(process)
             return
         if error is None:
-            self._ready.append(member)
+            self._ready += [RemoteMember(process, number) for number in range(AT_ONCE)]
             return
-        self._end(member)
-        if member.node.id in self._first:
+        self._end(process)
+        if process.node.id in self._first:
             raise error
-        self._refuse(member.node, error)
+        self._refuse(process.node, error)
 
     def _refuse(self, node: Node, error: BlurdmError, seconds: float = math.inf) -> None:
         """Do not use a node for so long.
@@ -212,10 +212,10 @@ class ClusterPool:
             BlurdmError: there is no other.
         """
         self._unfit[node.id] = time.monotonic() + seconds
-        for member in [each for each in self._opening if each.node.id == node.id]:
-            del self._opening[member]
-            self._end(member)
-        if not self._members:
+        for process in [each for each in self._opening if each.node.id == node.id]:
+            del self._opening[process]
+            self._end(process)
+        if not self._processes:
             raise error
         self._warn(f"{node.name} is not used: {error}")
 

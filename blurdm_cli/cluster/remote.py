@@ -1,4 +1,4 @@
-"""A worker on a node, and the run's side of it."""
+"""The workers of a process on a node, and the run's side of them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import os
 import shutil
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import cv2
@@ -18,17 +19,21 @@ from blurdm_cli.cluster.nodes import Node, Sight, alive_nodes, find_fault
 from blurdm_cli.cluster.shipping import Parcel, unpack
 from blurdm_cli.errors import BlurdmError
 from blurdm_cli.machine import limit_cores, tune_allocator
+from blurdm_cli.pipeline.messages import Answer, Message, Task
 from blurdm_cli.pipeline.opened import Opened
 from blurdm_cli.pipeline.options import ModelOptions
 from blurdm_cli.pipeline.pool import Lost
-from blurdm_cli.pipeline.worker import Answer, Message, Task, Worker, WorkerOptions
+from blurdm_cli.pipeline.worker import Worker, WorkerOptions
+
+AT_ONCE = 2
+"""Photos in work in each process: one is read or written while the other is restored."""
 
 ENDING = 1.0
-"""Seconds that a worker has to give up a file."""
+"""Seconds that a process has to give up its files."""
 
 
 class RemoteWorker:
-    """A worker that Ray runs in a process of its own. See `Worker`."""
+    """Workers that Ray runs in a process of their own, with one open model. See `Worker`."""
 
     def __init__(self, here: str, cores: int) -> None:
         """Set up the process.
@@ -42,7 +47,7 @@ class RemoteWorker:
         cv2.setNumThreads(cores)
         with suppress(OSError):  # absolute paths work without it
             os.chdir(here)
-        self._worker: Worker | None = None
+        self._workers: list[Worker] = []
         self._folders: list[Path] = []
 
     def open(
@@ -56,7 +61,8 @@ class RemoteWorker:
             deblurrer = replace(model, model=name, expert=other).open()
         except BlurdmError as error:
             return error
-        self._worker = Worker(deblurrer, options)
+        turn = Lock()
+        self._workers = [Worker(deblurrer, options, turn) for _ in range(AT_ONCE)]
         return Opened.of(deblurrer)
 
     def _unpack(self, parcel: Parcel) -> str:
@@ -68,19 +74,20 @@ class RemoteWorker:
         """Find out what keeps this node from working on a run."""
         return find_fault(sight, name)
 
-    def deblur(self, task: Task) -> Message:
-        assert self._worker
-        return self._worker.deblur(task)
+    def deblur(self, number: int, task: Task) -> Message:
+        """Give a file to a worker, by its number."""
+        return self._workers[number].deblur(task)
 
-    def proceed(self, answer: Answer) -> Message:
-        assert self._worker
-        return self._worker.proceed(answer)
+    def proceed(self, number: int, answer: Answer) -> Message:
+        """Answer a worker."""
+        return self._workers[number].proceed(answer)
 
     def stop(self) -> None:
-        """Give up the current file; nothing is left half written."""
-        if self._worker:
-            self._worker.stop()
-            self._worker.join(ENDING)
+        """Give up the current files; nothing is left half written."""
+        for worker in self._workers:
+            worker.stop()
+        for worker in self._workers:
+            worker.join(ENDING)
         self._clear()
 
     def _clear(self) -> None:
@@ -89,11 +96,11 @@ class RemoteWorker:
         self._folders = []
 
 
-class RemoteMember:
-    """The run's side of a worker on a node. See `Member`."""
+class Process:
+    """The run's side of a process on a node."""
 
     def __init__(self, node: Node, cores: int, *, card: bool) -> None:
-        """Start the worker, as soon as Ray finds its node free.
+        """Start the process, as soon as Ray finds its node free.
 
         Args:
             node: where it runs.
@@ -106,7 +113,7 @@ class RemoteMember:
         options: dict[str, Any] = {
             "num_cpus": cores,
             "num_gpus": int(card),
-            "max_concurrency": 2,  # to be told to stop
+            "max_concurrency": AT_ONCE + 1,  # to be told to stop
             "scheduling_strategy": node.affinity(),
         }
         start: Any = ray.remote(RemoteWorker).options(**options)
@@ -120,23 +127,37 @@ class RemoteMember:
     def look(self, sight: Sight) -> Future[BlurdmError | None]:
         return _answer(self._actor.look.remote(sight, self.node.name))
 
-    def deblur(self, task: Task) -> Future[Message]:
-        return _answer(self._actor.deblur.remote(task))
+    def deblur(self, number: int, task: Task) -> Future[Message]:
+        return _answer(self._actor.deblur.remote(number, task))
 
-    def proceed(self, answer: Answer) -> Future[Message]:
-        return _answer(self._actor.proceed.remote(answer))
-
-    def is_to_blame(self) -> bool:
-        return any(node.id == self.node.id for node in alive_nodes())
+    def proceed(self, number: int, answer: Answer) -> Future[Message]:
+        return _answer(self._actor.proceed.remote(number, answer))
 
     def stop(self) -> ray.ObjectRef[None]:
-        """Have it give up its file."""
+        """Have it give up its files."""
         return self._actor.stop.remote()
 
     def kill(self) -> None:
         """End its process, if it still runs."""
         with suppress(RayError):
             ray.kill(self._actor)
+
+
+@dataclass(frozen=True)
+class RemoteMember:
+    """The run's side of one worker of a process. See `Member`."""
+
+    process: Process
+    number: int
+
+    def deblur(self, task: Task) -> Future[Message]:
+        return self.process.deblur(self.number, task)
+
+    def proceed(self, answer: Answer) -> Future[Message]:
+        return self.process.proceed(self.number, answer)
+
+    def is_to_blame(self) -> bool:
+        return any(node.id == self.process.node.id for node in alive_nodes())
 
 
 def _answer(sent: ray.ObjectRef[Any]) -> Future[Any]:

@@ -17,7 +17,7 @@ from blurdm_cli.engine.graph import INPUTS, OUTPUT
 from blurdm_cli.engine.onnx_runtime import OnnxRuntime
 from blurdm_cli.engine.runtime import Runtime
 from blurdm_cli.errors import ComputeError, MemoryFull, ModelError, OutOfMemory, RuntimeMissing
-from blurdm_cli.machine import available_cores, lacks_memory
+from blurdm_cli.machine import available_cores, lacks_memory, shares_cores
 from blurdm_cli.spec import ModelSpec
 
 HINTS = {"fp32": "f32", "bf16": "bf16"}
@@ -157,6 +157,8 @@ class OpenVinoRuntime(Runtime):
             "INFERENCE_NUM_THREADS": available_cores(),
             "NUM_STREAMS": concurrent,
         }
+        if shares_cores():  # OpenVINO would bind its threads to the first cores in each process
+            config["ENABLE_CPU_PINNING"] = False
         try:
             compiled = core().compile_model(str(self._graph), "CPU", config)
         except (RuntimeError, MemoryError) as error:

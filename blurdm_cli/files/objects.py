@@ -251,7 +251,8 @@ class Store:
                 bucket = _path(url).partition("/")[0]
                 return kind(f"There is no bucket {bucket}", hint=f"Check {self._scheme}://{bucket}")
             return kind(f"There is no {url}", hint="Check the name and the folder")
-        if isinstance(error, PermissionError) or getattr(error, "code", 0) in (401, 403):
+        denied = isinstance(error, PermissionError) or getattr(error, "code", 0) in (401, 403)
+        if denied or reason.startswith("Forbidden"):  # the words of gcsfs
             hint = "The account must be allowed to list the bucket, and to read and write objects"
             return kind(f"{url} cannot be {verb}: {reason}", hint=hint)
         if UNKNOWN.search(type(error).__name__):

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
+from blurdm_cli.pipeline.messages import Answer, Message, Task
 from blurdm_cli.pipeline.opened import Opened
 from blurdm_cli.pipeline.options import ModelOptions
 from blurdm_cli.pipeline.pool import Member
-from blurdm_cli.pipeline.worker import Answer, Message, Task, Worker, WorkerOptions
+from blurdm_cli.pipeline.worker import Worker, WorkerOptions
 
 AT_ONCE = 2
 """Files in work on each device: one is read or written while the other is restored."""
@@ -23,6 +24,11 @@ class Thread:
 
     worker: Worker
     thread: ThreadPoolExecutor
+
+    @property
+    def process(self) -> Thread:
+        """Itself, as it does not end."""
+        return self
 
     def deblur(self, task: Task) -> Future[Message]:
         return self.thread.submit(self.worker.deblur, task)

@@ -76,6 +76,7 @@ class PhotoRun:
         self._reporter = run.reporter
         self._tell = run.tell
         self._fetch = run.fetch
+        self._turn = run.turn
         self._going: Future[Outcome] | None = None
         self._full = False
 
@@ -87,18 +88,19 @@ class PhotoRun:
         with ThreadPoolExecutor(1) as writer, self._reporter.progress("") as advance:
             for number, task in enumerate(self._read_ahead(jobs)):
                 show = partial(_show, advance, number, jobs)
-                show(0)
                 large = isinstance(task, PhotoTask) and task.is_large
                 if large and self._ends():
                     return
-                if isinstance(task, PhotoTask):
-                    task = self._restore(task, show)
-                if self._ends():
-                    return
-                self._going = writer.submit(self._write, task)
-                del task
-                if large and self._ends():
-                    return
+                with self._turn:
+                    show(0)
+                    if isinstance(task, PhotoTask):
+                        task = self._restore(task, show)
+                    if self._ends():
+                        return
+                    self._going = writer.submit(self._write, task)
+                    del task
+                    if large and self._ends():
+                        return
             self._ends()
 
     def _read_ahead(self, jobs: Sequence[FileJob]) -> Iterator[PhotoTask | Outcome]:

@@ -5,24 +5,31 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from blurdm_cli.pipeline.messages import Answer, Message, Task
 from blurdm_cli.pipeline.opened import Opened
-from blurdm_cli.pipeline.worker import Answer, Message, Task
 
 
 class Lost(Exception):
-    """A worker ended while it restored a file."""
+    """The process of a worker ended while it restored a file."""
 
 
 @runtime_checkable
 class Member(Protocol):
-    """A worker of a pool. Its futures raise `Lost` if it ended, and never a `BlurdmError`."""
+    """A worker of a pool, with one file at a time.
+
+    Its futures raise `Lost` if its process ended, and never a `BlurdmError`.
+    """
+
+    @property
+    def process(self) -> object:
+        """Identifies its process; workers of one process end together."""
 
     def deblur(self, task: Task) -> Future[Message]: ...
 
     def proceed(self, answer: Answer) -> Future[Message]: ...
 
     def is_to_blame(self) -> bool:
-        """Whether it ended on its own, and not with its machine."""
+        """Whether its process ended on its own, and not with its machine."""
 
 
 @runtime_checkable
@@ -52,4 +59,8 @@ class Pool(Protocol):
         """
 
     def remove(self, member: Member) -> None:
-        """Forget a worker that ended; the pool may start another."""
+        """Forget the workers of a process that ended; the pool may start others.
+
+        Args:
+            member: one of them.
+        """

@@ -1,9 +1,10 @@
 """What photos and videos of a run share."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.files.atomic import Seal
@@ -14,6 +15,9 @@ from blurdm_cli.pipeline.destinations import Destination
 from blurdm_cli.pipeline.options import RunOptions
 from blurdm_cli.pipeline.outcome import Outcome
 from blurdm_cli.pipeline.reporter import Reporter
+
+FREE: AbstractContextManager[Any] = nullcontext()
+"""The turn of a run that is alone with its model."""
 
 
 @runtime_checkable
@@ -53,3 +57,5 @@ class Run:
     """Called with the path of an input before it is read; makes sure that it is there."""
     claims: Claims = ALONE
     """Divides the segments of a video among workers."""
+    turn: AbstractContextManager[Any] = FREE
+    """Held while a photo is restored, and while a large one is written."""

@@ -11,11 +11,11 @@ from blurdm_cli.files.journal import Journal
 from blurdm_cli.files.naming import FileJob
 from blurdm_cli.pipeline.claims import Division
 from blurdm_cli.pipeline.destinations import Destination, Destinations
+from blurdm_cli.pipeline.messages import Entry
 from blurdm_cli.pipeline.pool import Member
-from blurdm_cli.pipeline.worker import Entry
 
 KILLS = 3
-"""Workers that may end while they restore a file; then it fails."""
+"""Workers that may end while they have a file and no other; then it fails."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +43,8 @@ class SharedFile:
     """The fraction that is done."""
     lost: list[Member] = field(default_factory=list)
     """Workers that ended while they restored it."""
+    suspected: list[Member] = field(default_factory=list)
+    """Those of them whose process had no other file."""
     since: float = 0.0
     """When the last one did."""
     ends: list[Entry] = field(default_factory=list)
@@ -51,8 +53,8 @@ class SharedFile:
     """The worker that writes the result."""
     helpers: list[Member] = field(default_factory=list)
     """Workers that restore segments of a video for it."""
-    useless: list[Member] = field(default_factory=list)
-    """Workers that cannot help."""
+    useless: list[object] = field(default_factory=list)
+    """Processes that cannot help."""
     segments: Division[Member] = field(default_factory=Division[Member])
     waits: bool = False
     """Whether the owner waits for its helpers."""
@@ -61,14 +63,28 @@ class SharedFile:
     alone: bool = False
     """Whether its owner has a copy of its own, which no other worker reaches."""
 
+    @property
+    def workers(self) -> list[Member]:
+        """The workers that have it now."""
+        return [*filter(None, [self.owner]), *self.helpers]
+
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether it needs a process without other files.
+
+        A video uses all of it. If a process ends with a file that ended one before, the file is
+        the reason, and no other.
+        """
+        return self.group.moving or bool(self.lost)
+
     def wants(self, member: Member) -> bool:
-        """Whether a worker without a file may help."""
-        fit = member not in self.useless and self.blamed() < KILLS - 1
+        """Whether a worker of a process without files may help."""
+        fit = member.process not in self.useless and self.blamed() < KILLS - 1
         return fit and not self.alone and self.segments.is_open
 
     def blamed(self) -> int:
-        """Number of workers that ended, and not with their machine."""
-        return sum(other.is_to_blame() for other in self.lost)
+        """Number of workers that ended because of it: not with their machine or another file."""
+        return sum(other.is_to_blame() for other in self.suspected)
 
 
 def record(file: SharedFile, entry: Entry) -> BlurdmError | None:

@@ -12,12 +12,7 @@ from queue import Empty, SimpleQueue
 from blurdm_cli.errors import BlurdmError, Busy, ComputeError, DiskFull
 from blurdm_cli.files.atomic import part_of
 from blurdm_cli.pipeline.destinations import Destination
-from blurdm_cli.pipeline.mirror import Mirror
-from blurdm_cli.pipeline.outcome import Outcome, failed, left
-from blurdm_cli.pipeline.pool import Lost, Member, Pool
-from blurdm_cli.pipeline.reporter import Advance, Reporter
-from blurdm_cli.pipeline.shared_files import KILLS, Group, SharedFile, record
-from blurdm_cli.pipeline.worker import (
+from blurdm_cli.pipeline.messages import (
     Answer,
     Claim,
     Entry,
@@ -26,11 +21,16 @@ from blurdm_cli.pipeline.worker import (
     Said,
     Task,
     Wait,
-    WorkerOptions,
 )
+from blurdm_cli.pipeline.mirror import Mirror
+from blurdm_cli.pipeline.outcome import Outcome, failed, left
+from blurdm_cli.pipeline.pool import Lost, Member, Pool
+from blurdm_cli.pipeline.reporter import Advance, Reporter
+from blurdm_cli.pipeline.shared_files import KILLS, Group, SharedFile, record
+from blurdm_cli.pipeline.worker import WorkerOptions
 
 LOSSES = 10
-"""As `KILLS`, counting those that ended with their machine too."""
+"""As `KILLS`, counting those that ended with their machine or beside another file too."""
 
 LINGERS = 60.0
 """Seconds for which a lost worker may still hold the lock of its output."""
@@ -85,34 +85,50 @@ class SharedRun:
         with self._reporter.progress("") as advance:
             while self._waiting or self._going:
                 self._free += self._pool.joined()
-                while self._free and (task := self._next()):
-                    self._give(self._free.pop(), *task)
+                while self._free and self._waiting:
+                    member = self._find_worker(self._waiting[0])
+                    if member is None:
+                        break
+                    self._start(self._waiting.popleft(), member)
                 self._have_helped()
                 with suppress(Empty):
                     self._hear(*self._heard.get(timeout=TICK))
                     self._show(advance)
 
-    def _next(self) -> tuple[SharedFile, Task] | None:
-        """Take the next file that is not skipped."""
-        while self._waiting:
-            file = self._waiting.popleft()
-            try:
-                place = self._find(file)
-            except BlurdmError as error:
-                self._finish(file, failed(file.job.input, error))
-                continue
-            if place.target is None:
-                self._finish(file, left(file.job, place))
-                continue
-            file.place, file.part, file.ends = place, 0.0, []
-            return file, self._task(file, place)
-        return None
+    def _find_worker(self, file: SharedFile) -> Member | None:
+        """Find a free worker for a file, if possible in a process without other files."""
+        busy = self._busy()
+        empty = next((each for each in self._free if each.process not in busy), None)
+        if empty or file.is_exclusive:
+            return empty
+        return next((each for each in self._free if not busy[each.process]), None)
+
+    def _busy(self) -> dict[object, bool]:
+        """The processes that have files, and whether theirs is exclusive."""
+        going = self._going
+        return {each.process: file.is_exclusive for file in going for each in file.workers}
+
+    def _start(self, file: SharedFile, member: Member) -> None:
+        """Give a file to a worker, unless it is skipped."""
+        try:
+            place = self._find(file)
+        except BlurdmError as error:
+            self._finish(file, failed(file.job.input, error))
+            return
+        if place.target is None:
+            self._finish(file, left(file.job, place))
+            return
+        file.place, file.part, file.ends = place, 0.0, []
+        file.owner, file.waits = member, False
+        self._free.remove(member)
+        self._going.add(file)
+        self._expect(member, file, member.deblur(self._task(file, place)))
 
     def _have_helped(self) -> None:
-        """Let workers for which no file is left help with the videos of others."""
+        """Let processes for which no file is left help with the videos of others."""
         for member in tuple(self._free):
             file = next((file for file in self._going if file.wants(member)), None)
-            if file and file.place:
+            if file and file.place and member.process not in self._busy():
                 self._free.remove(member)
                 file.helpers.append(member)
                 self._expect(member, file, member.deblur(self._task(file, file.place, helps=True)))
@@ -135,26 +151,23 @@ class SharedRun:
             place = places.with_sheet(file.job, place)
         return place
 
-    def _give(self, member: Member, file: SharedFile, task: Task) -> None:
-        self._going.add(file)
-        file.owner, file.waits = member, False
-        self._expect(member, file, member.deblur(task))
-
     def _expect(self, member: Member, file: SharedFile, answer: Future[Message]) -> None:
         answer.add_done_callback(lambda done: self._heard.put((member, file, done)))
 
     def _hear(self, member: Member, file: SharedFile, answer: Future[Message]) -> None:
-        """Handle a message of a worker."""
+        """Handle a message of a worker, unless its process has ended meanwhile."""
+        if member not in file.workers:
+            return
         try:
             message = answer.result()
         except Lost:
-            self._lose(member, file)
+            self._lose(member)
             return
         reply: Answer = None
         match message:
             case Outcome() if member is not file.owner:
                 if message.error:
-                    file.useless.append(member)
+                    file.useless.append(member.process)
                     file.segments.release(member)
                 self._free.append(member)
                 self._leave(member, file)
@@ -190,9 +203,20 @@ class SharedRun:
             file.waits = False
             self._expect(file.owner, file, file.owner.proceed(None))
 
-    def _lose(self, member: Member, file: SharedFile) -> None:
-        """Put a file back whose worker ended, unless it seems to be the reason."""
+    def _lose(self, member: Member) -> None:
+        """Put back the files of a process that ended."""
         self._pool.remove(member)
+        process = member.process
+        self._free = [each for each in self._free if each.process is not process]
+        workers = [(file, each) for file in self._going for each in file.workers]
+        ended = [(file, each) for file, each in workers if each.process is process]
+        for file, each in ended:
+            if len(ended) == 1:
+                file.suspected.append(each)
+            self._put_back(file, each)
+
+    def _put_back(self, file: SharedFile, member: Member) -> None:
+        """Put a file back whose worker ended, unless it seems to be the reason."""
         file.lost.append(member)
         file.segments.release(member)
         if member is not file.owner:

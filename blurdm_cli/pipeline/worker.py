@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import Literal
+from typing import Any
 
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.errors import BlurdmError, ComputeError
@@ -23,13 +23,24 @@ from blurdm_cli.files.naming import FileJob
 from blurdm_cli.files.objects import Store
 from blurdm_cli.files.stamp import Stamp
 from blurdm_cli.pipeline.destinations import Destination
+from blurdm_cli.pipeline.messages import (
+    Answer,
+    Claim,
+    Entry,
+    Message,
+    Progress,
+    Question,
+    Said,
+    Task,
+    Wait,
+)
 from blurdm_cli.pipeline.object_journals import BucketJournal
 from blurdm_cli.pipeline.options import PhotoOptions, RunOptions, VideoOptions
 from blurdm_cli.pipeline.outcome import Outcome, failed
 from blurdm_cli.pipeline.photos import PhotoRun
 from blurdm_cli.pipeline.reporter import Advance, Silent
-from blurdm_cli.pipeline.run import Record, Run
-from blurdm_cli.pipeline.stand_ins import Lent, StandIns
+from blurdm_cli.pipeline.run import FREE, Record, Run
+from blurdm_cli.pipeline.stand_ins import StandIns
 
 EVERY = 0.5
 """Least seconds between two messages about the progress of a file."""
@@ -44,82 +55,25 @@ class WorkerOptions:
     videos: VideoOptions
 
 
-@dataclass(frozen=True)
-class Task:
-    """A file to restore."""
-
-    job: FileJob
-    place: Destination
-    moving: bool
-    """Whether it is a video or an image sequence."""
-    settings: str
-    """Identifies everything that determines the result, except the input."""
-    lent: Lent | None = None
-    """Its objects, if it is read from a bucket or written to one."""
-    begun: bool = False
-    """Whether a worker of this run has opened the video's segments, which are kept then."""
-    helps: bool = False
-    """Whether to restore segments of a video that another worker has."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What a journal has to record; the worker waits for it."""
-
-    kind: Literal["start", "seal", "end"]
-    """The journal's method."""
-    source: Path
-    output: Path
-    stamp: Stamp | None = None
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A claim to a segment of a video; the answer is whether the worker has it."""
-
-    number: int
-    expected: int | None
-    """Estimated number of all segments."""
-
-
-@dataclass(frozen=True)
-class Wait:
-    """A worker has no more segments to restore; the answer comes when no other has one."""
-
-    count: int
-    """Number of all segments."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """The fraction of a file that is done."""
-
-    part: float
-    note: str
-
-
-@dataclass(frozen=True)
-class Said:
-    """A message for the user."""
-
-    text: str
-    warning: bool
-
-
-Question = Entry | Claim | Wait
-"""Messages for whose answer a worker waits."""
-
-Message = Question | Progress | Said | Outcome
-
-Answer = BlurdmError | bool | None
-"""Whether a claim is granted; or why the file has to fail."""
-
-
 class Worker:
     """Restores one file at a time. See the module."""
 
-    def __init__(self, deblurrer: Deblurrer, options: WorkerOptions) -> None:
+    def __init__(
+        self,
+        deblurrer: Deblurrer,
+        options: WorkerOptions,
+        turn: AbstractContextManager[Any] = FREE,
+    ) -> None:
+        """Set up.
+
+        Args:
+            deblurrer: the model.
+            options: options of the files.
+            turn: shared with workers that restore photos one at a time, while others read and
+                write theirs.
+        """
         self._deblurrer = deblurrer
+        self._turn = turn
         self._options = options
         self._messages = SimpleQueue[Message | Exception]()
         self._answers = SimpleQueue[Answer]()
@@ -192,6 +146,7 @@ class Worker:
             tell,
             objects.fetch,
             _Claims(self._ask),
+            self._turn,
         )
         try:
             objects.open()

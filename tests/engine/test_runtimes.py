@@ -12,10 +12,11 @@ import numpy as np
 import onnx
 import pytest
 
-from blurdm_cli import zoo
+from blurdm_cli import machine, zoo
 from blurdm_cli.engine import onnx_runtime
 from blurdm_cli.engine.onnx_runtime import OnnxRuntime
 from blurdm_cli.engine.opening import PACKAGES, open_runtime
+from blurdm_cli.engine.openvino_runtime import OpenVinoRuntime
 from blurdm_cli.engine.runtime import Runtime
 from blurdm_cli.errors import ComputeError, ModelError, OutOfMemory, RuntimeMissing
 from blurdm_cli.machine import available_cores
@@ -54,6 +55,18 @@ def test_batches_side_by_side_give_the_same_bits_as_one_after_another() -> None:
         )
     for shape, found in zip(shapes, beside, strict=True):
         np.testing.assert_array_equal(found, runtime.restore(*tiles(*shape)))
+
+
+def test_processes_side_by_side_do_not_bind_their_threads_to_the_same_cores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(machine, "_most_cores", 1)
+    runtime = opened("openvino")
+    runtime.restore(*tiles(1, 64, 64))
+    assert isinstance(runtime, OpenVinoRuntime)
+    compiled = runtime._requests[1].get().get_compiled_model()
+    assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
+    assert not compiled.get_property("ENABLE_CPU_PINNING")
 
 
 @pytest.mark.parametrize("name", ["onnx", "openvino"])

@@ -5,25 +5,18 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 from blurdm_cli.engine.deblur import Deblurrer
 from blurdm_cli.pipeline.batch import deblur_files
+from blurdm_cli.pipeline.messages import Answer, Claim, Entry, Message, Task, Wait
 from blurdm_cli.pipeline.opened import Opened
 from blurdm_cli.pipeline.options import ModelOptions, PhotoOptions, RunOptions, VideoOptions
 from blurdm_cli.pipeline.outcome import Outcome
 from blurdm_cli.pipeline.pool import Lost, Member
 from blurdm_cli.pipeline.reporter import Silent
-from blurdm_cli.pipeline.worker import (
-    Answer,
-    Claim,
-    Entry,
-    Message,
-    Task,
-    Wait,
-    Worker,
-    WorkerOptions,
-)
+from blurdm_cli.pipeline.worker import Worker, WorkerOptions
 from tests.clips import fake_deblurrer
 
 TINY = ModelOptions("blurdm-tiny")
@@ -41,31 +34,43 @@ def sent(thing: Thing) -> Thing:
     return copy
 
 
-class Mortal:
-    """A worker that ends when its fate has it end; all it hears and says could be sent."""
+class Process:
+    """Workers that end together when the fate of one has it end."""
 
-    def __init__(self, deblurrer: Deblurrer, options: WorkerOptions, fate: Fate) -> None:
-        self._worker = Worker(deblurrer, sent(options))
-        self._fate = fate
+    def __init__(
+        self, deblurrer: Deblurrer, options: WorkerOptions, fate: Fate, blame: bool, at_once: int
+    ) -> None:
+        self.fate = fate
+        self.blame = blame
+        turn = Lock()
+        self.workers = [Mortal(self, Worker(deblurrer, options, turn)) for _ in range(at_once)]
+
+
+class Mortal:
+    """A worker of such a process; all it hears and says could be sent."""
+
+    def __init__(self, process: Process, worker: Worker) -> None:
+        self.process = process
+        self.worker = worker
         self._task: Task
-        self.blame = True
 
     def deblur(self, task: Task) -> Future[Message]:
         self._task = sent(task)
-        return self._heard(self._worker.deblur(self._task))
+        return self._heard(self.worker.deblur(self._task))
 
     def proceed(self, answer: Answer) -> Future[Message]:
-        return self._heard(self._worker.proceed(sent(answer)))
+        return self._heard(self.worker.proceed(sent(answer)))
 
     def is_to_blame(self) -> bool:
-        return self.blame
+        return self.process.blame
 
     def _heard(self, message: Message) -> Future[Message]:
         heard = Future[Message]()
         kinds = {Claim: "claim", Wait: "wait", Outcome: "outcome"}
         kind = message.kind if isinstance(message, Entry) else kinds.get(type(message))
-        if kind and self._fate(self._task, kind):
-            self._worker.stop()
+        if kind and self.process.fate(self._task, kind):
+            for each in self.process.workers:
+                each.worker.stop()
             heard.set_exception(Lost())
         else:
             heard.set_result(sent(message))
@@ -73,13 +78,13 @@ class Mortal:
 
 
 class Mortals:
-    """Two such workers; each that ends is replaced."""
+    """Such processes; each that ends is replaced."""
 
     opened = Opened("fake", "onnx", "cpu", "fp32", 64, 8, "")
 
-    def __init__(self, make: Callable[[], Mortal]) -> None:
+    def __init__(self, make: Callable[[], Process], processes: int) -> None:
         self._make = make
-        self._new = [make(), make()]
+        self._new = [each for _ in range(processes) for each in make().workers]
 
     def check(
         self, folders: Collection[Path], inputs: Sequence[Path], urls: Sequence[str]
@@ -90,7 +95,7 @@ class Mortals:
         return list(new)
 
     def remove(self, member: Member) -> None:
-        self._new.append(self._make())
+        self._new += self._make().workers
 
 
 def shared(
@@ -99,6 +104,8 @@ def shared(
     *,
     output: Path | str | None = None,
     blame: bool = True,
+    processes: int = 2,
+    at_once: int = 1,
     compare: bool = False,
     **options: Any,
 ) -> list[Outcome]:
@@ -108,12 +115,7 @@ def shared(
 
     @contextmanager
     def pool(model: ModelOptions, given: WorkerOptions) -> Iterator[Mortals]:
-        def make() -> Mortal:
-            mortal = Mortal(deblurrer, given, fate)
-            mortal.blame = blame
-            return mortal
-
-        yield Mortals(make)
+        yield Mortals(lambda: Process(deblurrer, sent(given), fate, blame, at_once), processes)
 
     output = output or Path(folder).parent / "out"
     run = RunOptions([str(folder)], output=str(output), **options)

@@ -8,8 +8,8 @@ import pytest
 from blurdm_cli.errors import OutOfMemory
 from blurdm_cli.files.inputs import Search
 from blurdm_cli.pipeline import clip
+from blurdm_cli.pipeline.messages import Task
 from blurdm_cli.pipeline.outcome import Outcome, exit_code
-from blurdm_cli.pipeline.worker import Task
 from blurdm_cli.video.segments import SegmentStore
 from tests.clips import make_clip
 from tests.pipeline.mortals import Fate, lives, shared
@@ -71,8 +71,9 @@ def alone(film: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Outcome, bytes]:
         return film_of(film, lives)
 
 
+@pytest.mark.parametrize("at_once", [1, 2])
 def test_workers_share_a_film_and_each_segment_is_restored_once(
-    film: Path, alone: tuple[Outcome, bytes], written: list[int]
+    film: Path, alone: tuple[Outcome, bytes], written: list[int], at_once: int
 ) -> None:
     tasks = list[Task]()
 
@@ -80,11 +81,27 @@ def test_workers_share_a_film_and_each_segment_is_restored_once(
         tasks.extend([task] * (kind == "claim"))
         return False
 
-    outcome, content = film_of(film, fate)
+    outcome, content = film_of(film, fate, at_once=at_once)
     assert sorted(written) == list(range(SEGMENTS))
     assert {task.helps for task in tasks} == {True, False}
     assert content == alone[1]
     assert outcome.message == alone[0].message == "22 frames"
+
+
+def test_a_process_with_a_film_has_no_other_file(colours: Path, short_segments: None) -> None:
+    make_clip(colours / "film.avi", codec="ffv1", times=range(22))
+    tasks = list[Task]()
+
+    def fate(task: Task, kind: str) -> bool:
+        tasks.append(task)
+        return False
+
+    both = Search(suffixes={".avi", ".png"})
+    shared(colours, fate, search=both, processes=1, at_once=2)
+    films = [task.moving for task in tasks]
+    assert films == sorted(films, reverse=True)
+    assert films.count(True) > SEGMENTS
+    assert not any(task.helps for task in tasks)
 
 
 @pytest.mark.parametrize("helps", [True, False])

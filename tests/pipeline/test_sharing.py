@@ -1,5 +1,6 @@
 """A run shared among workers that end while they work."""
 
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -9,11 +10,11 @@ from blurdm_cli.errors import ComputeError, DiskFull
 from blurdm_cli.files.atomic import part_of
 from blurdm_cli.files.journal import Journal
 from blurdm_cli.files.locks import locked
+from blurdm_cli.pipeline.messages import Task
 from blurdm_cli.pipeline.outcome import exit_code
 from blurdm_cli.pipeline.pool import Member
-from blurdm_cli.pipeline.worker import Task
 from tests.pipeline.album import results
-from tests.pipeline.mortals import Mortals, lives, once, shared
+from tests.pipeline.mortals import Fate, Mortals, lives, once, shared
 
 
 @pytest.mark.parametrize("moment", ["start", "seal", "end", "outcome"])
@@ -61,6 +62,39 @@ def test_a_file_that_ends_three_workers_fails_alone(colours: Path, tmp_path: Pat
     assert lost.input.endswith("d.png")
     assert "given up" in lost.message
     assert results(tmp_path / "out") == [f"{stem}.png" for stem in "abcef"]
+
+
+def started(starts: list[str], ends: Fate) -> Fate:
+    """The same fate, and the names of files in the order in which they are written."""
+
+    def fate(task: Task, kind: str) -> bool:
+        starts.extend([task.job.input.stem] * (kind == "start"))
+        return ends(task, kind)
+
+    return fate
+
+
+def test_a_file_that_ends_three_workers_costs_the_one_in_work_beside_it_nothing(
+    colours: Path, tmp_path: Path
+) -> None:
+    starts = list[str]()
+    fate = started(starts, lambda task, kind: task.job.input.name == "d.png")
+    outcomes = shared(colours, fate, processes=1, at_once=2)
+    assert [outcome.input for outcome in outcomes if outcome.error] == [str(colours / "d.png")]
+    assert exit_code(outcomes) == 4
+    assert results(tmp_path / "out") == [f"{stem}.png" for stem in "abcef"]
+    times = Counter(starts)
+    assert times.pop("d") == 4  # once beside another, and three times alone
+    assert sorted(times.values()) == [1, 1, 1, 1, 2]
+
+
+def test_files_are_in_work_in_different_processes_if_there_are_enough(colours: Path) -> None:
+    for stem in "abcd":
+        (colours / f"{stem}.png").unlink()
+    starts = list[str]()
+    ends = once("start", {"e.png"})
+    assert exit_code(shared(colours, started(starts, ends), at_once=2)) == 0
+    assert sorted(starts) == ["e", "f", "f"]
 
 
 def test_a_file_is_not_blamed_for_workers_that_ended_with_their_machine(colours: Path) -> None:
@@ -141,9 +175,12 @@ def test_a_dry_run_writes_nothing(colours: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_the_fates_of_workers_do_not_change_the_bytes(colours: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_the_fates_of_workers_do_not_change_the_bytes(
+    colours: Path, tmp_path: Path, at_once: int
+) -> None:
     shared(colours, lives)
     whole = {name: (tmp_path / "out" / name).read_bytes() for name in results(tmp_path / "out")}
-    shared(colours, once("end", set()), resume=False)
+    shared(colours, once("end", set()), resume=False, at_once=at_once)
     again = {name: (tmp_path / "out" / name).read_bytes() for name in whole}
     assert again == whole
