@@ -21,7 +21,7 @@ from safetensors.numpy import load_file
 
 from blurdm_cli.motion.candidates import RESIDUAL_GAIN, Planes, make_candidates
 from blurdm_cli.motion.deconvolution import smoothing_for
-from blurdm_cli.motion.found import NONE, SHAKEN, Motion
+from blurdm_cli.motion.found import LIGHTS, NONE, SHAKEN, Motion
 from blurdm_cli.motion.light import LUMA
 from blurdm_cli.motion.windows import Photo, commonest_share, in_unit_range, window
 
@@ -54,14 +54,15 @@ def with_confidence(photo: Photo, motion: Motion, threads: int = 1) -> Motion:
     """A motion with the confidence of both kernels, from the photo's most textured window.
 
     How much the encoded candidate is smoothed follows from the same window. Short paths that are
-    hardly believed are dropped: they are the softness of a sharp photo.
+    hardly believed are dropped: they are the softness of a sharp photo. What streaks of light show
+    has a confidence of its own.
 
     Args:
         photo: sRGB-encoded.
         motion: what was found in it.
         threads: how many channels are deconvolved side by side; the answer is the same.
     """
-    if motion.reach == 1:
+    if motion.reach == 1 or motion.best.name == LIGHTS:
         return motion
     rows, columns = window(photo, SIDE * SIDE)
     seen, origin = in_unit_range(photo[rows, columns]), (rows.start, columns.start)

@@ -4,6 +4,7 @@
            └─ full scale: hypotheses for all blur ───┤── refined ── scored ── the best, or none
                     what the other values found ─────┘
                                        five windows ── roll and zoom, where they explain more
+    none: streaks of light, at night
 
 Most blur is made in linear light, by a sensor; some in encoded values, by software that averages
 frames. Which one it was, the fusion decides for each pixel; both motions are found.
@@ -21,6 +22,7 @@ from blurdm_cli.motion.deconvolution import noise_of
 from blurdm_cli.motion.found import NO_BLUR, NONE, SHAKEN, Found, Motion
 from blurdm_cli.motion.kernel import centred, pruned, rescaled, trimmed
 from blurdm_cli.motion.light import LUMA, to_linear
+from blurdm_cli.motion.night import motion_of_lights
 from blurdm_cli.motion.pyramid import Settings, estimate, refine
 from blurdm_cli.motion.score import score
 from blurdm_cli.motion.windows import (
@@ -179,7 +181,10 @@ def find_motion(
         work(turns)
     linear, encoded = ((best(values) or [NONE])[0] for values in VALUES)
     motion = Motion(linear, encoded, noise_of(views.grey("encoded", 1)))
-    return with_confidence(photo, motion, threads)
+    motion = with_confidence(photo, motion, threads)
+    if motion.reach > 1:
+        return motion
+    return motion_of_lights(photo, views.grey("linear", 1), motion.noise)
 
 
 def _is_worthwhile(before: Sequence[Found], after: Sequence[Found]) -> bool:

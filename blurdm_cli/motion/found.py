@@ -20,7 +20,8 @@ class Found:
     kernel: Kernel
     score: float
     name: str
-    """Name of the hypothesis that led to it; "none": no motion was found."""
+    """Name of the hypothesis that led to it; "lights": streaks of light show it; "none": no motion
+    was found."""
     scale: float = 1.0
     """Scale of the photo at which the kernel holds."""
     camera: CameraPath | None = None
@@ -49,6 +50,9 @@ class Found:
 
 
 NONE = Found(DELTA, NO_BLUR, "none")
+
+LIGHTS = "lights"
+"""Name of a motion that streaks of light show; see `night`."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,12 +29,13 @@ def normalised(kernel: Kernel) -> Kernel:
     return kernel
 
 
-def centroid(kernel: Kernel) -> tuple[float, float]:
-    """Row and column of a kernel's centre of mass."""
-    place = np.arange(kernel.shape[0], dtype=np.float64)
-    total = kernel.sum(dtype=np.float64)
-    rows, columns = kernel.sum(1, dtype=np.float64), kernel.sum(0, dtype=np.float64)
-    return float(rows @ place / total), float(columns @ place / total)
+def centroid(image: Float32[np.ndarray, "h w"]) -> tuple[float, float]:
+    """Row and column of the centre of mass, of a kernel or of any image."""
+    total = image.sum(dtype=np.float64)
+    rows, columns = image.sum(1, dtype=np.float64), image.sum(0, dtype=np.float64)
+    return float(rows @ np.arange(len(rows)) / total), float(
+        columns @ np.arange(len(columns)) / total
+    )
 
 
 def centred(kernel: Kernel) -> Kernel:

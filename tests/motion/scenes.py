@@ -58,3 +58,28 @@ def inner(image: np.ndarray, edge: int = 24) -> np.ndarray:
 def psnr(found: np.ndarray, sharp: np.ndarray, edge: int = 24) -> float:
     """Peak signal-to-noise ratio in dB, without the border."""
     return float(-10 * np.log10(np.mean((inner(found, edge) - inner(sharp, edge)) ** 2)))
+
+
+def night(side: int = 320, seed: int = 0, width: float = 0.7, lights: int = 16) -> np.ndarray:
+    """A dark scene with small lights of many brightnesses, in linear light; some exceed white.
+
+    Args:
+        side: of the scene, pixels.
+        seed: of the places and brightnesses.
+        width: standard deviation of the lights, pixels.
+        lights: how many there are.
+    """
+    rng = np.random.default_rng(seed)
+    scene = 0.04 * to_linear(leaves(side, seed))
+    drawn = np.zeros((side, side), np.float32)
+    for row, column in rng.integers(20, side - 20, (lights, 2)):
+        drawn[row, column] = np.exp(rng.uniform(2, 5.5))
+    return scene + cv2.GaussianBlur(drawn, (0, 0), width)[..., None]
+
+
+def exposed(light: np.ndarray, kernel: np.ndarray, noise: float = 0.002) -> np.ndarray:
+    """8-bit photo of a scene in linear light, blurred with a kernel before it is clipped."""
+    moved = cv2.filter2D(light, -1, kernel[::-1, ::-1].copy(), borderType=cv2.BORDER_REFLECT)
+    encoded = to_encoded(np.float32(moved))
+    encoded += noise * np.random.default_rng(0).standard_normal(encoded.shape)
+    return np.rint(np.clip(encoded, 0, 1) * 255).astype(np.uint8)
