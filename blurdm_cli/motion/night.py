@@ -48,14 +48,14 @@ much more for curved streaks, and of all. Sharp photos have mostly more than 1; 
 the limit have bars that are alike."""
 
 CONFIDENCES = 0.85, 0.1
-"""Of the linear and the encoded candidate: light adds up in linear light. The networks of
+"""Confidence of the linear and the encoded candidate: light adds up in linear light. Networks of
 `confidence` never saw streaks, and reject candidates that ring around clipped lights."""
 
 SOFTNESS = 0.38
 """Standard deviation of a light as a share of the width of its streak."""
 
 ROUNDS = 30
-"""Of the deconvolution of a streak with its light."""
+"""Iterations of the deconvolution of a streak with its light."""
 
 
 def motion_of_lights(photo: Photo, grey: Grey, noise: float) -> Motion:

@@ -59,7 +59,7 @@ class Streak:
     """A thin bright part of a photo, in dark surroundings."""
 
     top: int
-    """Of what is cut out, in pixels."""
+    """Size of what is cut out, in pixels."""
     left: int
     mask: Bool[np.ndarray, "h w"]
     """The streak and the pixels next to it."""

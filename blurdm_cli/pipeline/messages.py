@@ -1,4 +1,4 @@
-"""What a run and its workers send to each other."""
+"""Messages between a run and its workers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Entry:
-    """What a journal has to record; the worker waits for it."""
+    """An entry for the journal; the worker waits until it is recorded."""
 
     kind: Literal["start", "seal", "end"]
     """The journal's method."""

@@ -44,7 +44,7 @@ class SharedFile:
     lost: list[Member] = field(default_factory=list)
     """Workers that ended while they restored it."""
     suspected: list[Member] = field(default_factory=list)
-    """Those of them whose process had no other file."""
+    """The lost workers whose process had no other file."""
     since: float = 0.0
     """When the last one did."""
     ends: list[Entry] = field(default_factory=list)
