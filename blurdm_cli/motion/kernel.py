@@ -33,9 +33,8 @@ def centroid(image: Float32[np.ndarray, "h w"]) -> tuple[float, float]:
     """Row and column of the centre of mass, of a kernel or of any image."""
     total = image.sum(dtype=np.float64)
     rows, columns = image.sum(1, dtype=np.float64), image.sum(0, dtype=np.float64)
-    return float(rows @ np.arange(len(rows)) / total), float(
-        columns @ np.arange(len(columns)) / total
-    )
+    row, column = (float(sums @ np.arange(len(sums)) / total) for sums in (rows, columns))
+    return row, column
 
 
 def centred(kernel: Kernel) -> Kernel:

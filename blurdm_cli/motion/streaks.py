@@ -59,8 +59,9 @@ class Streak:
     """A thin bright part of a photo, in dark surroundings."""
 
     top: int
-    """Size of what is cut out, in pixels."""
+    """First row of what is cut out, in pixels."""
     left: int
+    """First column of it."""
     mask: Bool[np.ndarray, "h w"]
     """The streak and the pixels next to it."""
     dark: float

@@ -104,7 +104,7 @@ QUICK = [Hypothesis("quick", 1.0, 9, Settings(iterations=1, fine_iterations=1))]
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the estimator finds is not polished."""
+    """The estimator does not polish what it finds."""
     monkeypatch.setattr("blurdm_cli.motion.estimation.ROUNDS", 0)
 
 
