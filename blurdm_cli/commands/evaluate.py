@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from blurdm_cli.commands import deblur_options as options
 from blurdm_cli.commands.console import hold_progress, print_data, print_json
-from blurdm_cli.commands.deblur_options import Expert
 from blurdm_cli.commands.options import check_output
 from blurdm_cli.errors import InputError
 
@@ -50,13 +50,15 @@ def evaluate(
     gamma: Annotated[
         bool, typer.Option("--gamma", help="Use blur_gamma/ of GoPro instead of blur/.")
     ] = False,
-    expert: Expert = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
+    expert: options.Expert = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
     tile: Annotated[
         int | None,
         typer.Option(
-            help="Largest tile, as the side of a square in pixels.", show_default="the model's"
+            help="Largest tile, as the side of a square in pixels.",
+            show_default="the model's",
+            rich_help_panel=options.ENGINE,
         ),
     ] = None,
     as_json: Annotated[

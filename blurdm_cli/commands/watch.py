@@ -95,7 +95,8 @@ def watch(
         guard=guard,
         expert=expert,
     )
-    say(f"watching {folder}; Ctrl-C ends it")
+    models = " and ".join(filter(None, (model or DEFAULT, expert)))
+    say(f"watching {folder} with {models}; Ctrl-C ends it")
     reporter = ConsoleReporter(json_lines=json_lines)
     watching = Watching(folder, settle, poll)
     watch_folder(watching, run, restoring, PhotoOptions(), VideoOptions(), reporter, Event())

@@ -19,12 +19,12 @@ def check_expert(motion: MotionMode, spec: ModelSpec) -> None:
     if not spec.candidates:
         raise UsageError(
             f"The model {spec.name} cannot have an expert: it does not use the motion",
-            hint="Leave out --expert, or try another --model",
+            hint="Use no expert, or another model",
         )
     if motion == "off":
         raise UsageError(
-            "--expert needs the motion, and --motion is off",
-            hint="Leave out --motion off, or use the expert alone as --model",
+            "An expert needs the motion, and the motion is off",
+            hint="Turn the motion on, or use the expert alone as the model",
         )
 
 

@@ -132,8 +132,8 @@ def test_eval_scores_what_the_expert_restores(blurdm: Blurdm, soft: Path, tmp_pa
     ("options", "code", "said"),
     [
         (("--expert", "maxin"), 6, "There is no model 'maxin'"),
-        (("--expert", "blurdm-tiny", "--motion", "off"), 2, "Leave out --motion off"),
-        (("--expert", "blurdm-tiny", "--model", "blurdm-tiny"), 2, "Leave out --expert"),
+        (("--expert", "blurdm-tiny", "--motion", "off"), 2, "Turn the motion on"),
+        (("--expert", "blurdm-tiny", "--model", "blurdm-tiny"), 2, "Use no expert"),
     ],
 )
 def test_an_expert_that_cannot_be_used_is_one_line(

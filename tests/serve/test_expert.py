@@ -41,7 +41,7 @@ def test_a_request_uses_the_servers_expert_or_names_another(pretending: Pretende
 
     for wrong, status, words in (
         ({"expert": MOVING}, 404, "moving"),
-        ({"expert": "moving", "motion": "off"}, 400, "--motion is off"),
+        ({"expert": "moving", "motion": "off"}, 400, "the motion is off"),
         ({"expert": "moving", "model": "blurdm-tiny"}, 400, "does not use the motion"),
     ):
         refused = client.post("/api/deblur", content=b"photo", params=wrong)
