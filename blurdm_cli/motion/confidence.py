@@ -40,7 +40,8 @@ TINY = 1e-3
 """Added to residuals and differences before their logarithm."""
 
 BELIEVED = 0.4
-"""Confidence of both together from which on a short path counts."""
+"""Confidence of both together below which a short path does not count, and streaks of light are
+looked for."""
 
 FAR = 4.0
 """Standard deviations from the mean that evidence counts for at most."""

@@ -4,7 +4,7 @@
            └─ full scale: hypotheses for all blur ───┤── refined ── scored ── the best, or none
                     what the other values found ─────┘
                                        five windows ── roll and zoom, where they explain more
-    none: streaks of light, at night
+    hardly believed, or none: streaks of light, at night
 
 Most blur is made in linear light, by a sensor; some in encoded values, by software that averages
 frames. Which one it was, the fusion decides for each pixel; both motions are found.
@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from blurdm_cli.motion.camera import Window, fit_camera
-from blurdm_cli.motion.confidence import with_confidence
+from blurdm_cli.motion.confidence import BELIEVED, with_confidence
 from blurdm_cli.motion.deconvolution import noise_of
 from blurdm_cli.motion.found import NO_BLUR, NONE, SHAKEN, Found, Motion
 from blurdm_cli.motion.kernel import centred, pruned, rescaled, trimmed
@@ -48,7 +48,7 @@ ROUNDS = 4
 """Times that the values exchange what they found and polish it, at most."""
 
 WORTHWHILE = 0.02
-"""By how much a round must improve a score for another one."""
+"""By how much a round must lower the cost for another one."""
 
 LEAST_TURN = 0.015
 """By how much roll and zoom must improve the windows' mean score."""
@@ -104,7 +104,7 @@ POLISHES = {
     "linear": (Refinement(5e-4, 5.0, 2), Refinement(4e-3, 5.0, 2)),
     "encoded": (Refinement(1e-3, 3.0, 2), Refinement(8e-3, 3.0, 2)),
 }
-"""Tried on the best kernel: fewer or more edges. What scores better is taken."""
+"""Tried on the best kernel: fewer or more edges. What costs less is taken."""
 
 
 def find_motion(
@@ -129,7 +129,7 @@ def find_motion(
 
     def best(values: str) -> list[Found]:
         """The best one at full scale, if there is any."""
-        return sorted((f for f in found[values] if f.scale == 1), key=lambda f: f.score)[:1]
+        return sorted((f for f in found[values] if f.scale == 1), key=lambda f: f.cost)[:1]
 
     def looks(values: str) -> list[Callable[[], Found]]:
         return [
@@ -148,7 +148,7 @@ def find_motion(
         return [Refine(values, views, each, pages[values], how) for each, how in new]
 
     def refinements(values: str) -> list[Callable[[], Found]]:
-        coarse = sorted((f for f in found[values] if f.scale < 1), key=lambda f: f.score)
+        coarse = sorted((f for f in found[values] if f.scale < 1), key=lambda f: f.cost)
         return refined(values, [*coarse[:keep], *best(values)], [REFINEMENTS[values]])
 
     def of_the_other_values(values: str) -> list[Callable[[], Found]]:
@@ -182,14 +182,15 @@ def find_motion(
     linear, encoded = ((best(values) or [NONE])[0] for values in VALUES)
     motion = Motion(linear, encoded, noise_of(views.grey("encoded", 1)))
     motion = with_confidence(photo, motion, threads)
-    if motion.reach > 1:
+    if motion.linear.confidence + motion.encoded.confidence >= BELIEVED:
         return motion
-    return motion_of_lights(photo, views.grey("linear", 1), motion.noise)
+    lights = motion_of_lights(photo, views.grey("linear", 1), motion.noise)
+    return motion if lights.reach == 1 else lights
 
 
 def _is_worthwhile(before: Sequence[Found], after: Sequence[Found]) -> bool:
-    """Whether the best score fell enough in a round for another one."""
-    return bool(after) and (not before or before[0].score - after[0].score >= WORTHWHILE)
+    """Whether the least cost fell enough in a round for another one."""
+    return bool(after) and (not before or before[0].cost - after[0].cost >= WORTHWHILE)
 
 
 def _believed(found: Found, *, page: bool) -> Found:
@@ -220,7 +221,8 @@ class Look:
         image = self.views.grey(self.values, plan.scale)
         kernel = estimate(image, plan.support, plan.settings)
         limit = plan.support if plan.scale == 1 else None
-        return Found(kernel, score(image, kernel, limit), plan.name, plan.scale)
+        ripples = self.views.ripples(self.values, plan.scale).left_by(kernel)
+        return Found(kernel, score(image, kernel, limit), plan.name, plan.scale, ripples)
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,7 +244,8 @@ class Refine:
             image = self.views.grey(self.values, scale)
             kernel = refine(image, kernel, page=self.page, **asdict(self.how))
             if scale == 1:
-                return Found(kernel, score(image, kernel), self.found.name)
+                ripples = self.views.ripples(self.values, scale).left_by(kernel)
+                return Found(kernel, score(image, kernel), self.found.name, scale, ripples)
 
 
 @dataclass(frozen=True, eq=False)

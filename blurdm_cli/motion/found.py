@@ -13,6 +13,10 @@ SHAKEN = 2.5
 some 1 to 2 are found: their own softness."""
 
 
+RIPPLES = 0.5
+"""Weight of the ripples that a kernel leaves beside its score."""
+
+
 @dataclass(frozen=True, eq=False)
 class Found:
     """A kernel that was found, and how well it explains the photo."""
@@ -24,6 +28,8 @@ class Found:
     was found."""
     scale: float = 1.0
     """Scale of the photo at which the kernel holds."""
+    ripples: float = 0.0
+    """What it leaves unexplained of the photo's power spectrum; see `ripples`."""
     camera: CameraPath | None = None
     """The path with roll and zoom, where it explains the photo better; `kernel` is its middle's."""
     confidence: float = 0.0
@@ -32,6 +38,11 @@ class Found:
     smoothing: float = 1.0
     """How much the photo deconvolved with it is smoothed, as a multiple of what its noise asks for;
     see `deconvolution.smoothing_for`."""
+
+    @property
+    def cost(self) -> float:
+        """What decides between two kernels of the same photo and values: the lower the better."""
+        return self.score + RIPPLES * self.ripples
 
     @property
     def length(self) -> float:

@@ -10,6 +10,7 @@ from jaxtyping import Float32, UInt8, UInt16
 from blurdm_cli.motion.latent import Grey
 from blurdm_cli.motion.light import LUMA, to_linear
 from blurdm_cli.motion.pyramid import resized
+from blurdm_cli.motion.ripples import Ripples
 
 Photo = Float32[np.ndarray, "h w 3"] | UInt8[np.ndarray, "h w 3"] | UInt16[np.ndarray, "h w 3"]
 """sRGB-encoded; float in [0, 1]."""
@@ -44,16 +45,22 @@ class Views:
         wanted = (scale for scale in SCALES if scale >= min(scales))
         self.scales = {s for s in wanted if s >= 0.5 or area * s * s >= WINDOW / 2}
         self._greys: dict[tuple[str, float], Grey] = {}
+        self._ripples: dict[tuple[str, float], Ripples] = {}
         for scale in sorted(self.scales):
             seen = in_unit_range(photo[window(photo, round(WINDOW / scale**2))])
             for values in VALUES:
                 light = to_linear(seen) if values == "linear" else seen
                 grey = np.ascontiguousarray(light @ LUMA)
-                self._greys[values, scale] = resized(grey, scale)
+                grey = self._greys[values, scale] = resized(grey, scale)
+                self._ripples[values, scale] = Ripples(grey)
 
     def grey(self, values: str, scale: float) -> Grey:
         """A window in linear or encoded values, at a scale of the photo."""
         return self._greys[values, scale]
+
+    def ripples(self, values: str, scale: float) -> Ripples:
+        """The power spectrum of that window."""
+        return self._ripples[values, scale]
 
 
 def spread_windows(photo: Photo) -> list[tuple[slice, slice]]:
