@@ -40,6 +40,10 @@ TINY = 1e-9
 """Least power that has a logarithm."""
 
 
+Bins = Float[np.ndarray, "bins"]
+"""A number for each frequency that counts."""
+
+
 @dataclass(frozen=True)
 class _Band:
     """The frequencies that count, for tiles of one side."""
@@ -50,10 +54,10 @@ class _Band:
     """Autocorrelation of the window."""
     inside: Bool[np.ndarray, "side half"]
     noisy: Bool[np.ndarray, "side half"]
-    frequency: Float[np.ndarray, "n"]
-    weight: Float[np.ndarray, "n"]
+    frequency: Bins
+    weight: Bins
     """The same for each octave."""
-    smooth: Float[np.ndarray, "m n"]
+    smooth: Float[np.ndarray, "waves bins"]
     """Orthonormal under the weight: what a scene's log spectrum is made of."""
 
 
@@ -75,7 +79,7 @@ class Ripples:
         self._power = np.log(power[band.inside] + TINY)
 
     def left_by(self, kernel: Kernel) -> float:
-        """Mean deviation of the logarithm of the power that a kernel does not explain.
+        """What a kernel does not explain: mean deviation of the logarithm of the power.
 
         Args:
             kernel: of an odd side.
@@ -104,13 +108,13 @@ def _mean_power(image: Grey, tile: Float[np.ndarray, "s s"]) -> Float[np.ndarray
         np.linspace(0, length - side, round((length - side) / (side / 2)) + 1).astype(int)
         for length in image.shape
     )
-    tiles = np.stack([image[t : t + side, n : n + side] for t in tops for n in lefts])
+    tiles = np.stack([image[y : y + side, x : x + side] for y in tops for x in lefts])
     tiles = (tiles - tiles.mean((1, 2), keepdims=True)) * tile
     power: Float[np.ndarray, "s half"] = (np.abs(fft.rfft2(tiles)) ** 2).mean(0)
     return power
 
 
-def _power_of(kernel: Kernel, band: _Band) -> Float[np.ndarray, "n"]:
+def _power_of(kernel: Kernel, band: _Band) -> Bins:
     """Power of a kernel as seen through a tile: the window blurs the spectrum."""
     size = band.overlap.shape
     power = np.abs(fft.rfft2(kernel, size)) ** 2
@@ -129,10 +133,10 @@ def _band(side: int) -> _Band:
     inside = (frequency >= LOWEST) & (frequency <= HIGHEST)
     within, angle = frequency[inside], direction[inside]
     waves = [np.ones_like(angle)]
-    for n in range(1, HARMONICS + 1):
-        waves += [np.cos(2 * n * angle), np.sin(2 * n * angle)]
+    for turns in range(1, HARMONICS + 1):
+        waves += [np.cos(2 * turns * angle), np.sin(2 * turns * angle)]
     steep = np.log(within) - np.log(within).mean()
-    smooth: list[Float[np.ndarray, n]] = []
+    smooth: list[Bins] = []
     for wave in [*waves, *(wave * steep for wave in waves)]:
         new = wave / np.sqrt(within)
         for known in smooth * 2:
