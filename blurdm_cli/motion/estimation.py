@@ -20,7 +20,7 @@ from blurdm_cli.motion.camera import Window, fit_camera
 from blurdm_cli.motion.confidence import BELIEVED, with_confidence
 from blurdm_cli.motion.deconvolution import noise_of
 from blurdm_cli.motion.found import NO_BLUR, NONE, SHAKEN, Found, Motion
-from blurdm_cli.motion.kernel import centred, pruned, rescaled, trimmed
+from blurdm_cli.motion.kernel import DELTA, centred, pruned, rescaled, trimmed
 from blurdm_cli.motion.light import LUMA, to_linear
 from blurdm_cli.motion.night import motion_of_lights
 from blurdm_cli.motion.pyramid import Settings, estimate, refine
@@ -37,6 +37,12 @@ from blurdm_cli.motion.windows import (
 NO_SLIGHT_BLUR = {"scene": 0.9, "page": 1.1}
 """The same for paths that are no longer than those found in sharp photos; pages score higher, and
 sharp pages far higher."""
+
+FEW_EDGES = 0.94
+"""Score from which on a kernel must also leave fewer ripples than none does."""
+
+LEAST_SMOOTHED = 0.05
+"""By how much fewer."""
 
 LEAST_SPREAD = 0.6
 """Standard deviation of a path in pixels below which it is none: rendered letters have as much."""
@@ -159,7 +165,8 @@ def find_motion(
         return refined(values, best(values), POLISHES[values])
 
     def turns(values: str) -> list[Callable[[], Found]]:
-        believed = [_believed(each, page=pages[values]) for each in best(values)]
+        ripples = views.ripples(values, 1).left_by(DELTA)
+        believed = [_believed(each, ripples, page=pages[values]) for each in best(values)]
         found[values] = believed
         moved = [each for each in believed if each.kernel.size > 1 and len(places) > 1]
         return [Turn(values, photo, places, each) for each in moved]
@@ -193,11 +200,12 @@ def _is_worthwhile(before: Sequence[Found], after: Sequence[Found]) -> bool:
     return bool(after) and (not before or before[0].cost - after[0].cost >= WORTHWHILE)
 
 
-def _believed(found: Found, *, page: bool) -> Found:
-    """Replace a motion that explains too little by none."""
+def _believed(found: Found, ripples: float, *, page: bool) -> Found:
+    """Replace a motion that explains too little by none, which leaves so many ripples."""
     slight = NO_SLIGHT_BLUR["page" if page else "scene"]
     limit = NO_BLUR if found.spread >= SHAKEN else slight
-    return found if found.score < limit and found.spread >= LEAST_SPREAD else NONE
+    explains = found.score < FEW_EDGES or ripples - found.ripples >= LEAST_SMOOTHED
+    return found if found.score < limit and explains and found.spread >= LEAST_SPREAD else NONE
 
 
 def _side_by_side(
