@@ -73,6 +73,16 @@ def test_a_sharp_photo_has_no_long_path() -> None:
     assert motion.best.spread < 2.5
 
 
+def test_texture_that_runs_one_way_is_no_motion() -> None:
+    import cv2
+
+    grain = np.random.default_rng(0).standard_normal((200, 200)).astype(np.float32)
+    brushed = cv2.GaussianBlur(grain, (0, 0), 0.6, sigmaY=1.8)
+    grey = np.clip(0.15 * brushed / brushed.std() + 0.5, 0, 1)
+    motion = find_motion(eight_bit(np.stack([grey] * 3, -1)), hypotheses=TWO)
+    assert motion.reach == 1
+
+
 def test_the_same_photo_gives_the_same_bytes_on_any_number_of_threads() -> None:
     photo = eight_bit(blurred(leaves(200), path_kernel(10)))
     one, three = (find_motion(photo, threads, TWO) for threads in (1, 3))
