@@ -29,7 +29,7 @@ class Found:
     scale: float = 1.0
     """Scale of the photo at which the kernel holds."""
     ripples: float = 0.0
-    """What it leaves unexplained of the photo's power spectrum; see `ripples`."""
+    """Ripples that it leaves in the photo's power spectrum; see `ripples`."""
     camera: CameraPath | None = None
     """The path with roll and zoom, where it explains the photo better; `kernel` is its middle's."""
     confidence: float = 0.0
@@ -41,7 +41,7 @@ class Found:
 
     @property
     def cost(self) -> float:
-        """What decides between two kernels of the same photo and values: the lower the better."""
+        """The lower, the better of two kernels of the same photo and values."""
         return self.score + RIPPLES * self.ripples
 
     @property

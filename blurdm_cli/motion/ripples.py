@@ -1,4 +1,4 @@
-"""What a kernel leaves unexplained of a photo's power spectrum.
+"""Ripples that a kernel leaves in a photo's power spectrum.
 
 Blur multiplies the power spectrum of a scene by that of its kernel. The spectrum of a scene is
 smooth: its power falls about with the square of the frequency, and changes slowly with direction.
@@ -79,7 +79,7 @@ class Ripples:
         self._power = np.log(power[band.inside] + TINY)
 
     def left_by(self, kernel: Kernel) -> float:
-        """What a kernel does not explain: mean deviation of the logarithm of the power.
+        """Measure what a kernel does not explain: the mean deviation of the logarithm of power.
 
         Args:
             kernel: of an odd side.
