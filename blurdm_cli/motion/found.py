@@ -12,7 +12,6 @@ SHAKEN = 2.5
 """Standard deviation of a path in pixels from which on a photo counts as shaken. Of sharp photos
 some 1 to 2 are found: their own softness."""
 
-
 RIPPLES = 0.5
 """Weight of the ripples that a kernel leaves beside its score."""
 
