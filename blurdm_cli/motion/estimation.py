@@ -3,7 +3,7 @@
     window ── half scale: hypotheses for long blur ──┐
            └─ full scale: hypotheses for all blur ───┤── refined ── scored ── the best, or none
                     what the other values found ─────┘
-                                       five windows ── roll and zoom, where they explain more
+                          five windows ── a path with roll and zoom, where it explains more
     hardly believed, or none: streaks of light, at night
 
 Most blur is made in linear light, by a sensor; some in encoded values, by software that averages
@@ -12,27 +12,21 @@ frames. Which one it was, the fusion decides for each pixel; both motions are fo
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
 
-import numpy as np
-
-from blurdm_cli.motion.camera import Window, fit_camera
 from blurdm_cli.motion.confidence import BELIEVED, with_confidence
 from blurdm_cli.motion.deconvolution import noise_of
 from blurdm_cli.motion.found import NO_BLUR, NONE, SHAKEN, Found, Motion
-from blurdm_cli.motion.kernel import DELTA, centred, pruned, rescaled, trimmed
-from blurdm_cli.motion.light import LUMA, to_linear
-from blurdm_cli.motion.night import motion_of_lights
-from blurdm_cli.motion.pyramid import Settings, estimate, refine
-from blurdm_cli.motion.score import score
-from blurdm_cli.motion.windows import (
-    VALUES,
-    Photo,
-    Views,
-    in_unit_range,
-    is_pagelike,
-    spread_windows,
+from blurdm_cli.motion.hypotheses import (
+    HYPOTHESES,
+    POLISHES,
+    REFINEMENTS,
+    Hypothesis,
+    Refinement,
 )
+from blurdm_cli.motion.kernel import DELTA
+from blurdm_cli.motion.night import motion_of_lights
+from blurdm_cli.motion.steps import Look, Refine, Turn
+from blurdm_cli.motion.windows import VALUES, Photo, Views, is_pagelike, spread_windows
 
 NO_SLIGHT_BLUR = {"scene": 0.9, "page": 1.1}
 """The same for paths that are no longer than those found in sharp photos; pages score higher, and
@@ -56,61 +50,8 @@ ROUNDS = 4
 WORTHWHILE = 0.02
 """By how much a round must lower the cost for another one."""
 
-LEAST_TURN = 0.015
-"""By how much roll and zoom must improve the windows' mean score."""
-
 FLAT = 0.01
 """Standard deviation, of white, below which nothing in a photo tells of motion."""
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """One way of looking for the kernel."""
-
-    name: str
-    scale: float
-    support: int
-    """Largest side of the kernel at that scale, in pixels."""
-    settings: Settings
-    pages_only: bool = False
-    """Whether it is for pages alone: on scenes it is taken for right too often."""
-
-
-PATIENT = Settings()
-GRADUAL = Settings(4e-3, 5e-4, 3.0, iterations=7, ratio=0.8)
-LIGHT = Settings(4e-3, 5e-4, 10.0, iterations=5)
-SHORT = Settings(5e-3, 1e-3, iterations=5, fine_iterations=2)
-HYPOTHESES = (
-    Hypothesis("half", 0.5, 41, PATIENT),
-    Hypothesis("half, gradual", 0.5, 41, GRADUAL),
-    Hypothesis("half, light", 0.5, 41, LIGHT),
-    Hypothesis("full", 1.0, 41, PATIENT),
-    Hypothesis("half, page", 0.5, 41, replace(PATIENT, page=True), pages_only=True),
-    Hypothesis("short", 1.0, 25, SHORT, pages_only=True),
-    Hypothesis("short, page", 1.0, 25, replace(SHORT, page=True), pages_only=True),
-    Hypothesis("quarter", 0.25, 41, PATIENT),
-    Hypothesis("quarter, gradual", 0.25, 41, GRADUAL),
-)
-
-
-@dataclass(frozen=True)
-class Refinement:
-    """How kernels are refined at full scale."""
-
-    weight: float
-    """Price of an edge in the latent picture."""
-    kernel_weight: float
-    """Price of the squared distance from the kernel that was there."""
-    iterations: int = 5
-
-
-REFINEMENTS = {"linear": Refinement(1.5e-3, 20.0), "encoded": Refinement(3e-3, 10.0)}
-
-POLISHES = {
-    "linear": (Refinement(5e-4, 5.0, 2), Refinement(4e-3, 5.0, 2)),
-    "encoded": (Refinement(1e-3, 3.0, 2), Refinement(8e-3, 3.0, 2)),
-}
-"""Tried on the best kernel: fewer or more edges. What costs less is taken."""
 
 
 def find_motion(
@@ -214,71 +155,3 @@ def _side_by_side(
     """Call everything, and give the answers in the same order."""
     begun = {name: [pool.submit(each) for each in some] for name, some in work.items()}
     return {name: [future.result() for future in some] for name, some in begun.items()}
-
-
-@dataclass(frozen=True, eq=False)
-class Look:
-    """One hypothesis in one kind of values, at its own scale."""
-
-    values: str
-    views: Views
-    hypothesis: Hypothesis
-
-    def __call__(self) -> Found:
-        plan = self.hypothesis
-        image = self.views.grey(self.values, plan.scale)
-        kernel = estimate(image, plan.support, plan.settings)
-        limit = plan.support if plan.scale == 1 else None
-        ripples = self.views.ripples(self.values, plan.scale).left_by(kernel)
-        return Found(kernel, score(image, kernel, limit), plan.name, plan.scale, ripples)
-
-
-@dataclass(frozen=True, eq=False)
-class Refine:
-    """A kernel from elsewhere, refined at each scale up to the photo's own."""
-
-    values: str
-    views: Views
-    found: Found
-    page: bool
-    how: Refinement
-
-    def __call__(self) -> Found:
-        kernel, scale = self.found.kernel, self.found.scale
-        while True:
-            if scale < 1:
-                scale *= 2
-                kernel = trimmed(centred(pruned(rescaled(kernel, 2), 0.03)))
-            image = self.views.grey(self.values, scale)
-            kernel = refine(image, kernel, page=self.page, **asdict(self.how))
-            if scale == 1:
-                ripples = self.views.ripples(self.values, scale).left_by(kernel)
-                return Found(kernel, score(image, kernel), self.found.name, scale, ripples)
-
-
-@dataclass(frozen=True, eq=False)
-class Turn:
-    """A kernel from the whole photo, and the roll and zoom that explain its parts better."""
-
-    values: str
-    photo: Photo
-    places: Sequence[tuple[slice, slice]]
-    found: Found
-
-    def __call__(self) -> Found:
-        windows = [self._window(*place) for place in self.places]
-        how, kernel = REFINEMENTS[self.values], self.found.kernel
-        camera = fit_camera(windows, kernel, self.photo.shape[:2], weight=how.weight)
-        alike = np.mean([score(each.grey, kernel) for each in windows])
-        turned = np.mean(
-            [score(each.grey, trimmed(camera.kernel_at(each.row, each.column))) for each in windows]
-        )
-        if not np.isfinite([alike, turned]).all() or alike - turned <= LEAST_TURN:
-            return self.found
-        return replace(self.found, score=self.found.score - float(alike - turned), camera=camera)
-
-    def _window(self, rows: slice, columns: slice) -> Window:
-        seen = in_unit_range(self.photo[rows, columns])
-        light = to_linear(seen) if self.values == "linear" else seen
-        middle = ((rows.start + rows.stop) / 2, (columns.start + columns.stop) / 2)
-        return Window(np.ascontiguousarray(light @ LUMA), *middle)

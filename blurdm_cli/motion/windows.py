@@ -66,7 +66,7 @@ class Views:
 def spread_windows(photo: Photo) -> list[tuple[slice, slice]]:
     """Windows with edges in the corners and in the middle of a photo; none in a small one."""
     height, width = photo.shape[:2]
-    side = min(min(height, width) * 3 // 8, LARGEST_SPREAD)
+    side = min(min(height, width) // 2, LARGEST_SPREAD)
     if side < SMALLEST_SPREAD:
         return []
     thirds = [[round(length * n / 3) for n in range(4)] for length in (height, width)]

@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from blurdm_cli.motion.camera import CameraPath, Window, fit_camera
+from blurdm_cli.motion.camera import CameraPath, Window, trace
 from blurdm_cli.motion.candidates import make_candidates, patches_of
 from blurdm_cli.motion.found import NONE, Found, Motion
-from blurdm_cli.motion.kernel import centroid, likeness
+from blurdm_cli.motion.kernel import centroid
 from blurdm_cli.motion.light import LUMA, to_encoded, to_linear
+from blurdm_cli.motion.path import CONTROLS, Path
+from blurdm_cli.motion.path_fit import SHIFTS, TURNS, path_of
 from blurdm_cli.motion.windows import spread_windows
 from blurdm_cli.physics.exposure import expose
 from blurdm_cli.physics.trajectory import Trajectory
@@ -16,11 +18,15 @@ from .scenes import leaves, psnr
 SIDE = 320
 
 
-def still_path(**more: np.ndarray) -> CameraPath:
-    """Poses on a line, without roll or zoom unless they are given."""
-    zeros = np.zeros(5)
-    poses = {"down": zeros, "right": np.arange(5) - 2.0, "roll": zeros, "log_scale": zeros}
-    return CameraPath(**(poses | more), share=np.full(5, 0.2), centre=(100.0, 150.0))
+SIZE = (200, 300)
+RADIUS = float(np.hypot(*SIZE)) / 2
+
+
+def sweeping(**axes: float) -> CameraPath:
+    """A straight path at constant speed, by so many pixels along each axis."""
+    time = np.linspace(-0.5, 0.5, CONTROLS)[:, None] * (CONTROLS - 1) / (CONTROLS - 3)
+    lengths = [axes.get(name, 0.0) for name in ("down", "right", "roll", "zoom")]
+    return CameraPath(Path(time * lengths), SIZE)
 
 
 def turning(length: float, corner: float) -> Trajectory:
@@ -39,31 +45,31 @@ def photographed(path: Trajectory, seed: int = 0) -> tuple[np.ndarray, np.ndarra
 
 
 def test_a_path_that_only_shifts_has_one_kernel_everywhere() -> None:
-    path = still_path()
+    camera = sweeping(right=6)
     for place in ((100.0, 150.0), (0.0, 0.0), (190.0, 12.0)):
-        kernel = path.kernel_at(*place)
-        np.testing.assert_allclose(kernel[kernel.shape[0] // 2, 1:-1].sum(), 1, atol=1e-5)
-        assert likeness(kernel, path.kernel_at(100, 150)) == pytest.approx(1, abs=1e-5)
-    assert path.unevenness == 0
+        np.testing.assert_array_equal(camera.kernel_at(*place), camera.path.kernel())
+    assert camera.unevenness == 0
 
 
 def test_roll_moves_places_around_the_middle_and_zoom_away_from_it() -> None:
-    angle = np.linspace(-0.02, 0.02, 5)
-    rolling = still_path(right=np.zeros(5), roll=angle)
-    down, right = rolling.displacements(100.0, 250.0)
-    np.testing.assert_allclose(down, 100 * np.sin(angle), atol=1e-9)
-    np.testing.assert_allclose(right, 0, atol=0.03)
-    zooming = still_path(right=np.zeros(5), log_scale=angle)
-    down, right = zooming.displacements(100.0, 250.0)
-    np.testing.assert_allclose(right, 100 * (np.exp(angle) - 1), atol=1e-9)
-    assert not down.any()
+    for axis, down, right in (("roll", 1, 0), ("zoom", 0, 1)):
+        camera = sweeping(**{axis: 8})
+        moved = camera.path.at(camera.place(100, 250))
+        share = 100 / RADIUS
+        np.testing.assert_allclose(
+            np.ptp(moved, 0), [8 * share * abs(d) for d in (down, right)], atol=0.1
+        )
+        last = moved[-1]
+        assert np.sign(np.rint(last)).tolist() == [down, right]
 
 
 def test_a_centred_path_leaves_the_middle_of_every_kernel_where_it_is() -> None:
-    path = still_path(roll=np.linspace(0, 0.04, 5), down=np.full(5, 3.0)).centred()
+    path = sweeping(roll=8, right=5).path
+    moved = CameraPath(Path(np.add(path.controls, [3, -2, 1, 1])).centred(), SIZE)
     for place in ((100.0, 150.0), (20.0, 260.0)):
-        kernel = path.kernel_at(*place)
+        kernel = moved.kernel_at(*place)
         assert np.abs(np.array(centroid(kernel)) - kernel.shape[0] // 2).max() < 0.1
+        assert np.abs(moved.path.at(moved.place(*place)).mean(0)).max() < 1e-9
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -81,9 +87,10 @@ def test_roll_is_found_and_undone(seed: int) -> None:
         )
         for rows, columns in spread_windows(np.rint(blurred * 255).astype(np.uint8))
     ]
-    camera = fit_camera(windows, middle, (SIDE, SIDE), weight=1.5e-3)
+    start = CameraPath(path_of(middle), (SIDE, SIDE))
+    camera = trace(windows, start, weights=(6e-3, 3e-3, 1.5e-3, 7.5e-4), axes=(*SHIFTS, *TURNS))
     true = np.sqrt(np.mean(path.at(np.linspace(-0.5, 0.5, 65))[:, 2] ** 2))
-    assert np.sqrt(camera.share @ camera.roll**2) == pytest.approx(true, rel=0.6)
+    assert camera.unevenness == pytest.approx(true, rel=0.3)
     one = Found(middle, 0.8, "middle")
     both = Found(middle, 0.8, "turning", camera=camera)
     scores = [
@@ -94,7 +101,7 @@ def test_roll_is_found_and_undone(seed: int) -> None:
 
 
 def test_patches_cover_a_photo_once() -> None:
-    camera = still_path(roll=np.linspace(-0.02, 0.02, 5)).centred()
+    camera = sweeping(right=4, roll=7)
     found = Found(camera.kernel_at(100, 150), 0.8, "turning", camera=camera)
     total = np.zeros((200, 300))
     patches = patches_of(found, (200, 300), (0, 0))
@@ -105,7 +112,7 @@ def test_patches_cover_a_photo_once() -> None:
 
 
 def test_a_part_of_a_photo_has_the_kernels_of_its_place() -> None:
-    camera = still_path(roll=np.linspace(-0.03, 0.03, 5)).centred()
+    camera = sweeping(right=4, roll=11)
     found = Found(camera.kernel_at(100, 150), 0.8, "turning", camera=camera)
     [far, *_] = patches_of(found, (100, 100), (0, 200))
     expected = camera.kernel_at(

@@ -1,0 +1,235 @@
+"""A path fitted to what a photo tells of its kernels, by Levenberg and Marquardt's method.
+
+It starts at the path whose kernel is most like one that was found pixel by pixel. The path as the
+unknown of the equations, in place of the kernel, is ours.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Float64
+
+from blurdm_cli.motion.fit import Equations
+from blurdm_cli.motion.fourier import fast_size, transform
+from blurdm_cli.motion.kernel import Kernel, centroid, padded, rescaled
+from blurdm_cli.motion.path import (
+    AXES,
+    CONTROLS,
+    FITTED_WIDTH,
+    MIDDLE,
+    Controls,
+    Path,
+    Place,
+    basis,
+    derivatives,
+    draw,
+    seen_from,
+)
+
+SHIFTS, TURNS = (0, 1), (2, 3)
+"""Axes of a path that move the whole photo, and those that turn and scale it."""
+
+SMOOTH = 1e-7
+"""Price of the squared third differences of control points, in pixels."""
+
+LEVEL = 1e-8
+"""Price of squared roll and zoom, in pixels at the photo's corners: few windows tell of them."""
+
+FARTHEST = 2.0
+"""Pixels that a step moves a path, at most."""
+
+SMALLEST_GAIN = 1e-5
+"""Share of the objective by which a step must lower it for another one."""
+
+STARTS, KEPT = 6, 2
+"""Paths that a kernel is compared with, and those of them that are compared in full detail."""
+
+COARSE = 3.0
+"""Standard deviation in pixels of kernels along their length, at most, in the first comparison."""
+
+ROUGH, EXACT = (1.5, 0.8), 0.7
+"""Standard deviation in pixels of the blur through which kernels are compared, at first (one after
+the other) and in full detail."""
+
+
+def path_of(kernel: Kernel) -> Path:
+    """The path, without roll and zoom, whose kernel is most like this one, of sum 1."""
+    starts, length = _starts(kernel)
+    shrunk = max(length / COARSE, 1.0)
+    small = rescaled(kernel, 1 / shrunk) if shrunk > 1 else kernel
+    rough = [_equations_of(small, blur) for blur in ROUGH]
+    found = []
+    for start in starts:
+        path = start.scaled(1 / shrunk)
+        for system in rough:
+            path, cost = fit_path([system], path, steps=6)
+        found.append((cost, path.scaled(shrunk)))
+    found.sort(key=lambda each: each[0])
+    exact = [_equations_of(kernel, EXACT)]
+    fitted = [fit_path(exact, path, steps=8) for _, path in found[:KEPT]]
+    return min(fitted, key=lambda each: each[1])[0]
+
+
+def fit_path(
+    systems: Sequence[Equations],
+    path: Path,
+    places: Sequence[Place] = (MIDDLE,),
+    *,
+    steps: int,
+    axes: Sequence[int] = SHIFTS,
+) -> tuple[Path, float]:
+    """Fit a path to the normal equations of kernels at several places of a photo.
+
+    Args:
+        systems: of one or more windows, all of one side.
+        path: where to begin.
+        places: of the windows.
+        steps: of the optimiser, at most.
+        axes: that are fitted.
+
+    Returns:
+        The path, and what it costs: less is better.
+    """
+    problem = _Problem(systems, [seen_from(place) for place in places], axes)
+    controls, damping = path.controls, 1e-2
+    cost, gain = problem.cost(controls)
+    for _ in range(steps):
+        slope, bend = problem.derivatives(controls, gain)
+        while damping < 1e4:
+            move = problem.step(slope, bend, damping)
+            tried, gain_there = problem.cost(controls + move)
+            if tried < cost:
+                break
+            damping *= 4
+        else:
+            break
+        small = cost - tried < SMALLEST_GAIN * abs(cost)
+        controls, cost, gain, damping = controls + move, tried, gain_there, max(damping / 3, 1e-4)
+        if small:
+            break
+    return Path(controls), cost
+
+
+class _Problem:
+    """A path's cost: ½ ⟨k, A k⟩ - ⟨b, k⟩ over all windows, and the price of its shape.
+
+    The equations are divided by their largest eigenvalue. Edges in a latent picture are lower than
+    in the scene, so kernels have a common gain, chosen anew for each path.
+    """
+
+    def __init__(
+        self,
+        systems: Sequence[Equations],
+        seen: Sequence[Float64[np.ndarray, "4 2"]],
+        axes: Sequence[int],
+    ) -> None:
+        self.systems, self.seen, self.axes = systems, seen, list(axes)
+        self.scale = 1 / sum(system.largest for system in systems)
+        rough = np.kron(np.eye(len(axes)), SMOOTH * _roughness())
+        level = np.repeat([0.0 if axis in SHIFTS else LEVEL for axis in axes], CONTROLS)
+        self.price = rough + np.diag(level)
+
+    def cost(self, controls: Controls) -> tuple[float, float]:
+        """The cost and the gain."""
+        square = product = 0.0
+        for system, seen in zip(self.systems, self.seen, strict=True):
+            kernel = draw(basis() @ controls @ seen, system.side, FITTED_WIDTH)
+            square += float((kernel * system.apply(kernel)).sum(dtype=np.float64))
+            product += float((kernel * system.target).sum(dtype=np.float64))
+        gain = max(product / max(square, 1e-12), 0.0)
+        shape = controls[:, self.axes].T.ravel()
+        price = 0.5 * float(shape @ self.price @ shape)
+        return self.scale * (0.5 * gain * gain * square - gain * product) + price, gain
+
+    def derivatives(
+        self, controls: Controls, gain: float
+    ) -> tuple[Float64[np.ndarray, "n"], Float64[np.ndarray, "n n"]]:
+        """The cost's slope and (Gauss-Newton) curvature in control points, axis by axis.
+
+        The last number is that of the gain.
+        """
+        count = len(self.axes) * CONTROLS
+        slope, bend = np.zeros(count + 1), np.zeros((count + 1, count + 1))
+        for system, seen in zip(self.systems, self.seen, strict=True):
+            moved = derivatives(basis() @ controls @ seen, system.side)
+            applied = np.stack([system.apply(each) for each in moved])
+            left = gain * applied[-1] - system.target
+            moved[:-1] *= np.float32(gain)
+            applied[:-1] *= np.float32(gain)
+            # einsum and no product of matrices: BLAS rounds otherwise with more threads
+            flat, turns = moved.reshape(len(moved), -1), seen[self.axes]
+            own = np.einsum("ap,p->a", flat, left.ravel()).astype(np.float64)
+            slope[:-1] += np.einsum("ai,im->am", turns, own[:-1].reshape(2, -1)).ravel()
+            slope[-1] += own[-1]
+            both = np.einsum("ap,bp->ab", flat, applied.reshape(len(moved), -1)).astype(np.float64)
+            shifts = both[:-1, :-1].reshape(2, CONTROLS, 2, CONTROLS)
+            half = np.einsum("ai,imjn->amjn", turns, shifts)
+            bend[:-1, :-1] += np.einsum("amjn,bj->ambn", half, turns).reshape(count, count)
+            with_gain = np.einsum("ai,im->am", turns, both[:-1, -1].reshape(2, -1)).ravel()
+            bend[:-1, -1] += with_gain
+            bend[-1, :-1] += with_gain
+            bend[-1, -1] += both[-1, -1]
+        slope, bend = slope * self.scale, (bend + bend.T) * (self.scale / 2)
+        shape = controls[:, self.axes].T.ravel()
+        slope[:-1] += self.price @ shape
+        bend[:-1, :-1] += self.price
+        return slope, bend
+
+    def step(
+        self, slope: Float64[np.ndarray, "n"], bend: Float64[np.ndarray, "n n"], damping: float
+    ) -> Controls:
+        """A damped step, of at most `FARTHEST`."""
+        mean = float(np.diag(bend)[:-1].mean())
+        damped = bend + np.diag(np.r_[np.full(len(slope) - 1, damping * mean), 1e-9])
+        move = np.zeros((CONTROLS, AXES))
+        solved = np.linalg.solve(damped, slope)[:-1]
+        move[:, self.axes] = -solved.reshape(len(self.axes), CONTROLS).T
+        farthest = float(np.abs(basis() @ move).max())
+        return move * min(1.0, FARTHEST / max(farthest, 1e-9))
+
+
+@lru_cache(1)
+def _roughness() -> Float64[np.ndarray, "controls controls"]:
+    """The quadratic form of third differences."""
+    third = np.diff(np.eye(CONTROLS), 3, axis=0)
+    return third.T @ third
+
+
+def _equations_of(kernel: Kernel, blur: float) -> Equations:
+    """Equations whose solution is a kernel, when errors are seen through a blur."""
+    around = padded(kernel, kernel.shape[0] + 4)
+    side = around.shape[0]
+    size = fast_size(2 * side, 2 * side)
+    lags = [np.minimum(np.arange(length), length - np.arange(length)) for length in size]
+    down, right = (np.exp(-0.5 * (lag / blur) ** 2) for lag in lags)
+    dot = np.outer(down, right) / (down.sum() * right.sum())
+    seen = Equations(side, transform(dot.astype(np.float32)), around, size)
+    return replace(seen, target=seen.apply(around))
+
+
+def _starts(kernel: Kernel) -> tuple[list[Path], float]:
+    """Paths as long and as wide as a kernel: a straight one and curved ones; and its length.
+
+    The length is the standard deviation along the kernel's main direction, in pixels.
+    """
+    middle = kernel.shape[0] // 2
+    row, column = (place - middle for place in centroid(kernel))
+    down, right = np.indices(kernel.shape) - middle
+    apart = np.stack([(down - row).ravel(), (right - column).ravel()])
+    spread, axes = np.linalg.eigh((apart * kernel.ravel()) @ apart.T)
+    wide, long = np.sqrt(np.maximum(spread, 0.05))
+    time = np.linspace(-1, 1, CONTROLS)
+    waves = np.cos(np.pi / 2 * np.arange(5)[:, None] * (time + 1))
+    paths, rng = [], np.random.default_rng(0)
+    for number in range(STARTS):
+        along, across = 1.7 * long * time, np.zeros(CONTROLS)
+        if number:
+            across = 0.8 * wide * (rng.standard_normal(4) @ waves[1:])
+            swing = 0.6 * (rng.standard_normal(2) @ waves[2:4])
+            along = long * (1.7 * rng.uniform(0.3, 1) * time + swing)
+        controls = np.zeros((CONTROLS, AXES))
+        controls[:, :2] = np.outer(along, axes[:, 1]) + np.outer(across, axes[:, 0]) + (row, column)
+        paths.append(Path(controls))
+    return paths, float(long)
