@@ -22,7 +22,7 @@ from blurdm_cli.motion.path import Path, Place, basis
 from blurdm_cli.motion.path_fit import SHIFTS, fit_path
 
 STEPS = 6
-"""Of the optimiser, in each of them."""
+"""Steps of the optimiser in each round, at most."""
 
 MARGIN = 3
 """Pixels that a path may move beyond its kernel in a round, on each side."""

@@ -36,7 +36,7 @@ FEW_EDGES = 0.94
 """Score from which on a kernel must also leave fewer ripples than none does."""
 
 LEAST_SMOOTHED = 0.05
-"""By how much fewer."""
+"""By how much fewer; where it scores worse than none, by as much more."""
 
 LEAST_SPREAD = 0.6
 """Standard deviation of a path in pixels below which it is none: rendered letters have as much."""
@@ -145,7 +145,8 @@ def _believed(found: Found, ripples: float, *, page: bool) -> Found:
     """Replace a motion that explains too little by none, which leaves so many ripples."""
     slight = NO_SLIGHT_BLUR["page" if page else "scene"]
     limit = NO_BLUR if found.spread >= SHAKEN else slight
-    explains = found.score < FEW_EDGES or ripples - found.ripples >= LEAST_SMOOTHED
+    fewer = ripples - found.ripples - max(found.score - 1, 0)
+    explains = found.score < FEW_EDGES or fewer >= LEAST_SMOOTHED
     return found if found.score < limit and explains and found.spread >= LEAST_SPREAD else NONE
 
 
