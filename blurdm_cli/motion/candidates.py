@@ -96,7 +96,7 @@ def patches_of(found: Found, size: tuple[int, int], origin: tuple[int, int]) -> 
     """
     if found.kernel.size == 1:
         return []
-    if found.camera is None or found.camera.unevenness == 0:
+    if found.camera is None:
         whole = slice(0, size[0]), slice(0, size[1])
         return [Patch(*whole, found.kernel, np.ones(size, np.float32))]
     side = int(np.clip(PATCH_DRIFT / max(found.camera.unevenness, 1e-6), *PATCH_SIDES))
