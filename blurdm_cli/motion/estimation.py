@@ -35,8 +35,8 @@ sharp pages far higher."""
 FEW_EDGES = 0.94
 """Score from which on a kernel must also leave fewer ripples than none does."""
 
-LEAST_SMOOTHED = 0.05
-"""By how much fewer; where it scores worse than none, by as much more."""
+LEAST_SMOOTHED, LEAST_SMOOTHED_WORSE = 0.05, 0.15
+"""By how much fewer, and by how much where it also scores worse than none."""
 
 LEAST_SPREAD = 0.6
 """Standard deviation of a path in pixels below which it is none: rendered letters have as much."""
@@ -145,8 +145,8 @@ def _believed(found: Found, ripples: float, *, page: bool) -> Found:
     """Replace a motion that explains too little by none, which leaves so many ripples."""
     slight = NO_SLIGHT_BLUR["page" if page else "scene"]
     limit = NO_BLUR if found.spread >= SHAKEN else slight
-    fewer = ripples - found.ripples - max(found.score - 1, 0)
-    explains = found.score < FEW_EDGES or fewer >= LEAST_SMOOTHED
+    least = LEAST_SMOOTHED if found.score < 1 else LEAST_SMOOTHED_WORSE
+    explains = found.score < FEW_EDGES or ripples - found.ripples >= least
     return found if found.score < limit and explains and found.spread >= LEAST_SPREAD else NONE
 
 
