@@ -75,7 +75,7 @@ class Equations:
             cross = cross + multiply(_transformed(after, size), of_sharp, conjugate=True)
         lags = np.arange(-reach, reach + 1)
         target = invert(cross)[np.ix_(lags % size[0], lags % size[1])]
-        small = fast_size(3 * side, 3 * side)
+        small = fast_size(2 * side - 1, 2 * side - 1)
         far = np.arange(-2 * reach, 2 * reach + 1)
         matrix = np.zeros(small, np.float32)
         matrix[np.ix_(far % small[0], far % small[1])] = invert(own)[

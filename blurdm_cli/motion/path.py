@@ -76,14 +76,21 @@ class Path:
 @lru_cache(1)
 def basis() -> Float64[np.ndarray, "instants controls"]:
     """Weights of the control points at each instant."""
-    time = (np.arange(INSTANTS) + 0.5) / INSTANTS * (CONTROLS - 3)
-    first = time.astype(int)
-    t = time - first
-    cubics = np.stack([(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, 3 * t * (1 + t - t * t) + 1, t**3])
+    first, cubics = _cubics()
     weights = np.zeros((INSTANTS, CONTROLS))
     for place, cubic in enumerate(cubics):
-        weights[np.arange(INSTANTS), first + place] = cubic / 6
+        weights[np.arange(INSTANTS), first + place] = cubic
     return weights
+
+
+@lru_cache(1)
+def _cubics() -> tuple[Int64[np.ndarray, " instants"], Float64[np.ndarray, "4 instants"]]:
+    """The first control point that counts at each instant, and the weights of it and the next."""
+    time = (np.arange(INSTANTS) + 0.5) / INSTANTS * (CONTROLS - 3)
+    first = time.astype(np.int64)
+    t = time - first
+    cubics = [(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, 3 * t * (1 + t - t * t) + 1, t**3]
+    return first, np.stack(cubics) / 6
 
 
 def seen_from(place: Place) -> Float64[np.ndarray, "4 2"]:
@@ -112,25 +119,34 @@ def _dots(
 def draw(points: Points, side: int, width: float) -> Kernel:
     """A dot of Gaussian profile at each point; the sum is about 1."""
     pixels, (down, right), _ = _dots(points, side, width)
-    values = down[..., None] * right[:, None] / len(points)
-    drawn = np.bincount(pixels.ravel(), values.ravel(), side * side + 1)[:-1]
-    return drawn.reshape(side, side).astype(np.float32)
+    drawn = _summed(pixels, down[..., None] * right[:, None] / len(points), side)
+    return drawn[0].astype(np.float32)
 
 
 def derivatives(points: Points, side: int) -> Float32[np.ndarray, "n side side"]:
     """How the kernel changes with the control points down, then to the right; last the kernel."""
-    pixels, profiles, apart = _dots(points, side, FITTED_WIDTH)
-    (down, right), slopes = profiles / len(points), profiles * apart / FITTED_WIDTH**2
-    pictures = (
-        slopes[0][..., None] * right[:, None],
-        down[..., None] * slopes[1][:, None],
-    )
-    moved = np.empty((2 * CONTROLS + 1, side, side), np.float32)
-    for axis, picture in enumerate(pictures):
-        for control, weights in enumerate(basis().T):
-            near = weights > 0
-            weighed = picture[near] * weights[near, None, None]
-            sums = np.bincount(pixels[near].ravel(), weighed.ravel(), side * side + 1)
-            moved[axis * CONTROLS + control] = sums[:-1].reshape(side, side)
-    moved[-1] = draw(points, side, FITTED_WIDTH)
-    return moved
+    pixels, (down, right), apart = _dots(points, side, FITTED_WIDTH)
+    steeper = apart / (FITTED_WIDTH**2 * len(points))
+    first, cubics = _cubics()
+    controls = (first + np.arange(len(cubics))[:, None])[..., None, None]
+    there = controls * (side * side + 1) + pixels
+    dots = down[..., None] * right[:, None]
+    slopes = dots * steeper[0][..., None], dots * steeper[1][:, None]
+    moved = [
+        _summed(there, cubics[..., None, None] * slope, side, pictures=CONTROLS) for slope in slopes
+    ]
+    drawn = _summed(pixels, dots / len(points), side)
+    return np.concatenate([*moved, drawn]).astype(np.float32)
+
+
+def _summed(
+    there: Int64[np.ndarray, "*n"],
+    values: Float64[np.ndarray, "*n"],
+    side: int,
+    *,
+    pictures: int = 1,
+) -> Float64[np.ndarray, "pictures side side"]:
+    """Pictures that hold the sum of the values at each place; one follows the other."""
+    length = side * side + 1
+    sums = np.bincount(there.ravel(), values.ravel(), pictures * length)
+    return sums.reshape(pictures, length)[:, :-1].reshape(pictures, side, side)

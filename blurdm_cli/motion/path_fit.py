@@ -5,14 +5,14 @@ unknown of the equations, in place of the kernel, is ours.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol, runtime_checkable
 
+import cv2
 import numpy as np
 from jaxtyping import Float64
 
-from blurdm_cli.motion.fit import Equations
-from blurdm_cli.motion.fourier import fast_size, transform
 from blurdm_cli.motion.kernel import Kernel, centroid, padded, rescaled
 from blurdm_cli.motion.path import (
     AXES,
@@ -43,37 +43,58 @@ FARTHEST = 2.0
 SMALLEST_GAIN = 1e-5
 """Share of the objective by which a step must lower it for another one."""
 
-STARTS, KEPT = 6, 2
-"""Paths that a kernel is compared with, and those of them that are compared in full detail."""
+STARTS = 6
+"""Paths that a kernel is compared with."""
 
 COARSE = 3.0
 """Standard deviation in pixels of kernels along their length, at most, in the first comparison."""
 
-ROUGH, EXACT = (1.5, 0.8), 0.7
-"""Standard deviation in pixels of the blur through which kernels are compared, at first (one after
-the other) and in full detail."""
+ROUGH, EXACT = ((1.5, 3), (0.8, 2)), 0.7
+"""Standard deviation in pixels of the blur through which kernels are compared: at first, with how
+many paths are compared further, and in full detail."""
+
+
+@runtime_checkable
+class System(Protocol):
+    """Linear equations of a kernel, symmetric and positive: `apply(kernel) = target`."""
+
+    @property
+    def side(self) -> int:
+        """Rows and columns of the kernel."""
+
+    @property
+    def target(self) -> Kernel:
+        """The right side."""
+
+    @property
+    def largest(self) -> float:
+        """An upper bound of the largest eigenvalue."""
+
+    def apply(self, kernel: Kernel) -> Kernel:
+        """The left side."""
 
 
 def path_of(kernel: Kernel) -> Path:
     """The path, without roll and zoom, whose kernel is most like this one, of sum 1."""
-    starts, length = _starts(kernel)
+    paths, length = _starts(kernel)
     shrunk = max(length / COARSE, 1.0)
     small = rescaled(kernel, 1 / shrunk) if shrunk > 1 else kernel
-    rough = [_equations_of(small, blur) for blur in ROUGH]
-    found = []
-    for start in starts:
-        path = start.scaled(1 / shrunk)
-        for system in rough:
-            path, cost = fit_path([system], path, steps=6)
-        found.append((cost, path.scaled(shrunk)))
-    found.sort(key=lambda each: each[0])
-    exact = [_equations_of(kernel, EXACT)]
-    fitted = [fit_path(exact, path, steps=8) for _, path in found[:KEPT]]
-    return min(fitted, key=lambda each: each[1])[0]
+    paths = [path.scaled(1 / shrunk) for path in paths]
+    for blur, kept in ROUGH:
+        paths = _most_alike(small, blur, paths, steps=6)[:kept]
+    paths = [path.scaled(shrunk) for path in paths]
+    return _most_alike(kernel, EXACT, paths, steps=8)[0]
+
+
+def _most_alike(kernel: Kernel, blur: float, paths: Sequence[Path], steps: int) -> list[Path]:
+    """Paths, each made more like a kernel when both are seen through a blur; the best one first."""
+    system = [_Likeness.of(kernel, blur)]
+    fitted = [fit_path(system, path, steps=steps) for path in paths]
+    return [path for path, _ in sorted(fitted, key=lambda each: each[1])]
 
 
 def fit_path(
-    systems: Sequence[Equations],
+    systems: Sequence[System],
     path: Path,
     places: Sequence[Place] = (MIDDLE,),
     *,
@@ -121,7 +142,7 @@ class _Problem:
 
     def __init__(
         self,
-        systems: Sequence[Equations],
+        systems: Sequence[System],
         seen: Sequence[Float64[np.ndarray, "4 2"]],
         axes: Sequence[int],
     ) -> None:
@@ -197,16 +218,26 @@ def _roughness() -> Float64[np.ndarray, "controls controls"]:
     return third.T @ third
 
 
-def _equations_of(kernel: Kernel, blur: float) -> Equations:
-    """Equations whose solution is a kernel, when errors are seen through a blur."""
-    around = padded(kernel, kernel.shape[0] + 4)
-    side = around.shape[0]
-    size = fast_size(2 * side, 2 * side)
-    lags = [np.minimum(np.arange(length), length - np.arange(length)) for length in size]
-    down, right = (np.exp(-0.5 * (lag / blur) ** 2) for lag in lags)
-    dot = np.outer(down, right) / (down.sum() * right.sum())
-    seen = Equations(side, transform(dot.astype(np.float32)), around, size)
-    return replace(seen, target=seen.apply(around))
+@dataclass(frozen=True, eq=False)
+class _Likeness:
+    """Equations of the kernel that is most like one, both seen through a blur."""
+
+    side: int
+    target: Kernel
+    blur: float
+    largest: float = 1.0
+
+    @classmethod
+    def of(cls, kernel: Kernel, blur: float) -> "_Likeness":
+        around = padded(kernel, kernel.shape[0] + 4)
+        return cls(around.shape[0], _seen(around, blur), blur)
+
+    def apply(self, kernel: Kernel) -> Kernel:
+        return _seen(kernel, self.blur)
+
+
+def _seen(kernel: Kernel, blur: float) -> Kernel:
+    return cv2.GaussianBlur(kernel, (0, 0), blur, borderType=cv2.BORDER_CONSTANT)
 
 
 def _starts(kernel: Kernel) -> tuple[list[Path], float]:
