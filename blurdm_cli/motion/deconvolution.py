@@ -1,6 +1,6 @@
 """Deconvolution with a known kernel: total variation, by ADMM.
 
-    min over x of   ½ Σ_seen (k * x - y)²  +  λ Σ |∇x|₁
+    min over x of   ½ Σ_seen (k * x - y)²  +  λ Σ |∇x|
 
 Pixels outside the image are unknowns like all others, so that light which moved across the border
 needs no guess (free borders). A saturated pixel only says that the light was at least as strong.
@@ -114,7 +114,7 @@ class Deconvolver:
     def _shrink(
         image: Channel, before: tuple[np.ndarray, np.ndarray] | None, threshold: np.float32
     ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-        """Soft-threshold the gradients.
+        """Soft-threshold the length of the gradients.
 
         With v the gradient plus the multiplier, the multiplier becomes the part of v within
         the threshold, so that one array a direction holds all the state.
@@ -122,15 +122,17 @@ class Deconvolver:
         Returns:
             Transform of what the next image's gradients should be, and the multipliers.
         """
-        directions = differences(image)
-        clipped = []
-        for place, values in enumerate(directions):
-            if before is not None:
-                values += before[place]
-            inside = np.clip(values, -threshold, threshold)
-            values -= 2 * inside
-            clipped.append(inside)
-        return transform(divergence(*directions)), (clipped[0], clipped[1])
+        along, down = differences(image)
+        if before is not None:
+            along += before[0]
+            down += before[1]
+        share = cv2.magnitude(along, down)
+        np.maximum(share, threshold, out=share)
+        np.divide(threshold, share, out=share)
+        clipped = along * share, down * share
+        along -= 2 * clipped[0]
+        down -= 2 * clipped[1]
+        return transform(divergence(along, down)), clipped
 
 
 def noise_of(grey: Channel) -> float:
