@@ -40,8 +40,8 @@ TINY = 1e-3
 """Added to residuals and differences before their logarithm."""
 
 BELIEVED = 0.4
-"""Confidence of both together below which a short path does not count, and streaks of light are
-looked for."""
+"""Confidence of both together below which a short path does not count. Streaks of light are looked
+for then, and where the path is short."""
 
 FAR = 4.0
 """Standard deviations from the mean that evidence counts for at most."""

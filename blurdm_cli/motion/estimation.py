@@ -4,7 +4,7 @@
            └─ full scale: hypotheses for all blur ───┤── refined ── scored ── the best, or none
                     what the other values found ─────┘
                           five windows ── a path with roll and zoom, where it explains more
-    hardly believed, or none: streaks of light, at night
+    slight, hardly believed, or none: streaks of light, at night
 
 Most blur is made in linear light, by a sensor; some in encoded values, by software that averages
 frames. Which one it was, the fusion decides for each pixel; both motions are found.
@@ -130,7 +130,8 @@ def find_motion(
     linear, encoded = ((best(values) or [NONE])[0] for values in VALUES)
     motion = Motion(linear, encoded, noise_of(views.grey("encoded", 1)))
     motion = with_confidence(photo, motion, threads)
-    if motion.linear.confidence + motion.encoded.confidence >= BELIEVED:
+    believed = motion.linear.confidence + motion.encoded.confidence >= BELIEVED
+    if believed and motion.is_shaken:
         return motion
     lights = motion_of_lights(photo, views.grey("linear", 1), motion.noise)
     return motion if lights.reach == 1 else lights
