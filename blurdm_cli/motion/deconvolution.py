@@ -144,8 +144,8 @@ def noise_of(grey: Channel) -> float:
 
 def weight_for(noise: float, *, linear: bool) -> float:
     """λ for a photo of this noise in its encoded values; measured on made blur."""
-    weight = 3e-4 + 25 * min(noise, 0.02) ** 2
-    return weight if linear else 2.5 * weight + 1e-3
+    weight = 2.25e-4 + 19 * min(noise, 0.02) ** 2
+    return weight if linear else 2.5 * weight + 7.5e-4
 
 
 def smoothing_for(residual: float, noise: float) -> float:
