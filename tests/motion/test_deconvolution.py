@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -71,6 +73,23 @@ def test_nothing_depends_on_the_channels_beside_it() -> None:
     alone = solve(np.ascontiguousarray(sharp[..., 1])).image
     solve(np.ascontiguousarray(sharp[..., 0]))
     np.testing.assert_array_equal(solve(np.ascontiguousarray(sharp[..., 1])).image, alone)
+
+
+def test_waves_across_the_grid_are_smoothed_as_much_as_waves_along_it() -> None:
+    down, right = np.mgrid[:161, :161]
+    solve = Deconvolver(np.full((3, 3), 1 / 9, np.float32), 161, 161, 0.01)
+    middle = np.s_[20:-20, 20:-20]
+
+    def lost(degrees: float) -> float:
+        """Share of the contrast."""
+        turned = math.radians(degrees)
+        wave = np.sin((down * math.cos(turned) + right * math.sin(turned)) / 6)
+        result = solve((0.5 + 0.05 * wave).astype(np.float32)).image
+        return 1 - float(result[middle].std() / (0.05 * wave[middle]).std())
+
+    assert 0.01 < lost(0) < 0.1
+    for degrees in (30, 45):
+        assert lost(degrees) == pytest.approx(lost(0), rel=0.1)
 
 
 def test_noise_is_measured_and_asks_for_more_smoothing() -> None:
