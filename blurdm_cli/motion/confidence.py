@@ -20,7 +20,7 @@ from jaxtyping import Float, Float32
 from safetensors.numpy import load_file
 
 from blurdm_cli.motion.candidates import RESIDUAL_GAIN, Planes, make_candidates
-from blurdm_cli.motion.deconvolution import smoothing_for
+from blurdm_cli.motion.deconvolution import LINEAR_SMOOTHING, smoothing_for
 from blurdm_cli.motion.found import LIGHTS, NONE, SHAKEN, Motion
 from blurdm_cli.motion.light import LUMA
 from blurdm_cli.motion.windows import Photo, commonest_share, in_unit_range, window
@@ -54,7 +54,7 @@ Weights = Mapping[str, Float32[np.ndarray, "..."]]
 def with_confidence(photo: Photo, motion: Motion, threads: int = 1) -> Motion:
     """A motion with the confidence of both kernels, from the photo's most textured window.
 
-    How much the encoded candidate is smoothed follows from the same window. Short paths that are
+    How much the candidates are smoothed follows from the same window. Short paths that are
     hardly believed are dropped: they are the softness of a sharp photo. What streaks of light show
     has a confidence of its own.
 
@@ -76,12 +76,14 @@ def with_confidence(photo: Photo, motion: Motion, threads: int = 1) -> Motion:
         again = make_candidates(seen, replace(motion, linear=NONE), threads, origin)
         planes[3:6], planes[9] = again[3:6], again[9]
         linear, encoded = confidences(blurred, planes)
+    shaken = motion.linear.spread >= SHAKEN
+    of_linear = LINEAR_SMOOTHING**linear if shaken else 1.0
     longest = max(motion.linear.spread, motion.encoded.spread)
     if longest < SHAKEN and linear + encoded < BELIEVED:
         return Motion(noise=motion.noise)
     return replace(
         motion,
-        linear=replace(motion.linear, confidence=linear),
+        linear=replace(motion.linear, confidence=linear, smoothing=of_linear),
         encoded=replace(motion.encoded, confidence=encoded),
     )
 

@@ -41,7 +41,9 @@ SATURATED = 0.985
 LEAST_NOISE = 5e-4
 """Noise below which a residual is not compared with it."""
 SMOOTHINGS = (1 / 8, 2.0)
-"""Multiples of λ, at least and at most."""
+"""Multiples of λ in encoded values, at least and at most."""
+LINEAR_SMOOTHING = 0.75
+"""Multiple of λ in linear light, for a right kernel."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +146,8 @@ def noise_of(grey: Channel) -> float:
 
 def weight_for(noise: float, *, linear: bool) -> float:
     """λ for a photo of this noise in its encoded values; measured on made blur."""
-    weight = 2.25e-4 + 19 * min(noise, 0.02) ** 2
-    return weight if linear else 2.5 * weight + 7.5e-4
+    weight = 3e-4 + 25 * min(noise, 0.02) ** 2
+    return weight if linear else 2.5 * weight + 1e-3
 
 
 def smoothing_for(residual: float, noise: float) -> float:
@@ -161,4 +163,4 @@ def smoothing_for(residual: float, noise: float) -> float:
     """
     ratio = residual / max(noise, LEAST_NOISE)
     low, high = SMOOTHINGS
-    return min(max(0.2 * ratio**0.8, low), high)
+    return min(max(0.15 * ratio**0.8, low), high)
