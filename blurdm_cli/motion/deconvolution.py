@@ -128,7 +128,10 @@ class Deconvolver:
         if before is not None:
             along += before[0]
             down += before[1]
-        share = cv2.magnitude(along, down)
+        # no cv2.magnitude: its last bits depend on where arrays lie in memory
+        share = cv2.multiply(along, along)
+        cv2.accumulateSquare(down, share)
+        np.sqrt(share, out=share)
         np.maximum(share, threshold, out=share)
         np.divide(threshold, share, out=share)
         clipped = along * share, down * share
