@@ -75,6 +75,17 @@ def test_nothing_depends_on_the_channels_beside_it() -> None:
     np.testing.assert_array_equal(solve(np.ascontiguousarray(sharp[..., 1])).image, alone)
 
 
+def test_nothing_depends_on_where_arrays_lie_in_memory() -> None:
+    rng = np.random.default_rng(0)
+    image = rng.random((96, 96)).astype(np.float32)
+    solve = Deconvolver(np.eye(5, dtype=np.float32) / 5, 96, 96, 1e-3)
+    before: list[np.ndarray] = []
+    first = solve(image).image
+    for _ in range(60):
+        before.append(np.empty(int(rng.integers(1, 20000)), np.uint8))
+        np.testing.assert_array_equal(solve(image.copy()).image, first)
+
+
 def test_waves_across_the_grid_are_smoothed_as_much_as_waves_along_it() -> None:
     down, right = np.mgrid[:161, :161]
     solve = Deconvolver(np.full((3, 3), 1 / 9, np.float32), 161, 161, 0.01)
