@@ -76,11 +76,10 @@ def with_confidence(photo: Photo, motion: Motion, threads: int = 1) -> Motion:
         again = make_candidates(seen, replace(motion, linear=NONE), threads, origin)
         planes[3:6], planes[9] = again[3:6], again[9]
         linear, encoded = confidences(blurred, planes)
-    shaken = motion.linear.spread >= SHAKEN
-    of_linear = LINEAR_SMOOTHING**linear if shaken else 1.0
     longest = max(motion.linear.spread, motion.encoded.spread)
     if longest < SHAKEN and linear + encoded < BELIEVED:
         return Motion(noise=motion.noise)
+    of_linear = LINEAR_SMOOTHING**linear if motion.linear.spread >= SHAKEN else 1.0
     return replace(
         motion,
         linear=replace(motion.linear, confidence=linear, smoothing=of_linear),

@@ -5,7 +5,6 @@ the few lags that a kernel has, solved by FISTA (Beck and Teboulle, 2009) with r
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,43 +111,21 @@ def fit(
         side: rows and columns of the kernel.
         weight: price of the kernel's squared distance from `near`, or from zero.
         near: a kernel that the new one should be like; the start too.
-        iterations: FISTA steps.
+        iterations: steps of FISTA, which starts anew where it turns back.
 
     Returns:
         The kernel, not normalised.
     """
     equations = Equations.of(sharp, blurred, side)
-    target = equations.target
-    start = np.zeros((side, side), np.float32) if near is None else near
+    price, target = np.float32(weight), equations.target
+    values = np.zeros((side, side), np.float32)
     if near is not None:
-        target = target + np.float32(weight) * near
-    return solve_non_negative(
-        lambda kernel: equations.apply(kernel) + np.float32(weight) * kernel - target,
-        start,
-        equations.largest + weight,
-        iterations,
-    )
-
-
-Unknowns = Float32[np.ndarray, "*shape"]
-
-
-def solve_non_negative(
-    slope: Callable[[Unknowns], Unknowns], start: Unknowns, steepest: float, iterations: int
-) -> Unknowns:
-    """Minimise a quadratic over non-negative values by FISTA with restarts.
-
-    Args:
-        slope: gradient of the quadratic.
-        start: where to begin.
-        steepest: upper bound of the largest eigenvalue.
-        iterations: steps.
-    """
-    step = np.float32(1 / steepest)
-    values = ahead = start
-    momentum = 1.0
+        values, target = near, target + price * near
+    step = np.float32(1 / (equations.largest + weight))
+    ahead, momentum = values, 1.0
     for _ in range(iterations):
-        following = np.maximum(ahead - slope(ahead) * step, 0)
+        slope = equations.apply(ahead) + price * ahead - target
+        following = np.maximum(ahead - slope * step, 0)
         if float(((ahead - following) * (following - values)).sum()) > 0:
             momentum = 1.0
         grown = (1 + math.sqrt(1 + 4 * momentum * momentum)) / 2
