@@ -18,8 +18,8 @@ from blurdm_cli.motion.found import Motion
 from blurdm_cli.motion.windows import in_unit_range
 from blurdm_cli.spec import CANDIDATE_PLANES
 
-MARGIN = 16
-"""Pixels around a tile that are deconvolved with it, beside the kernel's side."""
+MARGIN = 24
+"""Pixels around a tile that are deconvolved with it, beside half the kernel's side."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class Candidates:
     @property
     def reach(self) -> int:
         """Pixels around a tile that are deconvolved with it."""
-        return self.motion.reach + MARGIN if self.motion.reach > 1 else 0
+        return self.motion.reach // 2 + MARGIN if self.motion.reach > 1 else 0
 
 
 def with_candidates(tile: Float32[np.ndarray, "1 3 h w"]) -> Float32[np.ndarray, "1 planes h w"]:

@@ -13,8 +13,8 @@ def grey(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image @ LUMA)
 
 
-def solved(image: np.ndarray, kernel: np.ndarray, weight: float = 3e-4, times: int = 8):
-    return Deconvolver(kernel, image.shape[0], image.shape[1], weight)(image, times)
+def solved(image: np.ndarray, kernel: np.ndarray, weight: float = 3e-4):
+    return Deconvolver(kernel, image.shape[0], image.shape[1], weight)(image)
 
 
 @pytest.mark.parametrize("length", [6, 16, 40])
