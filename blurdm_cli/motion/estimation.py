@@ -82,7 +82,9 @@ def find_motion(
         return [
             Look(values, views, hypothesis)
             for hypothesis in hypotheses
-            if hypothesis.scale in views.scales and (pages[values] or not hypothesis.pages_only)
+            if values in hypothesis.values
+            and hypothesis.scale in views.scales
+            and (pages[values] or not hypothesis.pages_only)
         ]
 
     def refined(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from blurdm_cli.motion.pyramid import Settings
+from blurdm_cli.motion.windows import VALUES
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,8 @@ class Hypothesis:
     support: int
     """Largest side of the kernel at that scale, in pixels."""
     settings: Settings
+    values: tuple[str, ...] = VALUES
+    """The kinds of values in which it is followed; what it finds is refined in both."""
     pages_only: bool = False
     """Whether it is for pages alone: on scenes it is taken for right too often."""
 
@@ -22,16 +25,17 @@ PATIENT = Settings()
 GRADUAL = Settings(4e-3, 5e-4, 3.0, iterations=7, ratio=0.8)
 LIGHT = Settings(4e-3, 5e-4, 10.0, iterations=5)
 SHORT = Settings(5e-3, 1e-3, iterations=5, fine_iterations=2)
+LINEAR, ENCODED = VALUES
 HYPOTHESES = (
-    Hypothesis("half", 0.5, 41, PATIENT),
-    Hypothesis("half, gradual", 0.5, 41, GRADUAL),
-    Hypothesis("half, light", 0.5, 41, LIGHT),
+    Hypothesis("half", 0.5, 41, PATIENT, (LINEAR,)),
+    Hypothesis("half, gradual", 0.5, 41, GRADUAL, (ENCODED,)),
+    Hypothesis("half, light", 0.5, 41, LIGHT, (ENCODED,)),
     Hypothesis("full", 1.0, 41, PATIENT),
     Hypothesis("half, page", 0.5, 41, replace(PATIENT, page=True), pages_only=True),
     Hypothesis("short", 1.0, 25, SHORT, pages_only=True),
     Hypothesis("short, page", 1.0, 25, replace(SHORT, page=True), pages_only=True),
-    Hypothesis("quarter", 0.25, 41, PATIENT),
-    Hypothesis("quarter, gradual", 0.25, 41, GRADUAL),
+    Hypothesis("quarter", 0.25, 41, PATIENT, (LINEAR,)),
+    Hypothesis("quarter, gradual", 0.25, 41, GRADUAL, (ENCODED,)),
 )
 
 
