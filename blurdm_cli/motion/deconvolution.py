@@ -78,7 +78,7 @@ class Deconvolver:
         self.inverse += power(self.blur)
         np.reciprocal(self.inverse, out=self.inverse)
 
-    def __call__(self, blurred: Channel) -> Deconvolved:
+    def __call__(self, blurred: Channel, iterations: int = ITERATIONS) -> Deconvolved:
         """Deconvolve one channel, of values in [0, 1]."""
         seen = np.s_[: self.inner[0], : self.inner[1]]
         one_sided = blurred >= SATURATED
@@ -86,7 +86,7 @@ class Deconvolver:
         data = extend(blurred, self.size)
         image, again = self._solve(data)
         gradients: Gradients | None = None
-        for _ in range(1, ITERATIONS):
+        for _ in range(1, iterations):
             gradients = self._reflected(image, gradients)
             # reflected too: a compromise inside; outside, and where it is too bright, the estimate
             again *= 2

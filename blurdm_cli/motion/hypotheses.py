@@ -28,7 +28,7 @@ SHORT = Settings(5e-3, 1e-3, iterations=5, fine_iterations=2)
 LINEAR, ENCODED = VALUES
 HYPOTHESES = (
     Hypothesis("half", 0.5, 41, PATIENT, (LINEAR,)),
-    Hypothesis("half, gradual", 0.5, 41, GRADUAL, (ENCODED,)),
+    Hypothesis("half, gradual", 0.5, 41, GRADUAL),
     Hypothesis("half, light", 0.5, 41, LIGHT, (ENCODED,)),
     Hypothesis("full", 1.0, 41, PATIENT),
     Hypothesis("half, page", 0.5, 41, replace(PATIENT, page=True), pages_only=True),

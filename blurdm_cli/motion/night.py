@@ -29,7 +29,7 @@ from blurdm_cli.motion.kernel import (
 )
 from blurdm_cli.motion.latent import Grey
 from blurdm_cli.motion.light import LUMA, to_linear
-from blurdm_cli.motion.score import WEIGHT, score
+from blurdm_cli.motion.score import ITERATIONS, WEIGHT, score
 from blurdm_cli.motion.streaks import MARGIN, Streak, alike_streaks, find_streaks, placed
 from blurdm_cli.motion.windows import Photo, in_unit_range
 
@@ -159,7 +159,7 @@ def evenness(kernel: Kernel, grey: Grey) -> float:
         return inf
     edge = kernel.shape[0] // 2
     inner = np.s_[edge : height - edge, edge : width - edge]
-    sharp = Deconvolver(kernel, height, width, WEIGHT)(grey).image
+    sharp = Deconvolver(kernel, height, width, WEIGHT)(grey, ITERATIONS).image
     before, after = grey[inner], sharp[inner]
     return _evenness(after) / _evenness(before)
 

@@ -17,6 +17,7 @@ from blurdm_cli.motion.latent import Grey
 
 WEIGHT = 1e-3
 """λ of the deconvolution that is looked at."""
+ITERATIONS = 8
 
 
 def score(image: Grey, kernel: Kernel, support: int | None = None) -> float:
@@ -33,7 +34,7 @@ def score(image: Grey, kernel: Kernel, support: int | None = None) -> float:
         return 1.0
     if 2 * kernel.shape[0] > min(image.shape):
         return math.inf
-    found = Deconvolver(kernel, image.shape[0], image.shape[1], WEIGHT)(image)
+    found = Deconvolver(kernel, image.shape[0], image.shape[1], WEIGHT)(image, ITERATIONS)
     edge = kernel.shape[0] // 2
     inner = np.s_[edge:-edge, edge:-edge]
     left = float(np.mean((found.reblurred - image)[inner] ** 2, dtype=np.float64))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -54,6 +56,15 @@ def test_a_page_that_hardly_looks_like_one_is_read_again() -> None:
     restored = make_candidates(photo.astype(np.float32) / 255, find_motion(photo, 1, FEW))[3:6]
     before, after = photo / np.float32(255), restored.transpose(1, 2, 0)
     assert psnr(after, sharp, 40) > psnr(before, sharp, 40) + 8
+
+
+def test_what_is_looked_for_in_one_kind_of_values_is_found_in_both() -> None:
+    kernel = path_kernel(18, 2)
+    photo = eight_bit(blurred(leaves(seed=2), kernel))
+    one = [replace(each, values=("linear",)) for each in FEW if each.name == "half"]
+    motion = find_motion(photo, hypotheses=one)
+    assert likeness(motion.linear.kernel, kernel) > 0.75
+    assert likeness(motion.encoded.kernel, kernel) > 0.6
 
 
 def test_noise_and_jpeg_do_not_hide_the_path() -> None:
