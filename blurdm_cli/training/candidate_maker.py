@@ -21,11 +21,11 @@ from blurdm_cli.motion.confidence import with_confidence
 from blurdm_cli.motion.deconvolution import noise_of
 from blurdm_cli.motion.estimation import LEAST_SPREAD, find_motion
 from blurdm_cli.motion.found import NONE, Found, Motion
-from blurdm_cli.motion.kernel import centred, normalised, pruned, spread, trimmed
+from blurdm_cli.motion.kernel import centred, normalised, padded, pruned, spread, trimmed
 from blurdm_cli.motion.light import LUMA
 from blurdm_cli.physics.trajectory import Trajectory
 from blurdm_cli.training.alignment import gain_of, moved_to_candidate
-from blurdm_cli.training.candidate_store import Prepared
+from blurdm_cli.training.candidate_store import KERNEL_SIDE, Prepared
 from blurdm_cli.training.h264 import through_h264
 from blurdm_cli.training.pairs import REACH
 from blurdm_cli.training.scenes import Exposed, Scenes
@@ -93,15 +93,18 @@ class CandidateMaker:
         wrong = rng.random() < self.recipe.wrong_share
         if wrong:
             motion = self._mistaken(rng, motion)
-        planes = make_candidates(photo, with_confidence(photo, motion))
+        motion = with_confidence(photo, motion)
+        planes = make_candidates(photo, motion)
         if not wrong:
             sharp = moved_to_candidate(sharp, blurred, planes)
         density = np.zeros((2 * REACH + 1,) * 2) if path is None else path.density(REACH)
+        kernels = [padded(found.kernel, KERNEL_SIDE) for found in (motion.linear, motion.encoded)]
         images = np.concatenate([planes[:6], planes[8:]])
         return Prepared(
             np.ascontiguousarray(blurred.transpose(2, 0, 1)),
             np.rint(images * 255).astype(np.uint8),
             np.ascontiguousarray(sharp.transpose(2, 0, 1)),
+            np.array(kernels, np.float16),
             np.ascontiguousarray(planes[6:8, 0, 0]),
             density.astype(np.float16),
             np.array(gain_of(sharp, blurred, planes), np.float32),
@@ -109,7 +112,9 @@ class CandidateMaker:
 
     def _nearly(self, rng: np.random.Generator, exposed: Exposed) -> Motion:
         """A known path, roughened; more in the values that the blur was not made in."""
-        kernel = exposed.path.density(REACH)[::-1, ::-1]  # the scene moves against the camera
+        kernel = exposed.path.density(KERNEL_SIDE // 2)[
+            ::-1, ::-1
+        ]  # the scene moves against the camera
 
         def found(*, right: bool) -> Found:
             softness = rng.uniform(0.2, 0.6 if right else 1.0)
@@ -122,7 +127,7 @@ class CandidateMaker:
 
     def _mistaken(self, rng: np.random.Generator, motion: Motion) -> Motion:
         """A motion that was not, in linear light, in encoded values, or in both."""
-        kernel = trimmed(self.scenes.path(rng, near=False).density(REACH))
+        kernel = trimmed(self.scenes.path(rng, near=False).density(KERNEL_SIDE // 2))
         found = Found(kernel, float(rng.uniform(0.7, 1)), "mistaken")
         which = rng.integers(3)
         return Motion(

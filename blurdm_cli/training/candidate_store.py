@@ -3,10 +3,11 @@
 FOLDER/made.json          with what they were made
 FOLDER/00012.safetensors  the crops 12 * SHARD and on
 
-A shard holds, for each crop, as 8-bit values but for the last three:
+A shard holds, for each crop, as 8-bit values but for the last four:
 
     blurred     3 planes, sharp 3 planes
     planes      8 planes: two deconvolved photos and two reblur residuals
+    kernels     of either motion, in `KERNEL_SIDE` rows and columns
     confidence  of either motion
     path        how long the crop saw each displacement, see `pairs.Batch.motion`; 0: not known
     gain        dB that the better candidate is nearer to the sharp crop than the blurred one is
@@ -28,6 +29,9 @@ SHARD = 16
 
 SUFFIX = ".safetensors"
 
+KERNEL_SIDE = 191
+"""Rows and columns of kernels: those of more than half a crop's side are never found."""
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
@@ -36,6 +40,7 @@ class Prepared:
     blurred: UInt8[np.ndarray, "3 h w"]
     planes: UInt8[np.ndarray, "8 h w"]
     sharp: UInt8[np.ndarray, "3 h w"]
+    kernels: Float16[np.ndarray, "2 k k"]
     confidence: Float32[np.ndarray, "2"]
     path: Float16[np.ndarray, "side side"]
     gain: Float32[np.ndarray, ""]
@@ -83,9 +88,9 @@ class Shard:
         """Read a square of a crop, or all of it."""
         rows = slice(top, self.height if side is None else top + side)
         columns = slice(left, self.width if side is None else left + side)
-        whole = {name: self._slices[name][number] for name in ("confidence", "path", "gain")}
         parts = {
             name: self._slices[name][number, :, rows, columns]
             for name in ("blurred", "planes", "sharp")
         }
+        whole = {name: self._slices[name][number] for name in NAMES if name not in parts}
         return Prepared(**parts, **whole)

@@ -39,7 +39,7 @@ class CandidateRecipe:
     near_share: float = 0.15
     """Crops that are sharp, or nearly."""
     shortest: float = 3.0
-    longest: float = 60.0
+    longest: float = 100.0
     """All lengths between are equally likely on a logarithmic scale."""
     encoded_share: float = 0.45
     """Blur made in encoded values."""

@@ -36,7 +36,8 @@ def prepared_crops(folder: Path) -> CandidateCrops:
         if rng.random() < 0.5:
             sharp[:] = 0
         sure, path = rng.random(2, np.float32), rng.random((41, 41)).astype(np.float16)
-        return Prepared(blurred, planes, sharp, sure, path, np.array(1, np.float32))
+        kernels = np.zeros((2, 5, 5), np.float16)
+        return Prepared(blurred, planes, sharp, kernels, sure, path, np.array(1, np.float32))
 
     write_shard([prepared() for _ in range(6)], shard_path(folder, 0))
     return CandidateCrops([folder])

@@ -10,6 +10,8 @@ from PIL import Image
 
 from blurdm_cli.errors import InputError, TrainingError
 from blurdm_cli.motion.estimation import HYPOTHESES, find_motion
+from blurdm_cli.motion.kernel import extent
+from blurdm_cli.physics.trajectory import Trajectory
 from blurdm_cli.training import candidate_run, candidate_store
 from blurdm_cli.training.alignment import moved_to_candidate
 from blurdm_cli.training.candidate_crops import CandidateCrops
@@ -179,3 +181,16 @@ def test_cut_outs_are_photos_with_transparency(tmp_path: Path) -> None:
     [cut_out] = read_objects(tmp_path)
     assert cut_out.shape == (8, 9, 4)
     assert cut_out[0, 0].tolist() == [200, 10, 10, 120]
+
+
+def test_known_paths_keep_their_length(
+    photos: list[torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = CandidateRecipe(side=96, known_share=1, page_share=1, wrong_share=0)
+    scenes = Scenes(PhotoCrops(photos, recipe.develop), None, [], recipe)
+    still = np.zeros(4)
+    line = Trajectory(np.array([60.0, 0, 0, 0]), still, np.zeros((2, 4, 4))).centred()
+    monkeypatch.setattr(scenes, "path", lambda rng, near: line)
+    crops = CandidateMaker(scenes, seed=1).make_group(0)
+    lengths = [extent(kernel.astype(np.float32)) for crop in crops for kernel in crop.kernels]
+    assert lengths == pytest.approx([60] * len(lengths), abs=4)
