@@ -50,7 +50,8 @@ def motion(
 ) -> None:
     """Estimate how the camera moved during the exposure. No model is needed.
 
-    Lengths are in pixels, directions in degrees: 0 is horizontal, 90 is vertical.
+    Lengths are in pixels, directions in degrees: 0 is horizontal, 90 is vertical. Of a photo out of
+    focus, the length is the diameter of the disc that each point becomes.
     """
     from blurdm_cli.files.inputs import gather
 
@@ -112,11 +113,9 @@ def _draw(photo: Photo, found: Motion, parts: list[Region], picture: Path) -> No
 def _line(path: Path, found: Motion) -> str:
     best, name = found.best, visible(str(path))
     if best.kernel.size == 1:
-        return f"no motion found           {name}"
-    return (
-        f"{best.length:5.0f} px  {best.direction:4.0f} degrees"
-        f"  confidence {best.confidence:.2f}  {name}"
-    )
+        return f"no motion found                         {name}"
+    way = "out of focus" if best.direction is None else f"{best.direction:4.0f} degrees"
+    return f"{best.length:5.0f} px  {way:12}  confidence {best.confidence:.2f}  {name}"
 
 
 def _row(path: Path, found: Motion, parts: list[Region], picture: Path | None) -> dict[str, Any]:

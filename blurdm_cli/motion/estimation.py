@@ -1,7 +1,8 @@
 """The motion of a photo: one kernel in linear light and one in encoded values, each with a score.
 
     window ── half scale: hypotheses for long blur ──┐
-           └─ full scale: hypotheses for all blur ───┤── refined ── scored ── the best, or none
+           ├─ full scale: hypotheses for all blur ───┤── refined ── scored ── the best, or none
+           └─ all scales: discs, for soft focus ─────┤
                     what the other values found ─────┘
                           five windows ── a path with roll and zoom, where it explains more
     slight, hardly believed, or none: streaks of light, at night
@@ -15,7 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from blurdm_cli.motion.confidence import BELIEVED, with_confidence
 from blurdm_cli.motion.deconvolution import noise_of
-from blurdm_cli.motion.found import NO_BLUR, NONE, SHAKEN, Found, Motion
+from blurdm_cli.motion.focus import Focus
+from blurdm_cli.motion.found import FOCUS, NO_BLUR, NONE, SHAKEN, Found, Motion
 from blurdm_cli.motion.hypotheses import (
     HYPOTHESES,
     POLISHES,
@@ -79,19 +81,20 @@ def find_motion(
         return sorted((f for f in found[values] if f.scale == 1), key=lambda f: f.cost)[:1]
 
     def looks(values: str) -> list[Callable[[], Found]]:
-        return [
+        paths = [
             Look(values, views, hypothesis)
             for hypothesis in hypotheses
             if values in hypothesis.values
             and hypothesis.scale in views.scales
             and (pages[values] or not hypothesis.pages_only)
         ]
+        return [Focus(values, views), *paths]
 
     def refined(
         values: str, some: Sequence[Found], ways: Sequence[Refinement]
     ) -> list[Callable[[], Found]]:
-        """Refine each in each way, once: a round that changes nothing needs no other."""
-        wanted = [(each, how) for each in some for how in ways]
+        """Refine each path in each way, once: a round that changes nothing needs no other."""
+        wanted = [(each, how) for each in some for how in ways if each.name != FOCUS]
         new = [(each, how) for each, how in wanted if (values, id(each), how) not in tried]
         tried.update((values, id(each), how) for each, how in new)
         return [Refine(values, views, each, pages[values], how) for each, how in new]
@@ -111,7 +114,7 @@ def find_motion(
         ripples = views.ripples(values, 1).left_by(DELTA)
         believed = [_believed(each, ripples, page=pages[values]) for each in best(values)]
         found[values] = believed
-        moved = [each for each in believed if each.kernel.size > 1 and len(places) > 1]
+        moved = [e for e in believed if e.name not in {NONE.name, FOCUS} and len(places) > 1]
         return [Turn(values, photo, places, each) for each in moved]
 
     places = spread_windows(photo)

@@ -16,6 +16,13 @@ RIPPLES = 0.5
 """Weight of the ripples that a kernel leaves beside its score."""
 
 
+FOCUS = "focus"
+"""Name of the disc that a lens out of focus makes of each point; see `focus`."""
+
+LIGHTS = "lights"
+"""Name of a motion that streaks of light show; see `night`."""
+
+
 @dataclass(frozen=True, eq=False)
 class Found:
     """A kernel that was found, and how well it explains the photo."""
@@ -23,8 +30,8 @@ class Found:
     kernel: Kernel
     score: float
     name: str
-    """Name of the hypothesis that led to it; "lights": streaks of light show it; "none": no motion
-    was found."""
+    """Name of the hypothesis that led to it; "focus": it is the disc of a lens out of focus;
+    "lights": streaks of light show it; "none": no motion was found."""
     scale: float = 1.0
     """Scale of the photo at which the kernel holds."""
     ripples: float = 0.0
@@ -54,15 +61,12 @@ class Found:
         return spread(self.kernel)
 
     @property
-    def direction(self) -> float:
-        """Angle of the path in degrees: 0 is level, 90 is upright."""
-        return direction(self.kernel)
+    def direction(self) -> float | None:
+        """Angle of the path in degrees: 0 is level, 90 is upright. A disc has none."""
+        return None if self.name == FOCUS else round(direction(self.kernel), 1)
 
 
 NONE = Found(DELTA, NO_BLUR, "none")
-
-LIGHTS = "lights"
-"""Name of a motion that streaks of light show; see `night`."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -76,7 +76,7 @@ def _facts(found: Found) -> dict[str, Any] | None:
         return None
     return {
         "length": found.length,
-        "direction": round(found.direction, 1),
+        "direction": found.direction,
         "confidence": round(found.confidence, 3),
         "score": round(found.score, 3),
     }

@@ -36,7 +36,7 @@ class Outcome:
     """Height and width in pixels."""
     blur: float | None = None
     """The blur score of the input, if it was requested."""
-    motion: dict[str, float] | None = None
+    motion: dict[str, float | None] | None = None
     """The estimated motion: length in pixels, direction in degrees, confidence; None if none was
     found or it was not estimated."""
     guarded: bool = False

@@ -251,14 +251,14 @@ def _show(advance: Advance, number: int, jobs: Sequence[FileJob], part: float) -
     advance((number + part) / len(jobs), f"{count}{jobs[number].input.name}")
 
 
-def _facts(motion: Motion | None) -> dict[str, float] | None:
+def _facts(motion: Motion | None) -> dict[str, float | None] | None:
     """Facts about a motion for JSON and report lines."""
     if motion is None or motion.best.kernel.size == 1:
         return None
     best = motion.best
     return {
         "length": best.length,
-        "direction": round(best.direction, 1),
+        "direction": best.direction,
         "confidence": round(best.confidence, 3),
     }
 

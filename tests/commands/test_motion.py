@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from blurdm_cli.motion.estimation import HYPOTHESES, find_motion
+from blurdm_cli.motion.focus import disc
 from blurdm_cli.motion.found import Motion
 from tests.cli import Blurdm
 from tests.motion.scenes import blurred, leaves, path_kernel
@@ -46,6 +47,16 @@ def test_a_path_is_told_and_drawn(blurdm: Blurdm, shaken: Path, tmp_path: Path) 
     drawn, photo = (np.asarray(Image.open(p).convert("RGB")).astype(int) for p in (picture, shaken))
     assert drawn.shape == photo.shape
     assert 0.001 < (np.abs(drawn - photo).sum(2) > 30).mean() < 0.5
+
+
+def test_a_photo_out_of_focus_is_told_as_such(blurdm: Blurdm, tmp_path: Path) -> None:
+    path = tmp_path / "soft.png"
+    photo = blurred(leaves(300, 2), disc(20))
+    Image.fromarray(np.rint(photo * 255).astype(np.uint8)).save(path)
+    assert "20 px  out of focus" in blurdm("motion", path).out
+    row = json.loads(blurdm("motion", path, "--json").out)
+    assert row["linear"]["direction"] is None
+    assert row["linear"]["length"] == pytest.approx(20, abs=2)
 
 
 def test_json_names_both_motions_and_every_region(blurdm: Blurdm, shaken: Path) -> None:

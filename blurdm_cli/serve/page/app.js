@@ -140,7 +140,8 @@ async function toggleMotion() {
       await viewer.draw(item.motion);
       const found = item.motion.linear ?? item.motion.encoded;
       notice("");
-      if (item.motion.path && found) say(`Motion of ${found.length} pixels, ${found.direction} degrees`);
+      if (item.motion.path && found?.direction === null) say(`Out of focus by ${found.length} pixels`);
+      else if (item.motion.path && found) say(`Motion of ${found.length} pixels, ${found.direction} degrees`);
       else notice("No motion was found in this photo.");
     } catch (error) {
       notice(error.message);
