@@ -77,7 +77,7 @@ class CandidateMaker:
             motion = find_motion(photo)
         else:
             motion = replace(motion, noise=noise_of(photo @ LUMA))
-        path = exposed.path if exposed else None
+        path = exposed.path if exposed and not exposed.diameter else None
         return self._prepare(rng, photo, motion, sharp, path), exposed, motion
 
     def _prepare(
@@ -111,10 +111,8 @@ class CandidateMaker:
         )
 
     def _nearly(self, rng: np.random.Generator, exposed: Exposed) -> Motion:
-        """A known path, roughened; more in the values that the blur was not made in."""
-        kernel = exposed.path.density(KERNEL_SIDE // 2)[
-            ::-1, ::-1
-        ]  # the scene moves against the camera
+        """What was exposed, roughened; more in the values that the blur was not made in."""
+        kernel = exposed.kernel(KERNEL_SIDE // 2)
 
         def found(*, right: bool) -> Found:
             softness = rng.uniform(0.2, 0.6 if right else 1.0)

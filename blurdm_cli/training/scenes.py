@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from blurdm_cli.motion.focus import disc
+from blurdm_cli.motion.kernel import Kernel
 from blurdm_cli.physics.camera import lift_highlights, srgb_to_linear
 from blurdm_cli.physics.exposure import MovingObjects, average, expose, masks, random_outline
 from blurdm_cli.physics.trajectory import Trajectory, random_trajectory
@@ -26,6 +28,14 @@ class Exposed:
     encoded: bool
     frames: int | None
     """The number of encoded frames that it is the average of; None for very many."""
+    diameter: float | None = None
+    """Of the disc that a point becomes out of focus, in pixels; the camera is at rest then."""
+
+    def kernel(self, reach: int) -> Kernel:
+        """What each point becomes in the middle, up to `reach` pixels away."""
+        if self.diameter:
+            return disc(self.diameter)
+        return self.path.density(reach)[::-1, ::-1]  # the scene moves against the camera
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,10 @@ class CandidateRecipe:
     shortest: float = 3.0
     longest: float = 100.0
     """All lengths between are equally likely on a logarithmic scale."""
+    focus_share: float = 0.07
+    """Crops out of focus."""
+    widest: float = 45.0
+    """Largest disc of a point out of focus."""
     encoded_share: float = 0.45
     """Blur made in encoded values."""
     object_share: float = 0.25
@@ -124,15 +138,19 @@ class Scenes:
             scene = self.photos.scene(rng, extent)
         light = self._light(rng, scene, encoded=how.encoded)
         things = None
-        if not like and not how.page and rng.random() < recipe.object_share:
+        alone = like or how.page or how.diameter
+        if not alone and rng.random() < recipe.object_share:
             if rng.random() < 0.3:  # a tripod
                 how = replace(how, path=how.path.scaled(0.0))
             things = self._thing(rng, extent, encoded=how.encoded)
-        light = expose(light[None], [how.path], (side, side), things=things, frames=[how.frames])
-        light = light[:, 0]
+        exposed = expose(light[None], [how.path], (side, side), things=things, frames=[how.frames])
+        exposed = exposed[:, 0]
+        if how.diameter:
+            middle = slice(MARGIN, MARGIN + side)
+            exposed[1] = _out_of_focus(light, how.diameter)[:, middle, middle]
         if how.encoded:
-            light = srgb_to_linear(light.clamp(0, 1))
-        return light, None if things else how
+            exposed = srgb_to_linear(exposed.clamp(0, 1))
+        return exposed, None if things else how
 
     def exposure(self, rng: np.random.Generator) -> Exposed:
         """Draw how a scene is blurred."""
@@ -140,6 +158,9 @@ class Scenes:
         page, encoded = rng.random() < recipe.page_share, rng.random() < recipe.encoded_share
         frames = int(rng.integers(7, 16)) if encoded and rng.random() < 0.5 else None
         path = self.path(rng, near=rng.random() < recipe.near_share)
+        if rng.random() < recipe.focus_share:
+            diameter = float(np.exp(rng.uniform(*np.log([recipe.shortest, recipe.widest]))))
+            return Exposed(path.scaled(0.0), page, False, None, diameter)
         return Exposed(path, page, encoded, frames)
 
     def path(self, rng: np.random.Generator, *, near: bool) -> Trajectory:
@@ -167,6 +188,13 @@ class Scenes:
             mask = masks([random_outline(rng)], image[None])[0]
         light = image if encoded else srgb_to_linear(image)
         return MovingObjects(light[None], mask[None], [self.path(rng, near=rng.random() < 0.2)])
+
+
+def _out_of_focus(light: Float[Tensor, "3 h w"], diameter: float) -> Float[Tensor, "3 h w"]:
+    """A scene in linear light, blurred by a disc."""
+    image = np.ascontiguousarray(light.permute(1, 2, 0).numpy())
+    soft = cv2.filter2D(image, -1, disc(diameter), borderType=cv2.BORDER_REFLECT)
+    return torch.from_numpy(soft).permute(2, 0, 1).clamp(min=0)
 
 
 def _placed(

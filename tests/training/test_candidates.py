@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -194,3 +195,16 @@ def test_known_paths_keep_their_length(
     crops = CandidateMaker(scenes, seed=1).make_group(0)
     lengths = [extent(kernel.astype(np.float32)) for crop in crops for kernel in crop.kernels]
     assert lengths == pytest.approx([60] * len(lengths), abs=4)
+
+
+def test_crops_out_of_focus_come_with_discs_that_help(photos: list[torch.Tensor]) -> None:
+    recipe = CandidateRecipe(side=96, focus_share=1, known_share=1, shortest=6, widest=14)
+    recipe = replace(recipe, page_share=0, wrong_share=0, h264_share=0)
+    scenes = Scenes(PhotoCrops(photos, recipe.develop), None, [], recipe)
+    crops = CandidateMaker(scenes, seed=1).make_group(0)
+    assert np.mean([crop.gain for crop in crops]) > 1
+    assert not any(crop.path.any() for crop in crops)
+    for kernel in (kernel for crop in crops for kernel in crop.kernels.astype(np.float32)):
+        middle = kernel.shape[0] // 2
+        assert kernel[middle, middle] < 3 * kernel[kernel > 0].mean()
+        assert 5 <= extent(kernel) <= 17
