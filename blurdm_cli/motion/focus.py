@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from blurdm_cli.motion.found import FOCUS, NO_BLUR, Found
+from blurdm_cli.motion.found import FOCUS, Found
 from blurdm_cli.motion.kernel import DELTA, Kernel, normalised
 from blurdm_cli.motion.ripples import Ripples
 from blurdm_cli.motion.score import score
@@ -62,11 +62,9 @@ class Focus:
             for diameter in _diameters(self.views.ripples(self.values, scale))
             if scale == 1 or diameter >= LARGE
         }
-        if not seen:
+        about = min(seen, key=lambda diameter: seen[diameter].cost, default=0.0)
+        if not seen or seen[about].score >= 1:  # no blur at all explains more
             return Found(DELTA, math.inf, FOCUS)
-        about = min(seen, key=lambda diameter: seen[diameter].cost)
-        if seen[about].score >= NO_BLUR:
-            return seen[about]
         near = (self._found(diameter) for diameter in (about / NEAR, about * NEAR))
         return min([seen[about], *near], key=lambda found: found.cost)
 
