@@ -25,6 +25,21 @@ def linear_to_srgb(linear: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     return torch.where(linear <= 0.0031308, 12.92 * linear, power)
 
 
+def tone_curve(
+    light: Float[Tensor, "*shape"], contrast: float, gamma: float
+) -> Float[Tensor, "*shape"]:
+    """Light as a camera renders it whose tones are not sRGB's own: most add contrast.
+
+    Args:
+        light: linear; clipped at white.
+        contrast: share of the smooth step 3 x² - 2 x³ in the encoded values.
+        gamma: power of what that gives.
+    """
+    encoded = linear_to_srgb(light)
+    stepped = encoded * encoded * (3 - 2 * encoded)
+    return srgb_to_linear((encoded + contrast * (stepped - encoded)) ** gamma)
+
+
 def lift_highlights(
     linear: Float[Tensor, "*shape"],
     threshold: float | Float[Tensor, "#*shape"],

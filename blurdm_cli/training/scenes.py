@@ -10,7 +10,7 @@ from torch import Tensor
 
 from blurdm_cli.motion.focus import disc
 from blurdm_cli.motion.kernel import Kernel
-from blurdm_cli.physics.camera import lift_highlights, srgb_to_linear
+from blurdm_cli.physics.camera import lift_highlights, srgb_to_linear, tone_curve
 from blurdm_cli.physics.exposure import MovingObjects, average, expose, masks, random_outline
 from blurdm_cli.physics.trajectory import Trajectory, random_trajectory
 from blurdm_cli.training.pages import random_page
@@ -57,6 +57,8 @@ class CandidateRecipe:
     """Largest disc of a point out of focus."""
     encoded_share: float = 0.45
     """Blur made in encoded values."""
+    curve_share: float = 0.4
+    """Of blur made in linear light, what a camera renders with tones of its own."""
     object_share: float = 0.25
     highlight_share: float = 0.2
     h264_share: float = 0.1
@@ -150,6 +152,9 @@ class Scenes:
             exposed[1] = _out_of_focus(light, how.diameter)[:, middle, middle]
         if how.encoded:
             exposed = srgb_to_linear(exposed.clamp(0, 1))
+        elif rng.random() < recipe.curve_share:
+            gamma = float(np.exp(rng.uniform(-0.25, 0.25)))
+            exposed = tone_curve(exposed, float(rng.random()), gamma)
         return exposed, None if things else how
 
     def exposure(self, rng: np.random.Generator) -> Exposed:

@@ -42,6 +42,18 @@ def test_lifting_highlights_leaves_the_rest_alone() -> None:
     assert (lifted.diff() > 0).all()
 
 
+def test_a_tone_curve_adds_contrast_about_middle_grey_and_keeps_black_and_white() -> None:
+    light = torch.linspace(0, 1, 101)
+    torch.testing.assert_close(camera.tone_curve(light, 0.0, 1.0), light, atol=1e-5, rtol=1e-4)
+    encoded = camera.linear_to_srgb(light)
+    curved = camera.linear_to_srgb(camera.tone_curve(light, 0.8, 1.0))
+    assert curved.diff().min() >= 0
+    assert curved[0] == 0
+    assert curved[-1] == pytest.approx(1, abs=1e-5)
+    inner = (encoded > 0.01) & (encoded < 0.99)
+    assert ((curved - encoded) * (encoded - 0.5))[inner].min() > -1e-6
+
+
 @pytest.mark.parametrize("quality", [40, 75, 92])
 @pytest.mark.parametrize("subsample", [False, True])
 def test_jpeg_loses_what_a_jpeg_file_loses(quality: int, subsample: bool) -> None:
