@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from blurdm_cli.motion.confidence import FAR, WEIGHTS, evidence, judge
+from blurdm_cli.motion.kernel import trimmed
 from blurdm_cli.training.candidate_store import Prepared, Shard, shards_of
 
 BORDER = 24
@@ -30,7 +31,7 @@ GROUP = 4
 MARGIN, MOST = 0.2, 3.0
 """dB that a candidate must be better than the blurred crop; most dB that a crop counts for."""
 
-NETWORKS, UNITS = 4, 24
+NETWORKS, UNITS = 12, 24
 STEPS, BATCH, RATE, DECAY, DROPPED = 600, 512, 1e-2, 3e-2, 0.2
 
 FOLDS = 4
@@ -49,7 +50,10 @@ def seen(crop: Prepared) -> tuple[np.ndarray, list[float]]:
     errors = [
         np.mean((image[inner] - sharp[inner]) ** 2) for image in (blurred, images[:3], images[3:6])
     ]
-    return evidence(blurred, planes), [min(-10 * np.log10(e + 1e-9), 42.0) for e in errors]
+    kernels = (trimmed(k) if k.any() else k for k in crop.kernels.astype(np.float32))
+    return evidence(blurred, planes, *kernels), [
+        min(-10 * np.log10(e + 1e-9), 42.0) for e in errors
+    ]
 
 
 def fit(found: Evidence, psnr: Psnr) -> dict[str, np.ndarray]:
@@ -58,8 +62,8 @@ def fit(found: Evidence, psnr: Psnr) -> dict[str, np.ndarray]:
     ordered = np.sort(merit, 1)
     counts = torch.from_numpy(np.clip(ordered[:, 2] - ordered[:, 1], 0.05, MOST)).float()
     best = torch.from_numpy(merit.argmax(1))
-    mean, scale = found.mean(0), found.std(0) + 1e-6
-    known = torch.from_numpy((found - mean) / scale).float().clamp(-FAR, FAR)
+    mean, scale = np.nanmean(found, 0), np.nanstd(found, 0) + 1e-6
+    known = torch.from_numpy(np.nan_to_num((found - mean) / scale)).float().clamp(-FAR, FAR)
     rng = torch.Generator().manual_seed(0)
 
     def random(*shape: int) -> Tensor:
@@ -103,7 +107,8 @@ def main() -> None:
     fold = np.arange(len(found)) // GROUP % FOLDS
     for part in range(FOLDS):
         weights = fit(found[fold != part], psnr[fold != part])
-        chosen[fold == part] = [judge(weights, each).argmax() for each in found[fold == part]]
+        known = np.where(np.isnan(found), weights["mean"], found)
+        chosen[fold == part] = [judge(weights, each).argmax() for each in known[fold == part]]
     best = psnr.max(1)
     helped = best > psnr[:, 0] + 0.5
     print(f"{len(found)} crops; on {helped.mean():.0%} a candidate gains 0.5 dB or more\n")

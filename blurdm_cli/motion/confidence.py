@@ -3,9 +3,10 @@
 The score of a kernel compares kernels of one kind of values. It does not tell whether the blur was
 made in linear light or in encoded values, nor whether the best kernel is good enough. What the
 candidates look like does: deconvolved in the wrong values, edges between dark and bright parts
-ring, on one side more than on the other. Four small networks turn that into probabilities, and
-their mean counts. benchmarks/confidence.py fits them on made crops, whose sharp pictures are known,
-and prints what they are worth.
+ring, on one side more than on the other. So do the kernels: a right one leaves few ripples in the
+photo's power spectrum. Twelve small networks turn that into probabilities, and their mean counts.
+benchmarks/confidence.py fits them on made crops, whose sharp pictures are known, and prints what
+they are worth.
 """
 
 from collections.abc import Mapping
@@ -22,7 +23,9 @@ from safetensors.numpy import load_file
 from blurdm_cli.motion.candidates import RESIDUAL_GAIN, Planes, make_candidates
 from blurdm_cli.motion.deconvolution import LINEAR_SMOOTHING, smoothing_for
 from blurdm_cli.motion.found import LIGHTS, NONE, SHAKEN, Motion
-from blurdm_cli.motion.light import LUMA
+from blurdm_cli.motion.kernel import DELTA, Kernel, NewKernel, breadth, spread
+from blurdm_cli.motion.light import LUMA, to_linear
+from blurdm_cli.motion.ripples import Ripples
 from blurdm_cli.motion.windows import Photo, commonest_share, in_unit_range, window
 
 WEIGHTS = Path(__file__).with_name("confidence.safetensors")
@@ -40,8 +43,7 @@ TINY = 1e-3
 """Added to residuals and differences before their logarithm."""
 
 BELIEVED = 0.4
-"""Confidence of both together below which a short path does not count. Streaks of light are looked
-for then, and where the path is short."""
+"""Confidence of both together below which a short path does not count."""
 
 FAR = 4.0
 """Standard deviations from the mean that evidence counts for at most."""
@@ -69,13 +71,13 @@ def with_confidence(photo: Photo, motion: Motion, threads: int = 1) -> Motion:
     seen, origin = in_unit_range(photo[rows, columns]), (rows.start, columns.start)
     blurred = seen.transpose(2, 0, 1)
     planes = make_candidates(seen, motion, threads, origin)
-    linear, encoded = confidences(blurred, planes)
+    linear, encoded = confidences(blurred, planes, motion)
     smoothing = _smoothing(motion, planes, encoded)
     if smoothing != motion.encoded.smoothing:
         motion = replace(motion, encoded=replace(motion.encoded, smoothing=smoothing))
         again = make_candidates(seen, replace(motion, linear=NONE), threads, origin)
         planes[3:6], planes[9] = again[3:6], again[9]
-        linear, encoded = confidences(blurred, planes)
+        linear, encoded = confidences(blurred, planes, motion)
     longest = max(motion.linear.spread, motion.encoded.spread)
     if longest < SHAKEN and linear + encoded < BELIEVED:
         return Motion(noise=motion.noise)
@@ -95,7 +97,9 @@ def _smoothing(motion: Motion, planes: Planes, confidence: float) -> float:
     return smoothing_for(residual, motion.noise) ** confidence
 
 
-def confidences(blurred: Float32[np.ndarray, "3 h w"], planes: Planes) -> tuple[float, float]:
+def confidences(
+    blurred: Float32[np.ndarray, "3 h w"], planes: Planes, motion: Motion
+) -> tuple[float, float]:
     """Probability that the linear and that the encoded candidate is nearest to the sharp photo.
 
     What is missing to 1 is the probability that the blurred photo is. A candidate that is the
@@ -104,8 +108,11 @@ def confidences(blurred: Float32[np.ndarray, "3 h w"], planes: Planes) -> tuple[
     Args:
         blurred: sRGB-encoded, in [0, 1].
         planes: its candidates, see `candidates`; their confidence is not looked at.
+        motion: what they were deconvolved with.
     """
-    shares = judge(_weights(), evidence(blurred, planes))[1:] * planes[8:10].any(axis=(1, 2))
+    seen = evidence(blurred, planes, motion.linear.kernel, motion.encoded.kernel)
+    known = judge(_weights(), seen)
+    shares = known[1:] * planes[8:10].any(axis=(1, 2))
     return float(shares[0]), float(shares[1])
 
 
@@ -129,12 +136,19 @@ def judge(weights: Weights, found: Evidence) -> Float[np.ndarray, "3"]:
     return (shares / shares.sum(1, keepdims=True)).mean(0)
 
 
-def evidence(blurred: Float32[np.ndarray, "3 h w"], planes: Planes) -> Evidence:
-    """What the candidates look like, beside the blurred photo.
+def evidence(
+    blurred: Float32[np.ndarray, "3 h w"],
+    planes: Planes,
+    linear_kernel: Kernel,
+    encoded_kernel: NewKernel,
+) -> Evidence:
+    """What the candidates look like, beside the blurred photo, and what their kernels explain.
 
     Args:
         blurred: sRGB-encoded, in [0, 1].
         planes: its candidates, see `candidates`.
+        linear_kernel: what they were deconvolved with in linear light.
+        encoded_kernel: and in encoded values.
     """
     before, linear, encoded = (
         np.tensordot(LUMA, image, 1) for image in (blurred, planes[:3], planes[3:6])
@@ -152,8 +166,20 @@ def evidence(blurred: Float32[np.ndarray, "3 h w"], planes: Planes) -> Evidence:
             differences,
             *(_residuals(residual, before) for residual in planes[8:10]),
             [commonest_share(before, 1.0), before.mean()],
+            _of_kernel(np.tensordot(LUMA, to_linear(blurred), 1), linear_kernel),
+            _of_kernel(before, encoded_kernel),
         ]
     )
+
+
+def _of_kernel(grey: Float32[np.ndarray, "h w"], kernel: Kernel) -> Evidence:
+    """Ripples before and after, how far and how broad the path is; NaN for one that is unknown."""
+    if not kernel.any():
+        return np.full(4, np.nan)
+    ripples = Ripples(grey)
+    before = ripples.left_by(DELTA)
+    shape = np.log([spread(kernel) + 1, breadth(kernel) + 1])
+    return np.array([before, ripples.left_by(kernel) - before, *shape])
 
 
 def _look(grey: Float32[np.ndarray, "h w"]) -> Evidence:

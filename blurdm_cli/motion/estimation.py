@@ -5,7 +5,7 @@
            └─ all scales: discs, for soft focus ─────┤
                     what the other values found ─────┘
                           five windows ── a path with roll and zoom, where it explains more
-    slight, hardly believed, or none: streaks of light, at night
+    slight, not quite believed, or none: streaks of light, at night
 
 Most blur is made in linear light, by a sensor; some in encoded values, by software that averages
 frames. Which one it was, the fusion decides for each pixel; both motions are found.
@@ -14,7 +14,7 @@ frames. Which one it was, the fusion decides for each pixel; both motions are fo
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from blurdm_cli.motion.confidence import BELIEVED, with_confidence
+from blurdm_cli.motion.confidence import with_confidence
 from blurdm_cli.motion.deconvolution import noise_of
 from blurdm_cli.motion.focus import Focus
 from blurdm_cli.motion.found import FOCUS, NO_BLUR, NONE, SHAKEN, Found, Motion
@@ -51,6 +51,9 @@ ROUNDS = 4
 
 WORTHWHILE = 0.02
 """By how much a round must lower the cost for another one."""
+
+SURE = 0.85
+"""Confidence of both together below which streaks of light are looked for."""
 
 FLAT = 0.01
 """Standard deviation, of white, below which nothing in a photo tells of motion."""
@@ -135,8 +138,8 @@ def find_motion(
     linear, encoded = ((best(values) or [NONE])[0] for values in VALUES)
     motion = Motion(linear, encoded, noise_of(views.grey("encoded", 1)))
     motion = with_confidence(photo, motion, threads)
-    believed = motion.linear.confidence + motion.encoded.confidence >= BELIEVED
-    if believed and motion.is_shaken:
+    sure = motion.linear.confidence + motion.encoded.confidence >= SURE
+    if sure and motion.is_shaken:
         return motion
     lights = motion_of_lights(photo, views.grey("linear", 1), motion.noise)
     return motion if lights.reach == 1 else lights

@@ -124,6 +124,14 @@ def extent(kernel: Kernel) -> float:
     return float(max(np.ptp(rows), np.ptp(columns)))
 
 
+def breadth(kernel: Kernel) -> float:
+    """How many pixels a path covers for each pixel of its extent.
+
+    Paths have 1 to 6; what covers an area, as soft focus does, has more.
+    """
+    return math.exp(entropy(kernel)) / max(extent(kernel), 1)
+
+
 def direction(kernel: Kernel) -> float:
     """Angle of the line that a kernel lies along best, in degrees: 0 is level, 90 is upright.
 

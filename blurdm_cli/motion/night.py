@@ -1,8 +1,8 @@
 """The motion of a night photo: small lights draw the camera's path.
 
 A small light in dark surroundings becomes a picture of the kernel. The estimator does not find such
-a kernel: the streaks are clipped, and edges are few. So where it finds nothing, or what is hardly
-believed, streaks that are alike at distinct places are taken for the path:
+a kernel: the streaks are clipped, and edges are few. So where it finds nothing, or what is not
+quite believed, streaks that are alike at distinct places are taken for the path:
 
     photo ── alike streaks, not of one brightness as letters are, and no bars as lamps are
       └── their mean, each without the width of its light ── the kernel, if it makes lights smaller

@@ -7,7 +7,7 @@ A shard holds, for each crop, as 8-bit values but for the last four:
 
     blurred     3 planes, sharp 3 planes
     planes      8 planes: two deconvolved photos and two reblur residuals
-    kernels     of either motion, in `KERNEL_SIDE` rows and columns
+    kernels     of either motion, in `KERNEL_SIDE` rows and columns; 0: not known, as in old shards
     confidence  of either motion
     path        how long the crop saw each displacement, see `pairs.Batch.motion`; 0: not known
     gain        dB that the better candidate is nearer to the sharp crop than the blurred one is
@@ -72,7 +72,8 @@ class Shard:
 
     def __init__(self, path: Path) -> None:
         file: Any = safe_open(path, "np")
-        self._slices = {name: file.get_slice(name) for name in NAMES}
+        kept = set(file.keys())
+        self._slices = {name: file.get_slice(name) for name in NAMES if name in kept}
         self.count, _, self.height, self.width = self._slices["blurred"].get_shape()
 
     @property
@@ -92,5 +93,5 @@ class Shard:
             name: self._slices[name][number, :, rows, columns]
             for name in ("blurred", "planes", "sharp")
         }
-        whole = {name: self._slices[name][number] for name in NAMES if name not in parts}
-        return Prepared(**parts, **whole)
+        whole = {name: part[number] for name, part in self._slices.items() if name not in parts}
+        return Prepared(**{"kernels": np.zeros((2, 1, 1), np.float16), **parts, **whole})

@@ -35,6 +35,18 @@ def test_a_path_that_was_not_is_hardly_believed(scene: np.ndarray) -> None:
     assert found.linear.confidence + found.encoded.confidence < 0.3
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_right_kernel_is_believed_more_than_its_mirror_image(seed: int) -> None:
+    kernel = path_kernel(24, seed)
+    photo = np.float32(blurred(leaves(seed=seed), kernel))
+    mirrored = np.ascontiguousarray(kernel[:, ::-1])
+    near, far = (
+        with_confidence(photo, Motion(right(each), NONE, 0.002)).linear.confidence
+        for each in (kernel, mirrored)
+    )
+    assert near > 0.5 > far
+
+
 def test_a_candidate_that_is_the_photo_itself_has_no_confidence() -> None:
     kernel = path_kernel(12, 5)
     photo = np.float32(blurred(leaves(seed=5), kernel, linear=False))

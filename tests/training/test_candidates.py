@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.numpy import load_file, save_file
 
 from blurdm_cli.errors import InputError, TrainingError
 from blurdm_cli.motion.estimation import HYPOTHESES, find_motion
@@ -120,6 +121,16 @@ def test_shards_are_made_once_and_a_run_goes_on_where_it_ended(
 def test_crops_of_another_recipe_are_refused(two_shards: Path, photos: list[torch.Tensor]) -> None:
     with pytest.raises(TrainingError, match="longest"):
         make_shards(two_shards, photos, None, [], CandidateRecipe(side=64), count=GROUP)
+
+
+def test_shards_of_before_kernels_were_kept_are_read(two_shards: Path, tmp_path: Path) -> None:
+    [first, *_] = shards_of(two_shards)
+    arrays = load_file(first)
+    del arrays["kernels"]
+    save_file(arrays, tmp_path / first.name)
+    old, new = (Shard(path).read(1) for path in (tmp_path / first.name, first))
+    assert not old.kernels.any()
+    np.testing.assert_array_equal(old.planes, new.planes)
 
 
 def test_what_is_drawn_is_a_part_of_what_was_prepared(two_shards: Path) -> None:
