@@ -50,8 +50,8 @@ def motion(
 ) -> None:
     """Estimate how the camera moved during the exposure. No model is needed.
 
-    Lengths are in pixels, directions in degrees: 0 is horizontal, 90 is vertical. Of a photo out of
-    focus, the length is the diameter of the disc that each point becomes.
+    Lengths are in pixels, directions in degrees: 0 is horizontal, 90 is vertical. For a photo
+    out of focus, the length is the diameter of the disc that each point becomes.
     """
     from blurdm_cli.files.inputs import gather
 

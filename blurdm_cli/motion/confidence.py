@@ -42,7 +42,7 @@ FEW = 500
 TINY = 1e-3
 """Added to residuals and differences before their logarithm."""
 
-BELIEVED = 0.4
+BELIEVED = 0.6
 """Confidence of both together below which a short path does not count."""
 
 FAR = 4.0

@@ -18,8 +18,8 @@ from blurdm_cli.motion.score import score
 from blurdm_cli.motion.windows import Views
 
 DIAMETERS = 7 * 1.06 ** np.arange(42)
-"""In pixels of a scale: up to 76, of which the tiles of the spectrum hardly show the rings. Smaller
-discs are found as paths are."""
+"""Discs that are tried, in pixels of a scale. The tiles of the spectrum hardly show the rings of
+larger ones; smaller ones are found as paths are."""
 
 LARGE = 30
 """Diameter below which a smaller scale leaves discs to the next larger one."""

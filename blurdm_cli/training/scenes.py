@@ -29,7 +29,7 @@ class Exposed:
     frames: int | None
     """The number of encoded frames that it is the average of; None for very many."""
     diameter: float | None = None
-    """Of the disc that a point becomes out of focus, in pixels; the camera is at rest then."""
+    """Diameter in pixels of the disc that a point becomes out of focus; the camera is at rest."""
 
     def kernel(self, reach: int) -> Kernel:
         """What each point becomes in the middle, up to `reach` pixels away."""
@@ -58,7 +58,7 @@ class CandidateRecipe:
     encoded_share: float = 0.45
     """Blur made in encoded values."""
     curve_share: float = 0.4
-    """Of blur made in linear light, what a camera renders with tones of its own."""
+    """Share of the blur made in linear light that a camera then renders with tones of its own."""
     object_share: float = 0.25
     highlight_share: float = 0.2
     h264_share: float = 0.1
