@@ -21,7 +21,7 @@ DIAMETERS = 7 * 1.06 ** np.arange(42)
 """Discs that are tried, in pixels of a scale. The tiles of the spectrum hardly show the rings of
 larger ones; smaller ones are found as paths are."""
 
-LARGE = 30
+LARGE = 16
 """Diameter below which a smaller scale leaves discs to the next larger one."""
 
 BESIDE = (2, 3, 4, 5)
