@@ -1,4 +1,4 @@
-"""What a model makes of photos out of focus.
+"""Measure a model on photos out of focus.
 
     python benchmarks/focus.py [--model MODEL] PAIRS...
 

@@ -142,7 +142,7 @@ def evidence(
     linear_kernel: Kernel,
     encoded_kernel: NewKernel,
 ) -> Evidence:
-    """What the candidates look like, beside the blurred photo, and what their kernels explain.
+    """Measure what the candidates look like beside the blurred photo, and what kernels explain.
 
     Args:
         blurred: sRGB-encoded, in [0, 1].

@@ -32,7 +32,7 @@ FEWER = 1.6
 tiles show the rings less clearly."""
 
 NEAR = 1.02
-"""What the diameter is divided and multiplied by for the last choice."""
+"""Factor between the diameters of the last choice."""
 
 
 def disc(diameter: float) -> Kernel:

@@ -111,7 +111,7 @@ class CandidateMaker:
         )
 
     def _nearly(self, rng: np.random.Generator, exposed: Exposed) -> Motion:
-        """What was exposed, roughened; more in the values that the blur was not made in."""
+        """The true kernel, roughened; more in the values that the blur was not made in."""
         kernel = exposed.kernel(KERNEL_SIDE // 2)
 
         def found(*, right: bool) -> Found:

@@ -32,7 +32,7 @@ class Exposed:
     """Diameter in pixels of the disc that a point becomes out of focus; the camera is at rest."""
 
     def kernel(self, reach: int) -> Kernel:
-        """What each point becomes in the middle, up to `reach` pixels away."""
+        """The kernel in the middle of the scene, up to `reach` pixels away."""
         if self.diameter:
             return disc(self.diameter)
         return self.path.density(reach)[::-1, ::-1]  # the scene moves against the camera
