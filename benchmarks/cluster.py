@@ -1,6 +1,7 @@
 """Runs on a Ray cluster whose nodes and workers are killed, and what sharing a run costs.
 
     python benchmarks/cluster.py [--photos 300] [--videos 3] [--kills 20] [--measured 18] ...
+    python benchmarks/cluster.py --kills 0 --measured 40 --model blurdm-fast --size 640x480
 
 Needs Linux, Ray, and the right to have a network of its own (`unshare`): there a cluster of a head
 and two nodes (`--nodes`) of one core each is started. `blurdm deblur --cluster` runs over small
@@ -40,11 +41,12 @@ NODE: dict[str, Any] = {
     "object_store_memory": 10**8,
 }
 SCRIPT = "from blurdm_cli.commands.app import main; main()"
-OPTIONS = ("--model", "blurdm-tiny", "--precision", "fp32", "--json")
+SMALL = "blurdm-tiny"
 
 
-def command(*words: object) -> list[str]:
-    return [sys.executable, "-c", SCRIPT, "deblur", *map(str, words), *OPTIONS]
+def command(*words: object, model: str = SMALL) -> list[str]:
+    options = ("--model", model, "--precision", "fp32", "--json")
+    return [sys.executable, "-c", SCRIPT, "deblur", *map(str, words), *options]
 
 
 class Nodes:
@@ -161,17 +163,23 @@ def interrupt(nodes: Nodes, source: Path, output: Path, results: int) -> int:
     return sum(row["reason"] == "done-before" for row in rows)
 
 
-def measure(nodes: Nodes, folder: Path, count: int, rounds: int, many: int) -> None:
-    """Print the time of a file on a cluster of so many nodes, and in as many plain processes."""
+def measure(nodes: Nodes, folder: Path, options: argparse.Namespace) -> None:
+    """Print the time of a file on a cluster, and in as many plain processes as it has nodes."""
+    count, rounds, many = options.measured, options.rounds, options.nodes
+    width, height = map(int, options.size.split("x"))
     parts = [folder / f"part {number}" for number in range(many)]
     for number in range(count):
         pixels = np.random.default_rng(number).integers(0, 256, (48, 64, 3), dtype=np.uint8)
         path = parts[number % many] / f"{number}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).resize((2048, 1536), Image.Resampling.BICUBIC).save(path)
+        Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC).save(path)
     again = ("--on-exists", "overwrite", "--no-resume")
-    plain = [command(part, "-o", folder / "plain" / part.name, *again) for part in parts]
-    shared = [command(*parts, "-o", folder / "out", *again, "--cluster", nodes.address)]
+    model = options.model
+    plain = [
+        command(part, "-o", folder / "plain" / part.name, *again, model=model) for part in parts
+    ]
+    cluster = ("--cluster", nodes.address)
+    shared = [command(*parts, "-o", folder / "out", *again, *cluster, model=model)]
     spent = [(spend(plain, count), spend(shared, count)) for _ in range(rounds)]
     (cpu, _, wall), (more, rays, longer) = np.median(spent, axis=0)
     for name, used, took in (("plain processes", cpu, wall), ("workers", more, longer)):
@@ -237,6 +245,8 @@ def main() -> None:
     arguments.add_argument("--measured", type=int, default=18)
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--nodes", type=int, default=2)
+    arguments.add_argument("--model", default=SMALL, help="of the measured photos")
+    arguments.add_argument("--size", default="2048x1536", help="of the measured photos, in pixels")
     arguments.add_argument("--seed", type=int, default=0)
     options = arguments.parse_args()
     if INSIDE not in os.environ:
@@ -257,14 +267,14 @@ def main() -> None:
         os.environ |= {"RAY_TMPDIR": name, "RAY_USAGE_STATS_ENABLED": "0"}
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}
         os.environ |= {"RAY_worker_niceness": "0"}
-        make_photos(folder / "in", options.photos)
-        if options.videos:
-            make_videos(folder / "in" / "videos", options.videos, frames=250)
-        words = command(folder / "in", "-o", folder / "whole")
-        subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         nodes = Nodes(folder, options.nodes)
         try:
             if options.kills:
+                make_photos(folder / "in", options.photos)
+                if options.videos:
+                    make_videos(folder / "in" / "videos", options.videos, frames=250)
+                words = command(folder / "in", "-o", folder / "whole")
+                subprocess.run(words, check=True, capture_output=True)
                 begin = time.monotonic()
                 output = folder / "killed"
                 killed = torment(nodes, folder / "in", output, options.kills, chance)
@@ -275,12 +285,12 @@ def main() -> None:
                     f" {again} files were begun again"
                 )
                 compare("killed", folder / "whole", output)
-            output = folder / "interrupted"
-            skipped = interrupt(nodes, folder / "in", output, options.photos // 2)
-            print(f"interrupted by SIGKILL: a plain run skips {skipped}, and does the others")
-            compare("finished", folder / "whole", output)
+                output = folder / "interrupted"
+                skipped = interrupt(nodes, folder / "in", output, options.photos // 2)
+                print(f"interrupted by SIGKILL: a plain run skips {skipped}, and does the others")
+                compare("finished", folder / "whole", output)
             if options.measured:
-                measure(nodes, folder, options.measured, options.rounds, options.nodes)
+                measure(nodes, folder, options)
         finally:
             nodes.close()
 
