@@ -23,9 +23,9 @@ from blurdm_cli.machine import tune_allocator
 from blurdm_cli.motion.deconvolution import noise_of
 from blurdm_cli.motion.found import Motion
 from blurdm_cli.motion.kernel import DELTA, Kernel, likeness, normalised
-from blurdm_cli.motion.light import LUMA, to_encoded, to_linear
+from blurdm_cli.motion.light import to_encoded, to_linear
 from blurdm_cli.motion.night import motion_of_lights
-from blurdm_cli.motion.windows import in_unit_range, window
+from blurdm_cli.motion.windows import Views, in_unit_range
 from blurdm_cli.photo.photo import read_photo
 from blurdm_cli.physics.trajectory import random_trajectory
 from blurdm_cli.zoo import DEFAULT
@@ -96,9 +96,8 @@ def darkened(photo: np.ndarray, rng: np.random.Generator) -> Picture:
 
 def look(photo: np.ndarray) -> Motion:
     """The motion that streaks of light show in a photo."""
-    seen = in_unit_range(photo[window(photo)])
-    grey = np.ascontiguousarray(to_linear(seen) @ LUMA)
-    return motion_of_lights(photo, grey, noise_of(np.ascontiguousarray(seen @ LUMA)))
+    views = Views(photo, [1])
+    return motion_of_lights(photo, views, noise_of(views.grey("encoded", 1)))
 
 
 def psnr(photo: Picture, sharp: Picture) -> float:

@@ -141,7 +141,7 @@ def find_motion(
     sure = motion.linear.confidence + motion.encoded.confidence >= SURE
     if sure and motion.is_shaken:
         return motion
-    lights = motion_of_lights(photo, views.grey("linear", 1), motion.noise)
+    lights = motion_of_lights(photo, views, motion.noise)
     return motion if lights.reach == 1 else lights
 
 

@@ -4,11 +4,13 @@ A small light in dark surroundings becomes a picture of the kernel. The estimato
 a kernel: the streaks are clipped, and edges are few. So where it finds nothing, or what is not
 quite believed, streaks that are alike at distinct places are taken for the path:
 
-    photo ── alike streaks, not of one brightness as letters are, and no bars as lamps are
-      └── their mean, each without the width of its light ── the kernel, if it makes lights smaller
+    photo ── alike streaks ── their mean, each without the width of its light ── the kernel
+      ├── not of one brightness as letters are, no bars as lamps are, and it makes lights smaller
+      └── or, refined on the whole window, it explains the photo far better than no blur does
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import ceil, inf, sqrt
 
 import cv2
@@ -16,8 +18,10 @@ import numpy as np
 from jaxtyping import Float32
 
 from blurdm_cli.motion.deconvolution import SATURATED, Deconvolver
-from blurdm_cli.motion.found import LIGHTS, SHAKEN, Found, Motion
+from blurdm_cli.motion.found import LIGHTS, RIPPLES, SHAKEN, Found, Motion
+from blurdm_cli.motion.hypotheses import REFINEMENTS
 from blurdm_cli.motion.kernel import (
+    DELTA,
     Kernel,
     NewKernel,
     centred,
@@ -30,8 +34,9 @@ from blurdm_cli.motion.kernel import (
 from blurdm_cli.motion.latent import Grey
 from blurdm_cli.motion.light import LUMA, to_linear
 from blurdm_cli.motion.score import ITERATIONS, WEIGHT, score
+from blurdm_cli.motion.steps import Refine
 from blurdm_cli.motion.streaks import MARGIN, Streak, alike_streaks, find_streaks, placed
-from blurdm_cli.motion.windows import Photo, in_unit_range
+from blurdm_cli.motion.windows import VALUES, Photo, Views, in_unit_range
 
 LOOKED_AT = 2_000_000
 """Pixels that streaks are looked for in; larger photos are made smaller."""
@@ -51,6 +56,13 @@ CONFIDENCES = 0.85, 0.1
 """Confidence of the linear and the encoded candidate: light adds up in linear light. Networks of
 `confidence` never saw streaks, and reject candidates that ring around clipped lights."""
 
+EXPLAINS = 0.2
+"""How much a refined kernel has to lower the cost in encoded values, where streaks alone do not
+show that they are lights. Lamps, windows and strokes of sharp photos reach 0.15."""
+
+REFINED_CONFIDENCES = 0.45, 0.5
+"""Confidence of the linear and the encoded candidate of a refined kernel."""
+
 SOFTNESS = 0.38
 """Standard deviation of a light as a share of the width of its streak."""
 
@@ -58,25 +70,39 @@ ROUNDS = 30
 """Iterations of the deconvolution of a streak with its light."""
 
 
-def motion_of_lights(photo: Photo, grey: Grey, noise: float) -> Motion:
+def motion_of_lights(photo: Photo, views: Views, noise: float) -> Motion:
     """Find the motion that streaks of light show, with a confidence of its own.
 
     Args:
         photo: sRGB-encoded.
-        grey: its most textured window, in linear light.
+        views: its windows.
         noise: of the photo, in encoded values.
     """
     none = Motion(noise=noise)
     step = ceil(sqrt(photo.shape[0] * photo.shape[1] / LOOKED_AT))
     streaks = alike_streaks(find_streaks(_light(photo, step), LONGEST // step))
-    if not streaks or not are_lights(streaks):
+    if not streaks:
         return none
-    kernel = mean_kernel(photo, streaks, step)
+    kernel, grey = mean_kernel(photo, streaks, step), views.grey("linear", 1)
+    if spread(kernel) < SHAKEN:
+        return none
     limit = min(EVENNESS + PER_CURVATURE * curvature(streaks), MOST_EVEN)
-    if spread(kernel) < SHAKEN or evenness(kernel, grey) >= limit:
+    if are_lights(streaks) and evenness(kernel, grey) < limit:
+        found = [Found(kernel, score(grey, kernel), LIGHTS)] * 2
+        return _believed(found, CONFIDENCES, noise)
+    start = Found(kernel, inf, LIGHTS)
+    found = [Refine(v, views, start, False, REFINEMENTS[v])() for v in VALUES]
+    without = 1 + RIPPLES * views.ripples("encoded", 1).left_by(DELTA)
+    if without - found[1].cost < EXPLAINS or found[1].spread < SHAKEN:
         return none
-    found = score(grey, kernel)
-    linear, encoded = (Found(kernel, found, LIGHTS, confidence=sure) for sure in CONFIDENCES)
+    return _believed(found, REFINED_CONFIDENCES, noise)
+
+
+def _believed(found: Sequence[Found], shares: Sequence[float], noise: float) -> Motion:
+    """A motion with these confidences, in linear light and in encoded values."""
+    linear, encoded = (
+        replace(each, confidence=share) for each, share in zip(found, shares, strict=True)
+    )
     return Motion(linear, encoded, noise)
 
 

@@ -60,7 +60,14 @@ def psnr(found: np.ndarray, sharp: np.ndarray, edge: int = 24) -> float:
     return float(-10 * np.log10(np.mean((inner(found, edge) - inner(sharp, edge)) ** 2)))
 
 
-def night(side: int = 320, seed: int = 0, width: float = 0.7, lights: int = 16) -> np.ndarray:
+def night(
+    side: int = 320,
+    seed: int = 0,
+    width: float = 0.7,
+    lights: int = 16,
+    powers: tuple[float, float] = (2, 5.5),
+    ground: float = 0.04,
+) -> np.ndarray:
     """A dark scene with small lights of many brightnesses, in linear light; some exceed white.
 
     Args:
@@ -68,12 +75,14 @@ def night(side: int = 320, seed: int = 0, width: float = 0.7, lights: int = 16) 
         seed: of the places and brightnesses.
         width: standard deviation of the lights, pixels.
         lights: how many there are.
+        powers: least and largest logarithm of a light's sum.
+        ground: light of what is white in the scene.
     """
     rng = np.random.default_rng(seed)
-    scene = 0.04 * to_linear(leaves(side, seed))
+    scene = np.float32(ground) * to_linear(leaves(side, seed))
     drawn = np.zeros((side, side), np.float32)
     for row, column in rng.integers(20, side - 20, (lights, 2)):
-        drawn[row, column] = np.exp(rng.uniform(2, 5.5))
+        drawn[row, column] = np.exp(rng.uniform(*powers))
     return scene + cv2.GaussianBlur(drawn, (0, 0), width)[..., None]
 
 

@@ -8,16 +8,16 @@ from blurdm_cli.motion.deconvolution import noise_of
 from blurdm_cli.motion.estimation import Hypothesis, find_motion
 from blurdm_cli.motion.found import LIGHTS, Found, Motion
 from blurdm_cli.motion.kernel import DELTA, extent, likeness
-from blurdm_cli.motion.light import LUMA, to_linear
 from blurdm_cli.motion.night import motion_of_lights
 from blurdm_cli.motion.pyramid import Settings
+from blurdm_cli.motion.windows import Views
 
 from .scenes import blurred, exposed, leaves, night, path_kernel
 
 
 def look(photo: np.ndarray) -> Motion:
-    seen = photo.astype(np.float32) / 255
-    return motion_of_lights(photo, to_linear(seen) @ LUMA, noise_of(seen @ LUMA))
+    views = Views(photo, [1])
+    return motion_of_lights(photo, views, noise_of(views.grey("encoded", 1)))
 
 
 def kernel_of(length: int, seed: int) -> np.ndarray:
@@ -39,6 +39,16 @@ def test_wide_lights_do_not_widen_the_path(width: float) -> None:
     kernel = kernel_of(60, 8)
     motion = look(exposed(night(seed=8, width=width), kernel))
     assert likeness(motion.linear.kernel, kernel) > 0.8
+
+
+@pytest.mark.parametrize(("length", "seed"), [(24, 8), (24, 3)])
+def test_lights_of_one_brightness_count_where_their_path_explains_the_photo(
+    length: int, seed: int
+) -> None:
+    kernel = kernel_of(length, seed)
+    motion = look(exposed(night(seed=seed, lights=12, powers=(4.1, 4.1), ground=0.1), kernel))
+    assert likeness(motion.linear.kernel, kernel) > 0.75
+    assert min(motion.linear.confidence, motion.encoded.confidence) > 0.4
 
 
 def test_noise_and_jpeg_do_not_hide_the_streaks() -> None:
