@@ -13,6 +13,7 @@ from blurdm_cli.motion.kernel import Kernel
 from blurdm_cli.physics.camera import lift_highlights, srgb_to_linear, tone_curve
 from blurdm_cli.physics.exposure import MovingObjects, average, expose, masks, random_outline
 from blurdm_cli.physics.trajectory import Trajectory, random_trajectory
+from blurdm_cli.training.lamps import at_night
 from blurdm_cli.training.pages import random_page
 from blurdm_cli.training.pairs import random_square
 from blurdm_cli.training.photo_crops import PhotoCrops
@@ -60,6 +61,8 @@ class CandidateRecipe:
     curve_share: float = 0.4
     """Share of the blur made in linear light that a camera then renders with tones of its own."""
     object_share: float = 0.25
+    night_share: float = 0.1
+    """Share of the blur made in linear light that is at night, with lamps."""
     highlight_share: float = 0.2
     h264_share: float = 0.1
     known_share: float = 0.5
@@ -180,6 +183,8 @@ class Scenes:
         if encoded:
             return scene
         light = srgb_to_linear(scene)
+        if rng.random() < self.recipe.night_share:
+            return at_night(light, rng)
         if rng.random() < self.recipe.highlight_share:
             light = lift_highlights(light, float(rng.uniform(0.5, 0.9)), float(rng.uniform(2, 12)))
         return light
