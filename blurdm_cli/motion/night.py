@@ -90,11 +90,16 @@ def motion_of_lights(photo: Photo, views: Views, noise: float) -> Motion:
     if are_lights(streaks) and evenness(kernel, grey) < limit:
         found = [Found(kernel, score(grey, kernel), LIGHTS)] * 2
         return _believed(found, CONFIDENCES, noise)
+    return _refined(kernel, views, noise)
+
+
+def _refined(kernel: Kernel, views: Views, noise: float) -> Motion:
+    """The motion of a kernel that is refined, if it explains the photo; none otherwise."""
     start = Found(kernel, inf, LIGHTS)
     found = [Refine(v, views, start, False, REFINEMENTS[v])() for v in VALUES]
     without = 1 + RIPPLES * views.ripples("encoded", 1).left_by(DELTA)
     if without - found[1].cost < EXPLAINS or found[1].spread < SHAKEN:
-        return none
+        return Motion(noise=noise)
     return _believed(found, REFINED_CONFIDENCES, noise)
 
 
