@@ -28,7 +28,7 @@ REACH = 12
 
 WARM_SHARE = 0.7
 WARM, COLD = (0.0, 0.45, 1.0), (0.6, 0.2, 0.0)
-"""What warm and cold lamps lack of red, green and blue, in proportion."""
+"""Red, green and blue that warm and cold lamps lack, relative to each other."""
 
 TINT = 0.7
 """Share of a colour that they lack, at most."""
