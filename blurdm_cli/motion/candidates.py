@@ -6,6 +6,9 @@ Planes, for the network, all in [0, 1]:
     3-5   deconvolved in encoded values
     6, 7  confidence of either motion, the same everywhere
     8, 9  reblur residual of either: how much of the photo the motion does not explain
+
+Light is never negative. Where a candidate would have to be, its kernel is wrong there, and the
+residual tells.
 """
 
 from collections.abc import Sequence
@@ -65,8 +68,11 @@ def make_candidates(
             work.append([_begin(pool, each, photo, weight, linear=linear) for each in patches])
         for place, (_, linear) in enumerate(kinds):
             if work[place]:
-                again = _join(work[place], planes[3 * place : 3 * place + 3])
-                planes[8 + place] = _residual(photo, again, linear=linear)
+                candidate = planes[3 * place : 3 * place + 3]
+                again = _join(work[place], candidate)
+                negative = -np.minimum(candidate, 0).min(0)
+                np.maximum(candidate, 0, out=candidate)
+                planes[8 + place] = _residual(photo, again, negative, linear=linear)
     return planes
 
 
@@ -166,10 +172,14 @@ def _deconvolve(
     *,
     linear: bool,
 ) -> Deconvolved:
-    """Deconvolve an encoded channel: the inner part, encoded, and what it looks like blurred."""
+    """Deconvolve an encoded channel: the inner part, and what it looks like blurred.
+
+    The part is encoded, and at most 1; what is below zero stays as it is.
+    """
     result = solver(to_linear(channel) if linear else channel)
-    image = result.image[inner]
-    image = to_encoded(image) if linear else np.clip(image, 0, 1)
+    image = np.minimum(result.image[inner], 1)
+    if linear:
+        image = to_encoded(image) + np.minimum(image, 0)
     return Deconvolved(image, result.reblurred[inner])
 
 
@@ -187,11 +197,19 @@ def _join(begun: Sequence[Begun], into: Float32[np.ndarray, "3 h w"]) -> Float32
 
 
 def _residual(
-    photo: Float32[np.ndarray, "h w 3"], again: Float32[np.ndarray, "h w"], *, linear: bool
+    photo: Float32[np.ndarray, "h w 3"],
+    again: Float32[np.ndarray, "h w"],
+    negative: Float32[np.ndarray, "h w"],
+    *,
+    linear: bool,
 ) -> Float32[np.ndarray, "h w"]:
-    """How far the luma that was blurred again is from the photo's, in the mean of a window."""
+    """How far the luma that was blurred again is from the photo's, in the mean of a window.
+
+    Light that had to be negative to explain the photo counts too.
+    """
     if linear:
         again = to_encoded(again)
-    difference = np.abs(again - photo @ LUMA)
-    left = cv2.blur(difference, (RESIDUAL_WINDOW, RESIDUAL_WINDOW))
+    unexplained = np.abs(again - photo @ LUMA)
+    unexplained += negative
+    left = cv2.blur(unexplained, (RESIDUAL_WINDOW, RESIDUAL_WINDOW))
     return np.minimum(RESIDUAL_GAIN * left, 1)

@@ -1,6 +1,6 @@
 """Deconvolution with a known kernel: total variation, by Peaceman and Rachford's splitting.
 
-    min over x of   ½ Σ_seen (k * x - y)²  +  λ Σ |∇x|
+    min over x of   ½ Σ_seen (k * x - y)²  +  λ Σ |∇x|      with x ≥ 0
 
 Pixels outside the image are unknowns like all others, so that light which moved across the border
 needs no guess (free borders). A saturated pixel only says that the light was at least as strong.
@@ -38,6 +38,8 @@ COUPLING = 0.5
 """Weight of the coupling between the blurred estimate and the photo."""
 GRADIENT_COUPLING = 20.0
 """Weight of the coupling between gradients and thresholded ones, as a multiple of λ."""
+POSITIVITY = 0.01
+"""Weight of the coupling between the image and what is positive of it."""
 SATURATED = 0.985
 """Values from here on may have been brighter."""
 LEAST_NOISE = 5e-4
@@ -59,7 +61,9 @@ class Deconvolved:
 class Deconvolver:
     """Deconvolves channels of one size with one kernel."""
 
-    def __init__(self, kernel: Kernel, height: int, width: int, weight: float) -> None:
+    def __init__(
+        self, kernel: Kernel, height: int, width: int, weight: float, *, positive: bool = True
+    ) -> None:
         """Prepare.
 
         Args:
@@ -68,15 +72,20 @@ class Deconvolver:
             height: of the channels, in pixels.
             width: of the channels, in pixels.
             weight: λ; see `weight_for`.
+            positive: whether values below zero are avoided.
         """
         side = kernel.shape[0]
         self.inner = (height, width)
         self.size = fast_size(height + side, width + side)
         self.blur = transfer(kernel, self.size, centroid(kernel))
-        self.coupling = np.float32(GRADIENT_COUPLING * weight / COUPLING)
-        self.inverse = self.coupling * gradient_power(self.size)
-        self.inverse += power(self.blur)
-        np.reciprocal(self.inverse, out=self.inverse)
+        coupling = np.float32(GRADIENT_COUPLING * weight / COUPLING)
+        self.positivity = float(np.float32(POSITIVITY * positive) / coupling)
+        inverse = gradient_power(self.size) + self.positivity
+        inverse *= coupling
+        inverse += power(self.blur)
+        np.reciprocal(inverse, out=inverse)
+        self.back = self.blur * inverse
+        self.sharpen = np.multiply(inverse, coupling, out=inverse)
 
     def __call__(self, blurred: Channel, iterations: int = ITERATIONS) -> Deconvolved:
         """Deconvolve one channel, of values in [0, 1]."""
@@ -86,28 +95,30 @@ class Deconvolver:
         data = extend(blurred, self.size)
         image, again = self._solve(data)
         gradients: Gradients | None = None
+        positive: Channel | None = None
         for _ in range(1, iterations):
             gradients = self._reflected(image, gradients)
-            # reflected too: a compromise inside; outside, and where it is too bright, the estimate
-            again *= 2
-            again -= data
-            part = blurred - again[seen]
+            wanted = divergence(*gradients)
+            if self.positivity:
+                positive = np.abs(image if positive is None else _mirrored(image, positive))
+                cv2.scaleAdd(positive, self.positivity, wanted, dst=wanted)
+            # mirrored too: a compromise inside; outside, and where it is too bright, the estimate
+            data = _mirrored(again, data)
+            part = blurred - data[seen]
             if any_saturated:
                 part[one_sided & (part < 0)] = 0
             part *= np.float32(2 / (1 + COUPLING))
-            data = again
             data[seen] += part
-            image, again = self._solve(data, gradients)
+            image, again = self._solve(data, wanted)
         return Deconvolved(image[seen], again[seen])
 
-    def _solve(self, data: Channel, gradients: Gradients | None = None) -> tuple[Channel, Channel]:
-        """The image that is nearest to both, and what it looks like blurred."""
-        spectrum = multiply(transform(data), self.blur, conjugate=True)
-        if gradients is not None:
-            sharp = transform(divergence(*gradients))
-            sharp *= self.coupling
+    def _solve(self, data: Channel, wanted: Channel | None = None) -> tuple[Channel, Channel]:
+        """The image nearest to the data and to what is wanted, and what it looks like blurred."""
+        spectrum = multiply(transform(data), self.back, conjugate=True)
+        if wanted is not None:
+            sharp = transform(wanted)
+            sharp *= self.sharpen
             spectrum += sharp
-        spectrum *= self.inverse
         return invert(spectrum), invert(multiply(spectrum, self.blur))
 
     @staticmethod
@@ -115,10 +126,7 @@ class Deconvolver:
         """Gradients with their length lowered by twice the threshold, to minus itself at least."""
         along, down = differences(image)
         if before is not None:
-            along *= 2
-            along -= before[0]
-            down *= 2
-            down -= before[1]
+            along, down = _mirrored(along, before[0]), _mirrored(down, before[1])
         # no cv2.magnitude: its last bits depend on where arrays lie in memory
         share = cv2.multiply(along, along)
         cv2.accumulateSquare(down, share)
@@ -129,6 +137,11 @@ class Deconvolver:
         along *= share
         down *= share
         return along, down
+
+
+def _mirrored(values: Channel, before: Channel) -> Channel:
+    """Twice the values less those before, which are overwritten."""
+    return cv2.addWeighted(values, 2, before, -1, 0, dst=before)
 
 
 def noise_of(grey: Channel) -> float:

@@ -190,7 +190,7 @@ def evenness(kernel: Kernel, grey: Grey) -> float:
         return inf
     edge = kernel.shape[0] // 2
     inner = np.s_[edge : height - edge, edge : width - edge]
-    sharp = Deconvolver(kernel, height, width, WEIGHT)(grey, ITERATIONS).image
+    sharp = Deconvolver(kernel, height, width, WEIGHT, positive=False)(grey, ITERATIONS).image
     before, after = grey[inner], sharp[inner]
     return _evenness(after) / _evenness(before)
 

@@ -34,7 +34,8 @@ def score(image: Grey, kernel: Kernel, support: int | None = None) -> float:
         return 1.0
     if 2 * kernel.shape[0] > min(image.shape):
         return math.inf
-    found = Deconvolver(kernel, image.shape[0], image.shape[1], WEIGHT)(image, ITERATIONS)
+    solve = Deconvolver(kernel, image.shape[0], image.shape[1], WEIGHT, positive=False)
+    found = solve(image, ITERATIONS)
     edge = kernel.shape[0] // 2
     inner = np.s_[edge:-edge, edge:-edge]
     left = float(np.mean((found.reblurred - image)[inner] ** 2, dtype=np.float64))

@@ -69,6 +69,17 @@ def test_a_clipped_lamp_rings_less_as_it_may_have_been_brighter(
     assert ringing < 0.85 * np.abs(solved(seen, kernel).image - 0.05)[around].max()
 
 
+def test_light_stays_positive_beside_a_lamp_that_another_path_blurred() -> None:
+    dark = np.full((160, 160, 3), 0.02, np.float32)
+    dark[60:100, 70:76] = 0.9
+    seen = blurred(dark, path_kernel(12, seed=4), linear=False)[..., 0]
+    wrong = path_kernel(20, seed=5)
+    free, positive = (
+        Deconvolver(wrong, *seen.shape, 3e-4, positive=which)(seen).image for which in (False, True)
+    )
+    assert np.minimum(positive, 0).sum() > 0.5 * np.minimum(free, 0).sum()
+
+
 def test_the_picture_stands_where_the_exposure_s_middle_is() -> None:
     sharp, kernel = grey(leaves()), path_kernel(12)
     shifted = np.roll(np.pad(kernel, 6), (3, -2), (0, 1))
