@@ -7,8 +7,8 @@ Planes, for the network, all in [0, 1]:
     6, 7  confidence of either motion, the same everywhere
     8, 9  reblur residual of either: how much of the photo the motion does not explain
 
-Light is never negative. Where a candidate would have to be, its kernel is wrong there, and the
-residual tells.
+Light is never negative. Where a candidate's luma would have to be, its kernel is wrong there, and
+the residual tells. Single channels are below zero at strong colours, too.
 """
 
 from collections.abc import Sequence
@@ -70,7 +70,7 @@ def make_candidates(
             if work[place]:
                 candidate = planes[3 * place : 3 * place + 3]
                 again = _join(work[place], candidate)
-                negative = -np.minimum(candidate, 0).min(0)
+                negative = -np.minimum(np.tensordot(LUMA, candidate, 1), 0)
                 np.maximum(candidate, 0, out=candidate)
                 planes[8 + place] = _residual(photo, again, negative, linear=linear)
     return planes
@@ -205,7 +205,7 @@ def _residual(
 ) -> Float32[np.ndarray, "h w"]:
     """How far the luma that was blurred again is from the photo's, in the mean of a window.
 
-    Light that had to be negative to explain the photo counts too.
+    What is negative of the luma of a candidate counts too.
     """
     if linear:
         again = to_encoded(again)
