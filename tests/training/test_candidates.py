@@ -91,7 +91,7 @@ def test_a_found_motion_serves_for_other_scenes(photos: list[torch.Tensor]) -> N
     recipe = CandidateRecipe(
         side=96, shortest=6, longest=6, near_share=0, object_share=0, wrong_share=0, page_share=0
     )
-    maker = CandidateMaker(Scenes(PhotoCrops(photos, recipe.develop), None, [], recipe), seed=1)
+    maker = CandidateMaker(Scenes(PhotoCrops(photos, recipe.develop), None, [], recipe), seed=2)
     for number in range(4):
         group = maker.make_group(number)
         if group[0].confidence.max() > 0:
@@ -99,7 +99,7 @@ def test_a_found_motion_serves_for_other_scenes(photos: list[torch.Tensor]) -> N
     assert len(group) == GROUP
     for crop in group[1:]:
         np.testing.assert_array_equal(crop.path, group[0].path)
-        assert np.abs(crop.sharp.astype(int) - group[0].sharp).mean() > 2
+        assert np.abs(crop.sharp.astype(int) - group[0].sharp).mean() > 5
 
 
 def test_shards_are_made_once_and_a_run_goes_on_where_it_ended(
