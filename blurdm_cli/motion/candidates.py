@@ -70,9 +70,8 @@ def make_candidates(
             if work[place]:
                 candidate = planes[3 * place : 3 * place + 3]
                 again = _join(work[place], candidate)
-                negative = -np.minimum(np.tensordot(LUMA, candidate, 1), 0)
+                planes[8 + place] = _residual(photo, candidate, again, linear=linear)
                 np.maximum(candidate, 0, out=candidate)
-                planes[8 + place] = _residual(photo, again, negative, linear=linear)
     return planes
 
 
@@ -177,9 +176,8 @@ def _deconvolve(
     The part is encoded, and at most 1; what is below zero stays as it is.
     """
     result = solver(to_linear(channel) if linear else channel)
-    image = np.minimum(result.image[inner], 1)
-    if linear:
-        image = to_encoded(image) + np.minimum(image, 0)
+    image = result.image[inner]
+    image = to_encoded(image) + np.minimum(image, 0) if linear else np.minimum(image, 1)
     return Deconvolved(image, result.reblurred[inner])
 
 
@@ -198,18 +196,18 @@ def _join(begun: Sequence[Begun], into: Float32[np.ndarray, "3 h w"]) -> Float32
 
 def _residual(
     photo: Float32[np.ndarray, "h w 3"],
+    candidate: Float32[np.ndarray, "3 h w"],
     again: Float32[np.ndarray, "h w"],
-    negative: Float32[np.ndarray, "h w"],
     *,
     linear: bool,
 ) -> Float32[np.ndarray, "h w"]:
     """How far the luma that was blurred again is from the photo's, in the mean of a window.
 
-    What is negative of the luma of a candidate counts too.
+    What is negative of the candidate's luma counts too.
     """
     if linear:
         again = to_encoded(again)
     unexplained = np.abs(again - photo @ LUMA)
-    unexplained += negative
+    unexplained -= np.minimum(np.tensordot(LUMA, candidate, 1), 0)
     left = cv2.blur(unexplained, (RESIDUAL_WINDOW, RESIDUAL_WINDOW))
     return np.minimum(RESIDUAL_GAIN * left, 1)
