@@ -31,6 +31,8 @@ class Exposed:
     """The number of encoded frames that it is the average of; None for very many."""
     diameter: float | None = None
     """Diameter in pixels of the disc that a point becomes out of focus; the camera is at rest."""
+    softness: float = 0.0
+    """Standard deviation in pixels of the lens's own blur, which the sharp scene has, too."""
 
     def kernel(self, reach: int) -> Kernel:
         """The kernel in the middle of the scene, up to `reach` pixels away."""
@@ -52,6 +54,10 @@ class CandidateRecipe:
     shortest: float = 3.0
     longest: float = 100.0
     """All lengths between are equally likely on a logarithmic scale."""
+    still_share: float = 0.1
+    """Crops that nothing moved in and that stay as they are, however soft the lens."""
+    softest: float = 1.5
+    """Largest standard deviation of a lens's own blur in these."""
     focus_share: float = 0.07
     """Crops out of focus."""
     widest: float = 45.0
@@ -141,9 +147,9 @@ class Scenes:
             scene = torch.from_numpy(drawn).permute(2, 0, 1).float() / 255
         else:
             scene = self.photos.scene(rng, extent)
-        light = self._light(rng, scene, encoded=how.encoded)
+        light = _softened(self._light(rng, scene, encoded=how.encoded), how.softness)
         things = None
-        alone = like or how.page or how.diameter
+        alone = like or how.page or how.diameter or how.softness
         if not alone and rng.random() < recipe.object_share:
             if rng.random() < 0.3:  # a tripod
                 how = replace(how, path=how.path.scaled(0.0))
@@ -169,6 +175,9 @@ class Scenes:
         if rng.random() < recipe.focus_share:
             diameter = float(np.exp(rng.uniform(*np.log([recipe.shortest, recipe.widest]))))
             return Exposed(path.scaled(0.0), page, False, None, diameter)
+        if rng.random() < recipe.still_share:
+            softness = float(rng.uniform(0, recipe.softest))
+            return Exposed(path.scaled(0.0), page, encoded, None, softness=softness)
         return Exposed(path, page, encoded, frames)
 
     def path(self, rng: np.random.Generator, *, near: bool) -> Trajectory:
@@ -202,9 +211,19 @@ class Scenes:
 
 def _out_of_focus(light: Float[Tensor, "3 h w"], diameter: float) -> Float[Tensor, "3 h w"]:
     """A scene in linear light, blurred by a disc."""
-    image = np.ascontiguousarray(light.permute(1, 2, 0).numpy())
-    soft = cv2.filter2D(image, -1, disc(diameter), borderType=cv2.BORDER_REFLECT)
+    soft = cv2.filter2D(_pixels(light), -1, disc(diameter), borderType=cv2.BORDER_REFLECT)
     return torch.from_numpy(soft).permute(2, 0, 1).clamp(min=0)
+
+
+def _softened(light: Float[Tensor, "3 h w"], softness: float) -> Float[Tensor, "3 h w"]:
+    """A scene as a soft lens shows it; softness is a standard deviation in pixels."""
+    if not softness:
+        return light
+    return torch.from_numpy(cv2.GaussianBlur(_pixels(light), (0, 0), softness)).permute(2, 0, 1)
+
+
+def _pixels(light: Float[Tensor, "3 h w"]) -> Float[np.ndarray, "h w 3"]:
+    return np.ascontiguousarray(light.permute(1, 2, 0).numpy())
 
 
 def _placed(
