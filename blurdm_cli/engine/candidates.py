@@ -13,6 +13,7 @@ from blurdm_cli.engine.pixels import Pixels
 from blurdm_cli.engine.tiling import Corner, Plan
 from blurdm_cli.machine import available_cores
 from blurdm_cli.motion.candidates import make_candidates
+from blurdm_cli.motion.colour import even
 from blurdm_cli.motion.estimation import find_motion
 from blurdm_cli.motion.found import Motion
 from blurdm_cli.motion.windows import in_unit_range
@@ -66,5 +67,5 @@ class _Range:
 
 
 def _with_margin(start: int, inside: int, length: int, margin: int) -> _Range:
-    first, last = max(start - margin, 0), min(start + inside + margin, length)
+    first, last = even(max(start - margin, 0)), min(start + inside + margin, length)
     return _Range(slice(first, last), slice(start - first, start - first + inside))

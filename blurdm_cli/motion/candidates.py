@@ -7,19 +7,21 @@ Planes, for the network, all in [0, 1]:
     6, 7  confidence of either motion, the same everywhere
     8, 9  reblur residual of either: how much of the photo the motion does not explain
 
-Light is never negative. Where a candidate's luma would have to be, its kernel is wrong there, and
-the residual tells. Single channels are below zero at strong colours, too.
+Light is never negative. Where a candidate's grey would have to be, its kernel is wrong there, and
+the residual tells.
 """
 
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
 from jaxtyping import Float32
 
-from blurdm_cli.motion.deconvolution import Deconvolved, Deconvolver, weight_for
+from blurdm_cli.motion.colour import deconvolve_colour, even
+from blurdm_cli.motion.deconvolution import SATURATED, Channel, Deconvolver, weight_for
 from blurdm_cli.motion.found import Found, Motion
 from blurdm_cli.motion.kernel import Kernel
 from blurdm_cli.motion.light import LUMA, to_encoded, to_linear
@@ -52,8 +54,8 @@ def make_candidates(
     Args:
         photo: sRGB-encoded, in [0, 1].
         motion: of this photo.
-        threads: how many channels are deconvolved side by side; the answer is the same.
-        origin: row and column of the part in the photo, where it is one.
+        threads: how many patches are deconvolved side by side; the answer is the same.
+        origin: row and column of the part in the photo, where it is one; even where parts are joined.
     """
     planes = np.empty((CANDIDATE_PLANES, *photo.shape[:2]), np.float32)
     planes[:3] = planes[3:6] = photo.transpose(2, 0, 1)
@@ -61,17 +63,15 @@ def make_candidates(
     kinds = ((motion.linear, True), (motion.encoded, False))
     with ThreadPoolExecutor(threads) as pool:
         work = []
-        for place, (found, linear) in enumerate(kinds):
-            planes[6 + place] = found.confidence
+        for found, linear in kinds:
             weight = found.smoothing * weight_for(motion.noise, linear=linear)
             patches = patches_of(found, photo.shape[:2], origin)
-            work.append([_begin(pool, each, photo, weight, linear=linear) for each in patches])
-        for place, (_, linear) in enumerate(kinds):
-            if work[place]:
-                candidate = planes[3 * place : 3 * place + 3]
-                again = _join(work[place], candidate)
-                planes[8 + place] = _residual(photo, candidate, again, linear=linear)
-                np.maximum(candidate, 0, out=candidate)
+            restore = partial(_restore, photo=photo, weight=weight, linear=linear)
+            work.append((patches, pool.map(restore, patches)))
+    for place, (patches, restored) in enumerate(work):
+        planes[6 + place] = kinds[place][0].confidence
+        if patches:
+            _blend(patches, restored, planes[3 * place : 3 * place + 3], planes[8 + place])
     return planes
 
 
@@ -138,76 +138,54 @@ def _fading(length: int, side: int) -> list[tuple[slice, Float32[np.ndarray, " n
     return parts
 
 
-Begun = tuple[Patch, list[Future[Deconvolved]]]
+@dataclass(frozen=True, eq=False)
+class _Restored:
+    """A patch, deconvolved."""
+
+    image: Float32[np.ndarray, "3 h w"]
+    """Encoded."""
+    unexplained: Channel
+    """How far the grey that was blurred again is from the photo's, and how far below zero."""
 
 
-def _begin(
-    pool: ThreadPoolExecutor,
-    patch: Patch,
-    photo: Float32[np.ndarray, "h w 3"],
-    weight: float,
-    *,
-    linear: bool,
-) -> Begun:
-    """Have the channels of a patch deconvolved, with what surrounds it."""
-    top = max(patch.rows.start - patch.margin, 0)
-    left = max(patch.columns.start - patch.margin, 0)
-    seen = photo[top : patch.rows.stop + patch.margin, left : patch.columns.stop + patch.margin]
-    inner = np.s_[
+def _restore(
+    patch: Patch, photo: Float32[np.ndarray, "h w 3"], weight: float, *, linear: bool
+) -> _Restored:
+    """Deconvolve a patch with what surrounds it: its grey, then its colour."""
+    top = even(max(patch.rows.start - patch.margin, 0))
+    left = even(max(patch.columns.start - patch.margin, 0))
+    seen = np.ascontiguousarray(
+        photo[top : patch.rows.stop + patch.margin, left : patch.columns.stop + patch.margin]
+    )
+    own = np.s_[
         patch.rows.start - top : patch.rows.stop - top,
         patch.columns.start - left : patch.columns.stop - left,
     ]
-    solver = Deconvolver(patch.kernel, seen.shape[0], seen.shape[1], weight)
-    channels = (np.ascontiguousarray(seen[..., channel]) for channel in range(3))
-    return patch, [
-        pool.submit(_deconvolve, channel, solver, inner, linear=linear) for channel in channels
-    ]
+    light = (to_linear(seen) if linear else seen) @ LUMA
+    solve = Deconvolver(patch.kernel, light.shape[0], light.shape[1], weight)
+    found = solve(light, clipped=seen.max(2) >= SATURATED)
+    blurred, grey, again = (
+        to_encoded(each) if linear else each for each in (light, found.image, found.reblurred)
+    )
+    image = deconvolve_colour(seen, blurred, grey, patch.kernel, weight)[:, *own]
+    image += grey[own]
+    unexplained = np.abs(again - blurred) - np.minimum(found.image, 0)
+    return _Restored(image, unexplained[own])
 
 
-def _deconvolve(
-    channel: Float32[np.ndarray, "h w"],
-    solver: Deconvolver,
-    inner: tuple[slice, slice],
-    *,
-    linear: bool,
-) -> Deconvolved:
-    """Deconvolve an encoded channel: the inner part, and what it looks like blurred.
-
-    The part is encoded, and at most 1; what is below zero stays as it is.
-    """
-    result = solver(to_linear(channel) if linear else channel)
-    image = result.image[inner]
-    image = to_encoded(image) + np.minimum(image, 0) if linear else np.minimum(image, 1)
-    return Deconvolved(image, result.reblurred[inner])
-
-
-def _join(begun: Sequence[Begun], into: Float32[np.ndarray, "3 h w"]) -> Float32[np.ndarray, "h w"]:
-    """Blend patches into a picture, and their luma that was blurred again into another one."""
-    into[:] = 0
-    again = np.zeros(into.shape[1:], np.float32)
-    for patch, futures in begun:
-        part = np.s_[patch.rows, patch.columns]
-        for channel, share, future in zip(into, LUMA, futures, strict=True):
-            result = future.result()
-            channel[part] += patch.weights * result.image
-            again[part] += (share * patch.weights) * result.reblurred
-    return again
-
-
-def _residual(
-    photo: Float32[np.ndarray, "h w 3"],
-    candidate: Float32[np.ndarray, "3 h w"],
-    again: Float32[np.ndarray, "h w"],
-    *,
-    linear: bool,
-) -> Float32[np.ndarray, "h w"]:
-    """How far the luma that was blurred again is from the photo's, in the mean of a window.
-
-    What is negative of the candidate's luma counts too.
-    """
-    if linear:
-        again = to_encoded(again)
-    unexplained = np.abs(again - photo @ LUMA)
-    unexplained -= np.minimum(np.tensordot(LUMA, candidate, 1), 0)
-    left = cv2.blur(unexplained, (RESIDUAL_WINDOW, RESIDUAL_WINDOW))
-    return np.minimum(RESIDUAL_GAIN * left, 1)
+def _blend(
+    patches: Sequence[Patch],
+    restored: Iterable[_Restored],
+    image: Float32[np.ndarray, "3 h w"],
+    residual: Float32[np.ndarray, "h w"],
+) -> None:
+    """Blend patches into a picture, and what they do not explain into its residual."""
+    image[:] = 0
+    for patch, part in zip(patches, restored, strict=True):
+        place = np.s_[patch.rows, patch.columns]
+        image[:, *place] += patch.weights * part.image
+        residual[place] += patch.weights * part.unexplained
+    np.clip(image, 0, 1, out=image)
+    residual[:] = cv2.blur(residual, (RESIDUAL_WINDOW, RESIDUAL_WINDOW))
+    residual *= RESIDUAL_GAIN
+    np.minimum(residual, 1, out=residual)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 
 from blurdm_cli.motion.fourier import (
     differences,
@@ -31,14 +31,15 @@ from blurdm_cli.motion.fourier import (
 from blurdm_cli.motion.kernel import Kernel, centroid
 
 Channel = Float32[np.ndarray, "h w"]
+Mask = Bool[np.ndarray, "h w"]
 Gradients = tuple[np.ndarray, np.ndarray]
 
 ITERATIONS = 6
 COUPLING = 0.5
 """Weight of the coupling between the blurred estimate and the photo."""
-GRADIENT_COUPLING = 20.0
+GRADIENT_COUPLING = 30.0
 """Weight of the coupling between gradients and thresholded ones, as a multiple of λ."""
-POSITIVITY = 0.01
+POSITIVITY = 0.02
 """Weight of the coupling between the image and what is positive of it."""
 SATURATED = 0.985
 """Values from here on may have been brighter."""
@@ -46,7 +47,7 @@ LEAST_NOISE = 5e-4
 """Noise below which a residual is not compared with it."""
 SMOOTHINGS = (1 / 8, 2.0)
 """Multiples of λ in encoded values, at least and at most."""
-LINEAR_SMOOTHING = 0.75
+LINEAR_SMOOTHING = 0.9
 """Multiple of λ in linear light, for a right kernel."""
 
 
@@ -62,7 +63,14 @@ class Deconvolver:
     """Deconvolves channels of one size with one kernel."""
 
     def __init__(
-        self, kernel: Kernel, height: int, width: int, weight: float, *, positive: bool = True
+        self,
+        kernel: Kernel,
+        height: int,
+        width: int,
+        weight: float,
+        *,
+        gradient_coupling: float = GRADIENT_COUPLING,
+        positivity: float = POSITIVITY,
     ) -> None:
         """Prepare.
 
@@ -72,14 +80,16 @@ class Deconvolver:
             height: of the channels, in pixels.
             width: of the channels, in pixels.
             weight: λ; see `weight_for`.
-            positive: whether values below zero are avoided.
+            gradient_coupling: of gradients and thresholded ones, as a multiple of λ.
+            positivity: weight of what keeps values from below zero; 0 where they may be.
         """
         side = kernel.shape[0]
         self.inner = (height, width)
         self.size = fast_size(height + side, width + side)
         self.blur = transfer(kernel, self.size, centroid(kernel))
-        coupling = np.float32(GRADIENT_COUPLING * weight / COUPLING)
-        self.positivity = float(np.float32(POSITIVITY * positive) / coupling)
+        self.threshold = np.float32(1 / gradient_coupling)
+        coupling = np.float32(gradient_coupling * weight / COUPLING)
+        self.positivity = float(np.float32(positivity) / coupling)
         inverse = gradient_power(self.size) + self.positivity
         inverse *= coupling
         inverse += power(self.blur)
@@ -87,10 +97,18 @@ class Deconvolver:
         self.back = self.blur * inverse
         self.sharpen = np.multiply(inverse, coupling, out=inverse)
 
-    def __call__(self, blurred: Channel, iterations: int = ITERATIONS) -> Deconvolved:
-        """Deconvolve one channel, of values in [0, 1]."""
+    def __call__(
+        self, blurred: Channel, iterations: int = ITERATIONS, clipped: Mask | None = None
+    ) -> Deconvolved:
+        """Deconvolve one channel, of values in [0, 1].
+
+        Args:
+            blurred: the channel.
+            iterations: how many images are solved for.
+            clipped: pixels whose light may have been stronger; None for those near 1.
+        """
         seen = np.s_[: self.inner[0], : self.inner[1]]
-        one_sided = blurred >= SATURATED
+        one_sided = blurred >= SATURATED if clipped is None else clipped
         any_saturated = bool(one_sided.any())
         data = extend(blurred, self.size)
         image, again = self._solve(data)
@@ -121,8 +139,7 @@ class Deconvolver:
             spectrum += sharp
         return invert(spectrum), invert(multiply(spectrum, self.blur))
 
-    @staticmethod
-    def _reflected(image: Channel, before: Gradients | None) -> Gradients:
+    def _reflected(self, image: Channel, before: Gradients | None) -> Gradients:
         """Gradients with their length lowered by twice the threshold, to minus itself at least."""
         along, down = differences(image)
         if before is not None:
@@ -131,8 +148,8 @@ class Deconvolver:
         share = cv2.multiply(along, along)
         cv2.accumulateSquare(down, share)
         np.sqrt(share, out=share)
-        np.maximum(share, np.float32(1 / GRADIENT_COUPLING), out=share)
-        np.divide(np.float32(-2 / GRADIENT_COUPLING), share, out=share)
+        np.maximum(share, self.threshold, out=share)
+        np.divide(-2 * self.threshold, share, out=share)
         share += 1
         along *= share
         down *= share

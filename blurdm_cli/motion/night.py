@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
-from blurdm_cli.motion.deconvolution import SATURATED, Deconvolver
+from blurdm_cli.motion.deconvolution import SATURATED
 from blurdm_cli.motion.found import LIGHTS, RIPPLES, SHAKEN, Found, Motion
 from blurdm_cli.motion.hypotheses import REFINEMENTS
 from blurdm_cli.motion.kernel import (
@@ -33,7 +33,7 @@ from blurdm_cli.motion.kernel import (
 )
 from blurdm_cli.motion.latent import Grey
 from blurdm_cli.motion.light import LUMA, to_linear
-from blurdm_cli.motion.score import ITERATIONS, WEIGHT, score
+from blurdm_cli.motion.score import score, tried
 from blurdm_cli.motion.steps import Refine
 from blurdm_cli.motion.streaks import MARGIN, Streak, alike_streaks, find_streaks, placed
 from blurdm_cli.motion.windows import VALUES, Photo, Views, in_unit_range
@@ -190,9 +190,7 @@ def evenness(kernel: Kernel, grey: Grey) -> float:
         return inf
     edge = kernel.shape[0] // 2
     inner = np.s_[edge : height - edge, edge : width - edge]
-    sharp = Deconvolver(kernel, height, width, WEIGHT, positive=False)(grey, ITERATIONS).image
-    before, after = grey[inner], sharp[inner]
-    return _evenness(after) / _evenness(before)
+    return _evenness(tried(grey, kernel).image[inner]) / _evenness(grey[inner])
 
 
 def _evenness(light: Float32[np.ndarray, "rows columns"]) -> float:

@@ -10,13 +10,13 @@ import math
 
 import numpy as np
 
-from blurdm_cli.motion.deconvolution import Deconvolver
+from blurdm_cli.motion.deconvolution import Deconvolved, Deconvolver
 from blurdm_cli.motion.fourier import inner_differences
 from blurdm_cli.motion.kernel import Kernel, entropy
 from blurdm_cli.motion.latent import Grey
 
 WEIGHT = 1e-3
-"""λ of the deconvolution that is looked at."""
+GRADIENT_COUPLING = 20.0
 ITERATIONS = 8
 
 
@@ -34,14 +34,25 @@ def score(image: Grey, kernel: Kernel, support: int | None = None) -> float:
         return 1.0
     if 2 * kernel.shape[0] > min(image.shape):
         return math.inf
-    solve = Deconvolver(kernel, image.shape[0], image.shape[1], WEIGHT, positive=False)
-    found = solve(image, ITERATIONS)
+    found = tried(image, kernel)
     edge = kernel.shape[0] // 2
     inner = np.s_[edge:-edge, edge:-edge]
     left = float(np.mean((found.reblurred - image)[inner] ** 2, dtype=np.float64))
     sparsity = _sparsity(found.image[inner]) / max(_sparsity(image[inner]), 1e-6)
     cut_off = support is not None and kernel.shape[0] >= support - 1
     return sparsity + 10 * math.sqrt(left) + 0.025 * entropy(kernel) + 0.06 * cut_off
+
+
+def tried(image: Grey, kernel: Kernel) -> Deconvolved:
+    """An image deconvolved with a kernel, for all kernels in the same way, to compare them.
+
+    It may be negative: that shows which kernels are wrong.
+    """
+    height, width = image.shape
+    solve = Deconvolver(
+        kernel, height, width, WEIGHT, gradient_coupling=GRADIENT_COUPLING, positivity=0.0
+    )
+    return solve(image, ITERATIONS)
 
 
 def _sparsity(image: Grey) -> float:

@@ -27,7 +27,7 @@ from blurdm_cli.training.scenes import CandidateRecipe, Scenes
 
 MADE = "made.json"
 
-VERSION = 17
+VERSION = 18
 """Of what the crops depend on beside the recipe: the estimator and the deconvolution."""
 
 Photos = Sequence[UInt8[Tensor, "3 _ _"]]

@@ -1,0 +1,104 @@
+"""Colour of a deconvolved photo: how far its channels are from its grey.
+
+Grey is deconvolved in the values that the blur was made in, colour in encoded values always: in
+linear light, errors of colour that are small beside a bright place are large in the dark beside
+it. Half the resolution is enough, as it is for cameras and JPEG files; what is finer follows grey,
+in the proportion that both have around.
+
+Source: the proportion is that of He, Sun and Tang's guided filter (ECCV 2010).
+"""
+
+import cv2
+import numpy as np
+from jaxtyping import Float32
+
+from blurdm_cli.motion.deconvolution import Channel, Deconvolver
+from blurdm_cli.motion.kernel import Kernel
+
+ITERATIONS = 2
+WINDOW = 3
+"""Side of the window, in pixels of half the resolution, that proportions are taken from."""
+FLAT = 3e-4
+"""Variance of grey below which colour hardly follows it."""
+
+
+def deconvolve_colour(
+    photo: Float32[np.ndarray, "h w 3"],
+    blurred: Channel,
+    grey: Channel,
+    kernel: Kernel,
+    weight: float,
+) -> Float32[np.ndarray, "3 h w"]:
+    """Each channel's distance from grey, deconvolved.
+
+    Args:
+        photo: sRGB-encoded, in [0, 1].
+        blurred: its grey, encoded.
+        grey: the deconvolved one, encoded.
+        kernel: of the motion.
+        weight: λ of the deconvolution.
+    """
+    height, width = grey.shape
+    guide = _Guide(grey)
+    half = guide.small.shape
+    solve = Deconvolver(_halved(kernel), half[0], half[1], weight, positivity=0.0)
+    colour = np.empty((3, height, width), np.float32)
+    for channel, into in enumerate(colour):
+        small = solve(_shrunk(photo[..., channel] - blurred), ITERATIONS).image
+        into[:] = guide.enlarge(small)[:height, :width]
+    return colour
+
+
+def even(place: int) -> int:
+    """The even row or column at a place or before it, where parts of a photo begin.
+
+    All parts then have the same pairs of pixels, and the same colour.
+    """
+    return place - place % 2
+
+
+class _Guide:
+    """Enlarges images whose details are those of another one."""
+
+    def __init__(self, guide: Channel) -> None:
+        self.small = _shrunk(guide)
+        self.mean = _mean(self.small)
+        self.variance = _mean(self.small * self.small) - self.mean * self.mean + np.float32(FLAT)
+        self.detail = _with_pairs(guide) - _enlarged(self.small, cv2.INTER_CUBIC)
+
+    def enlarge(self, small: Channel) -> Float32[np.ndarray, "y x"]:
+        """Twice the size, with the guide's details in proportion."""
+        proportion = (_mean(self.small * small) - self.mean * _mean(small)) / self.variance
+        large = _enlarged(proportion, cv2.INTER_LINEAR)
+        large *= self.detail
+        large += _enlarged(small, cv2.INTER_CUBIC)
+        return large
+
+
+def _mean(image: Channel) -> Channel:
+    return cv2.blur(image, (WINDOW, WINDOW))
+
+
+def _shrunk(image: Channel) -> Float32[np.ndarray, "y x"]:
+    """Half the size, rounded up."""
+    even = _with_pairs(image)
+    return cv2.resize(even, (even.shape[1] // 2, even.shape[0] // 2), interpolation=cv2.INTER_AREA)
+
+
+def _enlarged(image: Channel, interpolation: int) -> Float32[np.ndarray, "y x"]:
+    size = 2 * image.shape[1], 2 * image.shape[0]
+    return cv2.resize(image, size, interpolation=interpolation)
+
+
+def _with_pairs(image: Channel) -> Float32[np.ndarray, "y x"]:
+    """With the last row or column twice where their number is odd."""
+    height, width = image.shape
+    return cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+
+
+def _halved(kernel: Kernel) -> Float32[np.ndarray, "m m"]:
+    """A kernel at half the resolution. Its middle may move: its centre of mass is what counts."""
+    half = kernel.shape[0] // 2 + 1
+    sums = np.pad(kernel, ((0, 1), (0, 1))).reshape(half, 2, half, 2).sum((1, 3))
+    odd = 1 - half % 2
+    return np.pad(sums, ((0, odd), (0, odd)))
