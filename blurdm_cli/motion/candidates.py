@@ -55,7 +55,8 @@ def make_candidates(
         photo: sRGB-encoded, in [0, 1].
         motion: of this photo.
         threads: how many patches are deconvolved side by side; the answer is the same.
-        origin: row and column of the part in the photo, where it is one; even where parts are joined.
+        origin: row and column of the part in the photo, where it is one; even where parts are
+            joined.
     """
     planes = np.empty((CANDIDATE_PLANES, *photo.shape[:2]), np.float32)
     planes[:3] = planes[3:6] = photo.transpose(2, 0, 1)
