@@ -91,7 +91,7 @@ def find_motion(
             and hypothesis.scale in views.scales
             and (pages[values] or not hypothesis.pages_only)
         ]
-        return [Focus(values, views), *paths]
+        return [*paths, Focus(values, views)]
 
     def refined(
         values: str, some: Sequence[Found], ways: Sequence[Refinement]
@@ -104,7 +104,8 @@ def find_motion(
 
     def refinements(values: str) -> list[Callable[[], Found]]:
         coarse = sorted((f for f in found[values] if f.scale < 1), key=lambda f: f.cost)
-        return refined(values, [*coarse[:keep], *best(values)], [REFINEMENTS[values]])
+        longest_first = sorted(coarse[:keep], key=lambda f: f.scale)
+        return refined(values, [*longest_first, *best(values)], [REFINEMENTS[values]])
 
     def of_the_other_values(values: str) -> list[Callable[[], Found]]:
         other = "encoded" if values == "linear" else "linear"
