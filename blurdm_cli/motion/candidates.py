@@ -24,7 +24,7 @@ from blurdm_cli.motion.colour import deconvolve_colour, even
 from blurdm_cli.motion.deconvolution import SATURATED, Channel, Deconvolver, weight_for
 from blurdm_cli.motion.found import Found, Motion
 from blurdm_cli.motion.kernel import Kernel
-from blurdm_cli.motion.light import LUMA, to_encoded, to_linear
+from blurdm_cli.motion.light import LUMA, as_encoded, to_linear
 from blurdm_cli.spec import CANDIDATE_PLANES
 
 RESIDUAL_GAIN = 10.0
@@ -162,14 +162,14 @@ def _restore(
         patch.rows.start - top : patch.rows.stop - top,
         patch.columns.start - left : patch.columns.stop - left,
     ]
-    light = (to_linear(seen) if linear else seen) @ LUMA
-    solve = Deconvolver(patch.kernel, light.shape[0], light.shape[1], weight)
-    found = solve(light, clipped=seen.max(2) >= SATURATED)
-    blurred, grey, again = (
-        to_encoded(each) if linear else each for each in (light, found.image, found.reblurred)
-    )
-    image = deconvolve_colour(seen, blurred, grey, patch.kernel, weight)[:, *own]
+    light = to_linear(seen) if linear else seen
+    blurred = light @ LUMA
+    solve = Deconvolver(patch.kernel, blurred.shape[0], blurred.shape[1], weight)
+    found = solve(blurred, clipped=seen.max(2) >= SATURATED)
+    grey = as_encoded(found.image, linear=linear)
+    image = deconvolve_colour(light, grey, patch.kernel, weight, linear=linear)[:, *own]
     image += grey[own]
+    again, blurred = (as_encoded(each, linear=linear) for each in (found.reblurred, blurred))
     unexplained = np.abs(again - blurred) - np.minimum(found.image, 0)
     return _Restored(image, unexplained[own])
 

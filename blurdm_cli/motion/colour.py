@@ -1,9 +1,7 @@
 """Colour of a deconvolved photo: how far its channels are from its grey.
 
-Grey is deconvolved in the values that the blur was made in, colour in encoded values always: in
-linear light, errors of colour that are small beside a bright place are large in the dark beside
-it. Half the resolution is enough, as it is for cameras and JPEG files; what is finer follows grey,
-in the proportion that both have around.
+Only grey is deconvolved at the photo's full size, channels at half of it: cameras and JPEG files do
+not know colour better. What is finer follows grey, in the proportion that both have around.
 
 Source: the proportion is that of He, Sun and Tang's guided filter (ECCV 2010).
 """
@@ -14,8 +12,9 @@ from jaxtyping import Float32
 
 from blurdm_cli.motion.deconvolution import Channel, Deconvolver
 from blurdm_cli.motion.kernel import Kernel
+from blurdm_cli.motion.light import LUMA, as_encoded
 
-ITERATIONS = 2
+ITERATIONS = 4
 WINDOW = 3
 """Side of the window, in pixels of half the resolution, that proportions are taken from."""
 FLAT = 3e-4
@@ -23,29 +22,35 @@ FLAT = 3e-4
 
 
 def deconvolve_colour(
-    photo: Float32[np.ndarray, "h w 3"],
-    blurred: Channel,
+    blurred: Float32[np.ndarray, "h w 3"],
     grey: Channel,
     kernel: Kernel,
     weight: float,
+    *,
+    linear: bool,
 ) -> Float32[np.ndarray, "3 h w"]:
-    """Each channel's distance from grey, deconvolved.
+    """Each channel's distance from grey, deconvolved; both encoded.
 
     Args:
-        photo: sRGB-encoded, in [0, 1].
-        blurred: its grey, encoded.
-        grey: the deconvolved one, encoded.
+        blurred: the photo, in [0, 1].
+        grey: its grey, deconvolved and encoded.
         kernel: of the motion.
         weight: λ of the deconvolution.
+        linear: whether the photo is in linear light.
     """
     height, width = grey.shape
     guide = _Guide(grey)
     half = guide.small.shape
-    solve = Deconvolver(_halved(kernel), half[0], half[1], weight, positivity=0.0)
+    solve = Deconvolver(_halved(kernel), half[0], half[1], weight)
+    channels = [
+        solve(_shrunk(np.ascontiguousarray(blurred[..., channel])), ITERATIONS).image
+        for channel in range(3)
+    ]
+    own_grey = as_encoded(np.tensordot(LUMA, np.stack(channels), 1), linear=linear)
     colour = np.empty((3, height, width), np.float32)
-    for channel, into in enumerate(colour):
-        small = solve(_shrunk(photo[..., channel] - blurred), ITERATIONS).image
-        into[:] = guide.enlarge(small)[:height, :width]
+    for channel, into in zip(channels, colour, strict=True):
+        distance = as_encoded(channel, linear=linear) - own_grey
+        into[:] = guide.enlarge(distance)[:height, :width]
     return colour
 
 

@@ -37,9 +37,9 @@ Gradients = tuple[np.ndarray, np.ndarray]
 ITERATIONS = 6
 COUPLING = 0.5
 """Weight of the coupling between the blurred estimate and the photo."""
-GRADIENT_COUPLING = 30.0
+GRADIENT_COUPLING = 20.0
 """Weight of the coupling between gradients and thresholded ones, as a multiple of λ."""
-POSITIVITY = 0.02
+POSITIVITY = 0.01
 """Weight of the coupling between the image and what is positive of it."""
 SATURATED = 0.985
 """Values from here on may have been brighter."""
@@ -47,7 +47,7 @@ LEAST_NOISE = 5e-4
 """Noise below which a residual is not compared with it."""
 SMOOTHINGS = (1 / 8, 2.0)
 """Multiples of λ in encoded values, at least and at most."""
-LINEAR_SMOOTHING = 0.9
+LINEAR_SMOOTHING = 0.75
 """Multiple of λ in linear light, for a right kernel."""
 
 
@@ -63,14 +63,7 @@ class Deconvolver:
     """Deconvolves channels of one size with one kernel."""
 
     def __init__(
-        self,
-        kernel: Kernel,
-        height: int,
-        width: int,
-        weight: float,
-        *,
-        gradient_coupling: float = GRADIENT_COUPLING,
-        positivity: float = POSITIVITY,
+        self, kernel: Kernel, height: int, width: int, weight: float, *, positive: bool = True
     ) -> None:
         """Prepare.
 
@@ -80,16 +73,14 @@ class Deconvolver:
             height: of the channels, in pixels.
             width: of the channels, in pixels.
             weight: λ; see `weight_for`.
-            gradient_coupling: of gradients and thresholded ones, as a multiple of λ.
-            positivity: weight of what keeps values from below zero; 0 where they may be.
+            positive: whether values below zero are avoided.
         """
         side = kernel.shape[0]
         self.inner = (height, width)
         self.size = fast_size(height + side, width + side)
         self.blur = transfer(kernel, self.size, centroid(kernel))
-        self.threshold = np.float32(1 / gradient_coupling)
-        coupling = np.float32(gradient_coupling * weight / COUPLING)
-        self.positivity = float(np.float32(positivity) / coupling)
+        coupling = np.float32(GRADIENT_COUPLING * weight / COUPLING)
+        self.positivity = float(np.float32(POSITIVITY * positive) / coupling)
         inverse = gradient_power(self.size) + self.positivity
         inverse *= coupling
         inverse += power(self.blur)
@@ -139,7 +130,8 @@ class Deconvolver:
             spectrum += sharp
         return invert(spectrum), invert(multiply(spectrum, self.blur))
 
-    def _reflected(self, image: Channel, before: Gradients | None) -> Gradients:
+    @staticmethod
+    def _reflected(image: Channel, before: Gradients | None) -> Gradients:
         """Gradients with their length lowered by twice the threshold, to minus itself at least."""
         along, down = differences(image)
         if before is not None:
@@ -148,8 +140,8 @@ class Deconvolver:
         share = cv2.multiply(along, along)
         cv2.accumulateSquare(down, share)
         np.sqrt(share, out=share)
-        np.maximum(share, self.threshold, out=share)
-        np.divide(-2 * self.threshold, share, out=share)
+        np.maximum(share, np.float32(1 / GRADIENT_COUPLING), out=share)
+        np.divide(np.float32(-2 / GRADIENT_COUPLING), share, out=share)
         share += 1
         along *= share
         down *= share

@@ -24,6 +24,11 @@ def to_encoded(linear: Values) -> Values:
     return _choose(linear <= 0.0031308, linear * np.float32(12.92), curved)
 
 
+def as_encoded(values: Values, *, linear: bool) -> Values:
+    """Encoded values of linear light, or of what is encoded already."""
+    return to_encoded(values) if linear else values
+
+
 def _choose(low: np.ndarray, straight: Values, curved: Values) -> Values:
     curved = curved.reshape(straight.shape)
     np.copyto(curved, straight, where=low)

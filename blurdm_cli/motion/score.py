@@ -16,7 +16,6 @@ from blurdm_cli.motion.kernel import Kernel, entropy
 from blurdm_cli.motion.latent import Grey
 
 WEIGHT = 1e-3
-GRADIENT_COUPLING = 20.0
 ITERATIONS = 8
 
 
@@ -48,10 +47,7 @@ def tried(image: Grey, kernel: Kernel) -> Deconvolved:
 
     It may be negative: that shows which kernels are wrong.
     """
-    height, width = image.shape
-    solve = Deconvolver(
-        kernel, height, width, WEIGHT, gradient_coupling=GRADIENT_COUPLING, positivity=0.0
-    )
+    solve = Deconvolver(kernel, image.shape[0], image.shape[1], WEIGHT, positive=False)
     return solve(image, ITERATIONS)
 
 
