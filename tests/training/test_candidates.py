@@ -219,3 +219,16 @@ def test_crops_out_of_focus_come_with_discs_that_help(photos: list[torch.Tensor]
         middle = kernel.shape[0] // 2
         assert kernel[middle, middle] < 3 * kernel[kernel > 0].mean()
         assert 5 <= extent(kernel) <= 17
+
+
+def test_a_soft_lens_that_lay_still_leaves_nothing_to_do(photos: list[torch.Tensor]) -> None:
+    recipe = CandidateRecipe(side=96, still_share=1, focus_share=0, known_share=1)
+    develop = replace(recipe.develop, noise_share=0, jpeg_share=0)
+    recipe = replace(recipe, page_share=0, wrong_share=0, h264_share=0, develop=develop)
+    scenes = Scenes(PhotoCrops(photos, develop), None, [], recipe)
+    crops = [CandidateMaker(scenes, seed=1).make_group(group)[0] for group in range(6)]
+    for crop in crops:
+        np.testing.assert_allclose(crop.blurred, crop.sharp, atol=1)
+        np.testing.assert_allclose(crop.planes[:3], crop.blurred, atol=1)
+    detail = [np.abs(np.diff(crop.sharp.astype(int), axis=2)).max() for crop in crops]
+    assert max(detail) > 1.5 * min(detail)
