@@ -112,6 +112,8 @@ class CandidateMaker:
 
     def _nearly(self, rng: np.random.Generator, exposed: Exposed) -> Motion:
         """The true kernel, roughened; more in the values that the blur was not made in."""
+        if exposed.softness:
+            return Motion()
         kernel = exposed.kernel(KERNEL_SIDE // 2)
 
         def found(*, right: bool) -> Found:
