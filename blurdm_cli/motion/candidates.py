@@ -11,17 +11,22 @@ Light is never negative. Where a candidate's grey would have to be, its kernel i
 the residual tells.
 """
 
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 import cv2
 import numpy as np
 from jaxtyping import Float32
 
-from blurdm_cli.motion.colour import deconvolve_colour, even
-from blurdm_cli.motion.deconvolution import SATURATED, Channel, Deconvolver, weight_for
+from blurdm_cli.motion.colour import HalfChannels, colour_of, deconvolve_channels, even
+from blurdm_cli.motion.deconvolution import (
+    SATURATED,
+    Channel,
+    Deconvolved,
+    Deconvolver,
+    weight_for,
+)
 from blurdm_cli.motion.found import Found, Motion
 from blurdm_cli.motion.kernel import Kernel
 from blurdm_cli.motion.light import LUMA, as_encoded, to_linear
@@ -54,25 +59,25 @@ def make_candidates(
     Args:
         photo: sRGB-encoded, in [0, 1].
         motion: of this photo.
-        threads: how many patches are deconvolved side by side; the answer is the same.
+        threads: how many steps run side by side; the answer is the same.
         origin: row and column of the part in the photo, where it is one; even where parts are
             joined.
     """
     planes = np.empty((CANDIDATE_PLANES, *photo.shape[:2]), np.float32)
     planes[:3] = planes[3:6] = photo.transpose(2, 0, 1)
     planes[8:] = 0
-    kinds = ((motion.linear, True), (motion.encoded, False))
+    work: list[list[_Work]] = []
+    for place, (found, linear) in enumerate(((motion.linear, True), (motion.encoded, False))):
+        planes[6 + place] = found.confidence
+        weight = found.smoothing * weight_for(motion.noise, linear=linear)
+        patches = patches_of(found, photo.shape[:2], origin)
+        work.append([_Work(patch, photo, weight, linear) for patch in patches])
     with ThreadPoolExecutor(threads) as pool:
-        work = []
-        for found, linear in kinds:
-            weight = found.smoothing * weight_for(motion.noise, linear=linear)
-            patches = patches_of(found, photo.shape[:2], origin)
-            restore = partial(_restore, photo=photo, weight=weight, linear=linear)
-            work.append((patches, pool.map(restore, patches)))
-    for place, (patches, restored) in enumerate(work):
-        planes[6 + place] = kinds[place][0].confidence
-        if patches:
-            _blend(patches, restored, planes[3 * place : 3 * place + 3], planes[8 + place])
+        restored = _side_by_side(pool, [*work[0], *work[1]])
+        for place, mine in enumerate(work):
+            if mine:
+                parts = [(each.patch, next(restored)) for each in mine]
+                _blend(parts, planes[3 * place : 3 * place + 3], planes[8 + place])
     return planes
 
 
@@ -149,40 +154,85 @@ class _Restored:
     """How far the grey that was blurred again is from the photo's, and how far below zero."""
 
 
-def _restore(
-    patch: Patch, photo: Float32[np.ndarray, "h w 3"], weight: float, *, linear: bool
-) -> _Restored:
-    """Deconvolve a patch with what surrounds it: its grey, then its colour."""
-    top = even(max(patch.rows.start - patch.margin, 0))
-    left = even(max(patch.columns.start - patch.margin, 0))
-    seen = np.ascontiguousarray(
-        photo[top : patch.rows.stop + patch.margin, left : patch.columns.stop + patch.margin]
-    )
-    own = np.s_[
-        patch.rows.start - top : patch.rows.stop - top,
-        patch.columns.start - left : patch.columns.stop - left,
-    ]
-    light = to_linear(seen) if linear else seen
-    blurred = light @ LUMA
-    solve = Deconvolver(patch.kernel, blurred.shape[0], blurred.shape[1], weight)
-    found = solve(blurred, clipped=seen.max(2) >= SATURATED)
-    grey = as_encoded(found.image, linear=linear)
-    image = deconvolve_colour(light, grey, patch.kernel, weight, linear=linear)[:, *own]
-    image += grey[own]
-    again, blurred = (as_encoded(each, linear=linear) for each in (found.reblurred, blurred))
-    unexplained = np.abs(again - blurred) - np.minimum(found.image, 0)
-    return _Restored(image, unexplained[own])
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """A patch that is deconvolved with what surrounds it, in steps that run beside each other.
+
+    A step waits for steps that were begun before it.
+    """
+
+    patch: Patch
+    photo: Float32[np.ndarray, "h w 3"]
+    weight: float
+    linear: bool
+
+    @property
+    def begins(self) -> tuple[int, int]:
+        """First row and column that are deconvolved with it."""
+        rows, columns, margin = self.patch.rows, self.patch.columns, self.patch.margin
+        return even(max(rows.start - margin, 0)), even(max(columns.start - margin, 0))
+
+    @property
+    def seen(self) -> Float32[np.ndarray, "y x 3"]:
+        """The patch with what surrounds it."""
+        (top, left), patch = self.begins, self.patch
+        bottom, right = patch.rows.stop + patch.margin, patch.columns.stop + patch.margin
+        return np.ascontiguousarray(self.photo[top:bottom, left:right])
+
+    def light(self) -> Float32[np.ndarray, "y x 3"]:
+        """What is seen, in the values that the motion was found in."""
+        return to_linear(self.seen) if self.linear else self.seen
+
+    def grey(self, light: Future[Float32[np.ndarray, "y x 3"]]) -> Deconvolved:
+        """The grey, deconvolved."""
+        blurred = light.result() @ LUMA
+        solve = Deconvolver(self.patch.kernel, blurred.shape[0], blurred.shape[1], self.weight)
+        return solve(blurred, clipped=self.seen.max(2) >= SATURATED)
+
+    def channels(self, light: Future[Float32[np.ndarray, "y x 3"]]) -> HalfChannels:
+        """The channels at half the size, deconvolved."""
+        return deconvolve_channels(light.result(), self.patch.kernel, self.weight)
+
+    def join(
+        self,
+        light: Future[Float32[np.ndarray, "y x 3"]],
+        grey: Future[Deconvolved],
+        channels: Future[HalfChannels],
+    ) -> _Restored:
+        """Grey and colour together."""
+        top, left = self.begins
+        rows, columns = self.patch.rows, self.patch.columns
+        own = np.s_[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+        found = grey.result()
+        shown, again, blurred = (
+            as_encoded(each, linear=self.linear)
+            for each in (found.image, found.reblurred, light.result() @ LUMA)
+        )
+        image = colour_of(channels.result(), shown, linear=self.linear)[:, *own]
+        image += shown[own]
+        unexplained = np.abs(again - blurred) - np.minimum(found.image, 0)
+        return _Restored(image, unexplained[own])
+
+
+def _side_by_side(pool: ThreadPoolExecutor, work: Sequence[_Work]) -> Iterator[_Restored]:
+    """Do all of one step before all of the next one, which then seldom waits."""
+    lights = [pool.submit(each.light) for each in work]
+    lit = list(zip(work, lights, strict=True))
+    greys = [pool.submit(each.grey, light) for each, light in lit]
+    channels = [pool.submit(each.channels, light) for each, light in lit]
+    solved = zip(lit, greys, channels, strict=True)
+    joined = [pool.submit(each.join, light, grey, three) for (each, light), grey, three in solved]
+    return (each.result() for each in joined)
 
 
 def _blend(
-    patches: Sequence[Patch],
-    restored: Iterable[_Restored],
+    restored: Sequence[tuple[Patch, _Restored]],
     image: Float32[np.ndarray, "3 h w"],
     residual: Float32[np.ndarray, "h w"],
 ) -> None:
     """Blend patches into a picture, and what they do not explain into its residual."""
     image[:] = 0
-    for patch, part in zip(patches, restored, strict=True):
+    for patch, part in restored:
         place = np.s_[patch.rows, patch.columns]
         image[:, *place] += patch.weights * part.image
         residual[place] += patch.weights * part.unexplained

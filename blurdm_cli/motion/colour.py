@@ -21,32 +21,36 @@ FLAT = 3e-4
 """Variance of grey below which colour hardly follows it."""
 
 
-def deconvolve_colour(
-    blurred: Float32[np.ndarray, "h w 3"],
-    grey: Channel,
-    kernel: Kernel,
-    weight: float,
-    *,
-    linear: bool,
-) -> Float32[np.ndarray, "3 h w"]:
-    """Each channel's distance from grey, deconvolved; both encoded.
+Photo = Float32[np.ndarray, "h w 3"]
+HalfChannels = Float32[np.ndarray, "3 half_h half_w"]
+
+
+def deconvolve_channels(blurred: Photo, kernel: Kernel, weight: float) -> HalfChannels:
+    """The channels of a photo at half the size, rounded up, deconvolved.
 
     Args:
-        blurred: the photo, in [0, 1].
-        grey: its grey, deconvolved and encoded.
-        kernel: of the motion.
+        blurred: in [0, 1], linear or encoded.
+        kernel: of the motion, at the photo's size.
         weight: λ of the deconvolution.
-        linear: whether the photo is in linear light.
+    """
+    channels = [_shrunk(np.ascontiguousarray(blurred[..., channel])) for channel in range(3)]
+    solve = Deconvolver(_halved(kernel), channels[0].shape[0], channels[0].shape[1], weight)
+    return np.stack([solve(channel, ITERATIONS).image for channel in channels])
+
+
+def colour_of(
+    channels: HalfChannels, grey: Channel, *, linear: bool
+) -> Float32[np.ndarray, "3 h w"]:
+    """Each channel's distance from grey at full size; both encoded.
+
+    Args:
+        channels: of `deconvolve_channels`.
+        grey: the photo's, deconvolved and encoded.
+        linear: whether the channels are in linear light.
     """
     height, width = grey.shape
     guide = _Guide(grey)
-    half = guide.small.shape
-    solve = Deconvolver(_halved(kernel), half[0], half[1], weight)
-    channels = [
-        solve(_shrunk(np.ascontiguousarray(blurred[..., channel])), ITERATIONS).image
-        for channel in range(3)
-    ]
-    own_grey = as_encoded(np.tensordot(LUMA, np.stack(channels), 1), linear=linear)
+    own_grey = as_encoded(np.tensordot(LUMA, channels, 1), linear=linear)
     colour = np.empty((3, height, width), np.float32)
     for channel, into in zip(channels, colour, strict=True):
         distance = as_encoded(channel, linear=linear) - own_grey

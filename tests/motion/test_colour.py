@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from blurdm_cli.motion.colour import deconvolve_colour
+from blurdm_cli.motion.colour import colour_of, deconvolve_channels
 from blurdm_cli.motion.light import LUMA, as_encoded, to_linear
 
 from .scenes import blurred, leaves, path_kernel, psnr
@@ -19,7 +19,8 @@ def restored(
     """Colour of an encoded photo, with the sharp one's grey."""
     light = to_linear(photo) if linear else photo
     grey = as_encoded((to_linear(sharp) if linear else sharp) @ LUMA, linear=linear)
-    return deconvolve_colour(light, grey, kernel, 1e-3, linear=linear).transpose(1, 2, 0)
+    channels = deconvolve_channels(light, kernel, 1e-3)
+    return colour_of(channels, grey, linear=linear).transpose(1, 2, 0)
 
 
 @pytest.mark.parametrize("linear", [False, True])
