@@ -180,14 +180,16 @@ class _Work:
         return np.ascontiguousarray(self.photo[top:bottom, left:right])
 
     def light(self) -> Float32[np.ndarray, "y x 3"]:
-        """What is seen, in the values that the motion was found in."""
+        """The same, in the values that the motion was found in."""
         return to_linear(self.seen) if self.linear else self.seen
 
     def grey(self, light: Future[Float32[np.ndarray, "y x 3"]]) -> Deconvolved:
         """The grey, deconvolved."""
         blurred = light.result() @ LUMA
         solve = Deconvolver(self.patch.kernel, blurred.shape[0], blurred.shape[1], self.weight)
-        return solve(blurred, clipped=self.seen.max(2) >= SATURATED)
+        red, green, blue = self.seen.transpose(2, 0, 1)
+        brightest = np.maximum(np.maximum(red, green), blue)
+        return solve(blurred, clipped=brightest >= SATURATED)
 
     def channels(self, light: Future[Float32[np.ndarray, "y x 3"]]) -> HalfChannels:
         """The channels at half the size, deconvolved."""

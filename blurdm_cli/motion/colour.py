@@ -20,7 +20,6 @@ WINDOW = 3
 FLAT = 3e-4
 """Variance of grey below which colour hardly follows it."""
 
-
 Photo = Float32[np.ndarray, "h w 3"]
 HalfChannels = Float32[np.ndarray, "3 half_h half_w"]
 
@@ -90,8 +89,9 @@ def _mean(image: Channel) -> Channel:
 
 def _shrunk(image: Channel) -> Float32[np.ndarray, "y x"]:
     """Half the size, rounded up."""
-    even = _with_pairs(image)
-    return cv2.resize(even, (even.shape[1] // 2, even.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    pairs = _with_pairs(image)
+    size = pairs.shape[1] // 2, pairs.shape[0] // 2
+    return cv2.resize(pairs, size, interpolation=cv2.INTER_AREA)
 
 
 def _enlarged(image: Channel, interpolation: int) -> Float32[np.ndarray, "y x"]:

@@ -16,6 +16,7 @@ from blurdm_cli.motion.kernel import Kernel, entropy
 from blurdm_cli.motion.latent import Grey
 
 WEIGHT = 1e-3
+"""λ of the deconvolution that is looked at."""
 ITERATIONS = 8
 
 
