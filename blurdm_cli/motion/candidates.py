@@ -177,11 +177,11 @@ class _Work:
         """The patch with what surrounds it."""
         (top, left), patch = self.begins, self.patch
         bottom, right = patch.rows.stop + patch.margin, patch.columns.stop + patch.margin
-        return np.ascontiguousarray(self.photo[top:bottom, left:right])
+        return self.photo[top:bottom, left:right]
 
     def light(self) -> Float32[np.ndarray, "y x 3"]:
         """The same, in the values that the motion was found in."""
-        return to_linear(self.seen) if self.linear else self.seen
+        return to_linear(self.seen) if self.linear else np.ascontiguousarray(self.seen)
 
     def grey(self, light: Future[Float32[np.ndarray, "y x 3"]]) -> Deconvolved:
         """The grey, deconvolved."""

@@ -20,11 +20,12 @@ WINDOW = 3
 FLAT = 3e-4
 """Variance of grey below which colour hardly follows it."""
 
-Photo = Float32[np.ndarray, "h w 3"]
 HalfChannels = Float32[np.ndarray, "3 half_h half_w"]
 
 
-def deconvolve_channels(blurred: Photo, kernel: Kernel, weight: float) -> HalfChannels:
+def deconvolve_channels(
+    blurred: Float32[np.ndarray, "h w 3"], kernel: Kernel, weight: float
+) -> HalfChannels:
     """The channels of a photo at half the size, rounded up, deconvolved.
 
     Args:

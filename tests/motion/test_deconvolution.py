@@ -62,7 +62,7 @@ def test_a_clipped_lamp_rings_less_as_it_may_have_been_brighter() -> None:
     around = np.zeros(seen.shape, bool)
     around[40:120, 40:120] = True
     around[52:108, 52:108] = False
-    solve = Deconvolver(kernel, 160, 160, 3e-4, positive=False)
+    solve = Deconvolver(kernel, 160, 160, 3e-4)
     known, as_it_is = (
         np.abs(solve(seen, clipped=mask).image - 0.05)[around].max()
         for mask in (None, np.zeros(seen.shape, bool))
