@@ -19,7 +19,7 @@ from blurdm_cli.motion.found import Motion
 from blurdm_cli.motion.windows import in_unit_range
 from blurdm_cli.spec import CANDIDATE_PLANES
 
-MARGIN = 24
+MARGIN = 36
 """Pixels around a tile that are deconvolved with it, beside half the kernel's side."""
 
 
