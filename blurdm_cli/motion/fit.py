@@ -61,6 +61,8 @@ class Equations:
     """Correlation of the sharp with the blurred gradients."""
     size: tuple[int, int]
     """Size of the images that `spectrum` is the transform of."""
+    lags: Float32[np.ndarray, "l l"]
+    """The autocorrelation itself, up to the displacement from edge to edge of the kernel."""
 
     @classmethod
     def of(cls, sharp: Gradients, blurred: Gradients, side: int) -> "Equations":
@@ -77,10 +79,9 @@ class Equations:
         small = fast_size(2 * side - 1, 2 * side - 1)
         far = np.arange(-2 * reach, 2 * reach + 1)
         matrix = np.zeros(small, np.float32)
-        matrix[np.ix_(far % small[0], far % small[1])] = invert(own)[
-            np.ix_(far % size[0], far % size[1])
-        ]
-        return cls(side, transform(matrix), target, small)
+        kept = invert(own)[np.ix_(far % size[0], far % size[1])]
+        matrix[np.ix_(far % small[0], far % small[1])] = kept
+        return cls(side, transform(matrix), target, small, kept)
 
     def apply(self, kernel: Kernel) -> Kernel:
         """The left side of the equations; `target` is the right one."""

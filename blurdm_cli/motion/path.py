@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import cv2
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
@@ -26,6 +27,9 @@ INSTANTS = 192
 
 FITTED_WIDTH, WIDTH = 0.6, 0.5
 """Standard deviation in pixels of the dot that draws a path, while it is fitted and afterwards."""
+
+EVERY = 2
+"""The curvature looks at every second instant, cost and slope at all of them."""
 
 REACH = 2
 """Pixels of a dot on each side of its middle."""
@@ -76,21 +80,14 @@ class Path:
 @lru_cache(1)
 def basis() -> Float64[np.ndarray, "instants controls"]:
     """Weights of the control points at each instant."""
-    first, cubics = _cubics()
-    weights = np.zeros((INSTANTS, CONTROLS))
-    for place, cubic in enumerate(cubics):
-        weights[np.arange(INSTANTS), first + place] = cubic
-    return weights
-
-
-@lru_cache(1)
-def _cubics() -> tuple[Int64[np.ndarray, " instants"], Float64[np.ndarray, "4 instants"]]:
-    """The first control point that counts at each instant, and the weights of it and the next."""
     time = (np.arange(INSTANTS) + 0.5) / INSTANTS * (CONTROLS - 3)
     first = time.astype(np.int64)
     t = time - first
     cubics = [(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, 3 * t * (1 + t - t * t) + 1, t**3]
-    return first, np.stack(cubics) / 6
+    weights = np.zeros((INSTANTS, CONTROLS))
+    for place, cubic in enumerate(cubics):
+        weights[np.arange(INSTANTS), first + place] = cubic / 6
+    return weights
 
 
 def seen_from(place: Place) -> Float64[np.ndarray, "4 2"]:
@@ -119,34 +116,59 @@ def _dots(
 def draw(points: Points, side: int, width: float) -> Kernel:
     """A dot of Gaussian profile at each point; the sum is about 1."""
     pixels, (down, right), _ = _dots(points, side, width)
-    drawn = _summed(pixels, down[..., None] * right[:, None] / len(points), side)
-    return drawn[0].astype(np.float32)
+    dots = down[..., None] * right[:, None] / len(points)
+    drawn = np.bincount(pixels.ravel(), dots.ravel(), side * side + 1)
+    return drawn[:-1].reshape(side, side).astype(np.float32)
 
 
-def derivatives(points: Points, side: int) -> Float32[np.ndarray, "n side side"]:
-    """How the kernel changes with the control points down, then to the right; last the kernel."""
-    pixels, (down, right), apart = _dots(points, side, FITTED_WIDTH)
-    steeper = apart / (FITTED_WIDTH**2 * len(points))
-    first, cubics = _cubics()
-    controls = (first + np.arange(len(cubics))[:, None])[..., None, None]
-    there = controls * (side * side + 1) + pixels
-    dots = down[..., None] * right[:, None]
-    slopes = dots * steeper[0][..., None], dots * steeper[1][:, None]
-    moved = [
-        _summed(there, cubics[..., None, None] * slope, side, pictures=CONTROLS) for slope in slopes
+def pulls(points: Points, picture: Kernel) -> Points:
+    """How the product of a drawn path and a picture changes with each point, down and right."""
+    pixels, (down, right), apart = _dots(points, picture.shape[0], FITTED_WIDTH)
+    under = np.append(picture.ravel(), 0)[pixels]
+    steeper = apart * (down, right) / (FITTED_WIDTH**2 * len(points))
+    pulled = [
+        np.einsum("nij,ni,nj->n", under, *profiles)
+        for profiles in ((steeper[0], right), (down, steeper[1]))
     ]
-    drawn = _summed(pixels, dots / len(points), side)
-    return np.concatenate([*moved, drawn]).astype(np.float32)
+    return np.stack(pulled, 1)
 
 
-def _summed(
-    there: Int64[np.ndarray, "*n"],
-    values: Float64[np.ndarray, "*n"],
-    side: int,
-    *,
-    pictures: int = 1,
-) -> Float64[np.ndarray, "pictures side side"]:
-    """Pictures that hold the sum of the values at each place; one follows the other."""
-    length = side * side + 1
-    sums = np.bincount(there.ravel(), values.ravel(), pictures * length)
-    return sums.reshape(pictures, length)[:, :-1].reshape(pictures, side, side)
+def curvature(lags: Kernel) -> Float32[np.ndarray, "3 l l"]:
+    """How ⟨k, A k⟩ bends as two dots of a path move, for each displacement between them.
+
+    Args:
+        lags: what A convolves a kernel with.
+
+    Returns:
+        Both dots moved down, one down and the other to the right, both to the right.
+    """
+    width = np.sqrt(2) * FITTED_WIDTH
+    apart = np.arange(-4, 5) / width
+    dot = np.exp(-0.5 * apart**2) / (np.sqrt(2 * np.pi) * width)
+    slope, bend = apart / width * dot, (1 - apart**2) / width**2 * dot
+    return np.stack(
+        [
+            cv2.sepFilter2D(lags, cv2.CV_32F, right, down, borderType=cv2.BORDER_CONSTANT)
+            for down, right in ((bend, dot), (-slope, slope), (dot, bend))
+        ]
+    )
+
+
+def bends(
+    points: Points, table: Float32[np.ndarray, "3 l l"]
+) -> Float64[np.ndarray, "2 2 controls controls"]:
+    """How ⟨k, A k⟩ bends as control points move down and right, from the table of `curvature`."""
+    some = points[::EVERY]
+    apart = (some[:, None] - some + table.shape[1] // 2).astype(np.float32)
+    down, right = np.ascontiguousarray(apart.transpose(2, 0, 1))
+    both = np.stack(
+        [
+            cv2.remap(each, right, down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
+            for each in table
+        ]
+    )
+    weights = (basis()[::EVERY].T / len(some)).astype(np.float32)
+    # einsum and no product of matrices: BLAS rounds otherwise with more threads
+    half = np.einsum("mi,aij->amj", weights, both.transpose(0, 2, 1))
+    bent = np.einsum("amj,nj->amn", half, weights).astype(np.float64)
+    return np.stack([bent[:2], bent[1:]])

@@ -23,8 +23,10 @@ from blurdm_cli.motion.path import (
     Path,
     Place,
     basis,
-    derivatives,
+    bends,
+    curvature,
     draw,
+    pulls,
     seen_from,
 )
 
@@ -65,6 +67,10 @@ class System(Protocol):
     @property
     def target(self) -> Kernel:
         """The right side."""
+
+    @property
+    def lags(self) -> Kernel:
+        """What `apply` convolves a kernel with, twice its side less one."""
 
     @property
     def largest(self) -> float:
@@ -148,6 +154,7 @@ class _Problem:
     ) -> None:
         self.systems, self.seen, self.axes = systems, seen, list(axes)
         self.scale = 1 / sum(system.largest for system in systems)
+        self.tables = [curvature(system.lags) for system in systems]
         rough = np.kron(np.eye(len(axes)), SMOOTH * _roughness())
         level = np.repeat([0.0 if axis in SHIFTS else LEVEL for axis in axes], CONTROLS)
         self.price = rough + np.diag(level)
@@ -173,25 +180,25 @@ class _Problem:
         """
         count = len(self.axes) * CONTROLS
         slope, bend = np.zeros(count + 1), np.zeros((count + 1, count + 1))
-        for system, seen in zip(self.systems, self.seen, strict=True):
-            moved = derivatives(basis() @ controls @ seen, system.side)
-            applied = np.stack([system.apply(each) for each in moved])
-            left = gain * applied[-1] - system.target
-            moved[:-1] *= np.float32(gain)
-            applied[:-1] *= np.float32(gain)
-            # einsum and no product of matrices: BLAS rounds otherwise with more threads
-            flat, turns = moved.reshape(len(moved), -1), seen[self.axes]
-            own = np.einsum("ap,p->a", flat, left.ravel()).astype(np.float64)
-            slope[:-1] += np.einsum("ai,im->am", turns, own[:-1].reshape(2, -1)).ravel()
-            slope[-1] += own[-1]
-            both = np.einsum("ap,bp->ab", flat, applied.reshape(len(moved), -1)).astype(np.float64)
-            shifts = both[:-1, :-1].reshape(2, CONTROLS, 2, CONTROLS)
-            half = np.einsum("ai,imjn->amjn", turns, shifts)
-            bend[:-1, :-1] += np.einsum("amjn,bj->ambn", half, turns).reshape(count, count)
-            with_gain = np.einsum("ai,im->am", turns, both[:-1, -1].reshape(2, -1)).ravel()
-            bend[:-1, -1] += with_gain
-            bend[-1, :-1] += with_gain
-            bend[-1, -1] += both[-1, -1]
+        for system, seen, table in zip(self.systems, self.seen, self.tables, strict=True):
+            points = basis() @ controls @ seen
+            kernel = draw(points, system.side, FITTED_WIDTH)
+            applied = system.apply(kernel)
+            turns = seen[self.axes]
+            own, target = (
+                (basis().T @ pulls(points, picture) @ turns.T).T.ravel()
+                for picture in (applied, system.target)
+            )
+            square = float((kernel * applied).sum(dtype=np.float64))
+            product = float((kernel * system.target).sum(dtype=np.float64))
+            slope[:-1] += gain * (gain * own - target)
+            slope[-1] += gain * square - product
+            shifts = bends(points, table)
+            turned = np.einsum("ai,ijmn,bj->ambn", turns, shifts, turns)
+            bend[:-1, :-1] += gain * gain * turned.reshape(count, count)
+            bend[:-1, -1] += gain * own
+            bend[-1, :-1] += gain * own
+            bend[-1, -1] += square
         slope, bend = slope * self.scale, (bend + bend.T) * (self.scale / 2)
         shape = controls[:, self.axes].T.ravel()
         slope[:-1] += self.price @ shape
@@ -231,6 +238,11 @@ class _Likeness:
     def of(cls, kernel: Kernel, blur: float) -> "_Likeness":
         around = padded(kernel, kernel.shape[0] + 4)
         return cls(around.shape[0], _seen(around, blur), blur)
+
+    @property
+    def lags(self) -> Kernel:
+        along = cv2.getGaussianKernel(2 * self.side - 1, self.blur, cv2.CV_32F)
+        return along * along.T
 
     def apply(self, kernel: Kernel) -> Kernel:
         return _seen(kernel, self.blur)

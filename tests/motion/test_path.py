@@ -5,7 +5,7 @@ from blurdm_cli.motion.camera import CameraPath, Window, trace
 from blurdm_cli.motion.fit import Equations, gradients
 from blurdm_cli.motion.kernel import centroid, likeness, normalised, padded
 from blurdm_cli.motion.light import LUMA, to_linear
-from blurdm_cli.motion.path import AXES, CONTROLS, Path
+from blurdm_cli.motion.path import AXES, CONTROLS, FITTED_WIDTH, Path, draw, pulls
 from blurdm_cli.motion.path_fit import SHIFTS, TURNS, fit_path, path_of
 
 from .scenes import blurred, leaves, path_kernel
@@ -50,6 +50,20 @@ def test_a_path_leaves_out_what_no_path_draws() -> None:
     assert likeness(path_of(spoilt).kernel(), true) > likeness(spoilt, true) + 0.05
 
 
+def test_pulls_say_how_a_product_with_a_drawn_path_changes() -> None:
+    path = wandering(3).at()
+    picture = np.random.default_rng(0).standard_normal((41, 41)).astype(np.float32)
+    for point, axis in ((0, 0), (90, 1), (191, 0)):
+        change = np.zeros_like(path)
+        change[point, axis] = 1e-2
+        ahead, behind = (
+            float((draw(points, 41, FITTED_WIDTH).astype(np.float64) * picture).sum())
+            for points in (path + change, path - change)
+        )
+        slope = (ahead - behind) / 2e-2
+        assert pulls(path, picture)[point, axis] == pytest.approx(slope, rel=0.02, abs=1e-6)
+
+
 def test_a_path_is_fitted_to_what_the_photo_shows() -> None:
     kernel = path_kernel(18, seed=4)
     sharp, seen = grey(1, kernel)
@@ -62,6 +76,8 @@ def test_a_path_is_fitted_to_what_the_photo_shows() -> None:
     assert cost < before
     assert likeness(start.kernel(), kernel) < 0.8
     assert likeness(fitted.kernel(), kernel) > 0.95
+    _, soon = fit_path([system], start, steps=10)
+    assert before - soon > 0.9 * (before - cost)
 
 
 def test_shifts_and_turns_are_fitted_where_they_are_asked_for() -> None:
