@@ -19,7 +19,7 @@ from blurdm_cli.motion.fit import Equations, gradients, salient
 from blurdm_cli.motion.kernel import Kernel
 from blurdm_cli.motion.latent import Grey
 from blurdm_cli.motion.path import Path, Place, basis
-from blurdm_cli.motion.path_fit import SHIFTS, fit_path
+from blurdm_cli.motion.path_fit import fit_path
 
 STEPS = 6
 """Steps of the optimiser in each round, at most."""
@@ -71,7 +71,7 @@ def trace(
     start: CameraPath,
     *,
     weights: Sequence[float],
-    axes: Sequence[int] = SHIFTS,
+    axes: Sequence[int],
 ) -> CameraPath:
     """Find the path that explains windows of a photo.
 

@@ -73,7 +73,7 @@ def make_candidates(
         patches = patches_of(found, photo.shape[:2], origin)
         work.append([_Work(patch, photo, weight, linear) for patch in patches])
     with ThreadPoolExecutor(threads) as pool:
-        restored = _side_by_side(pool, [*work[0], *work[1]])
+        restored = _in_steps(pool, [*work[0], *work[1]])
         for place, mine in enumerate(work):
             if mine:
                 parts = [(each.patch, next(restored)) for each in mine]
@@ -216,7 +216,7 @@ class _Work:
         return _Restored(image, unexplained[own])
 
 
-def _side_by_side(pool: ThreadPoolExecutor, work: Sequence[_Work]) -> Iterator[_Restored]:
+def _in_steps(pool: ThreadPoolExecutor, work: Sequence[_Work]) -> Iterator[_Restored]:
     """Do all of one step before all of the next one, which then seldom waits."""
     lights = [pool.submit(each.light) for each in work]
     lit = list(zip(work, lights, strict=True))

@@ -32,7 +32,6 @@ from blurdm_cli.motion.kernel import Kernel, centroid
 
 Channel = Float32[np.ndarray, "h w"]
 Mask = Bool[np.ndarray, "h w"]
-Gradients = tuple[np.ndarray, np.ndarray]
 
 ITERATIONS = 6
 COUPLING = 0.5
@@ -103,10 +102,10 @@ class Deconvolver:
         any_saturated = bool(one_sided.any())
         data = extend(blurred, self.size)
         image, again = self._solve(data)
-        gradients: Gradients | None = None
+        gradients: tuple[Channel, Channel] | None = None
         positive: Channel | None = None
         for _ in range(1, iterations):
-            gradients = self._reflected(image, gradients)
+            gradients = self._softened(image, gradients)
             wanted = divergence(*gradients)
             if self.positivity:
                 positive = np.abs(image if positive is None else _mirrored(image, positive))
@@ -131,7 +130,9 @@ class Deconvolver:
         return invert(spectrum), invert(multiply(spectrum, self.blur))
 
     @staticmethod
-    def _reflected(image: Channel, before: Gradients | None) -> Gradients:
+    def _softened(
+        image: Channel, before: tuple[Channel, Channel] | None
+    ) -> tuple[Channel, Channel]:
         """Gradients with their length lowered by twice the threshold, to minus itself at least."""
         along, down = differences(image)
         if before is not None:

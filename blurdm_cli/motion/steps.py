@@ -8,7 +8,7 @@ import numpy as np
 from blurdm_cli.motion.camera import CameraPath, Window, trace
 from blurdm_cli.motion.found import Found
 from blurdm_cli.motion.hypotheses import Hypothesis, Refinement
-from blurdm_cli.motion.kernel import centred, pruned, rescaled, trimmed
+from blurdm_cli.motion.kernel import Kernel, centred, pruned, rescaled, trimmed
 from blurdm_cli.motion.light import LUMA, to_linear
 from blurdm_cli.motion.path_fit import SHIFTS, TURNS, path_of
 from blurdm_cli.motion.pyramid import estimate, refine
@@ -33,8 +33,7 @@ class Look:
         image = self.views.grey(self.values, plan.scale)
         kernel = estimate(image, plan.support, plan.settings)
         limit = plan.support if plan.scale == 1 else None
-        ripples = self.views.ripples(self.values, plan.scale).left_by(kernel)
-        return Found(kernel, score(image, kernel, limit), plan.name, plan.scale, ripples)
+        return _found(self.views, self.values, kernel, plan.name, plan.scale, limit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +55,7 @@ class Refine:
             image = self.views.grey(self.values, scale)
             kernel = refine(image, kernel, page=self.page, **asdict(self.how))
             if scale == 1:
-                ripples = self.views.ripples(self.values, scale).left_by(kernel)
-                return Found(kernel, score(image, kernel), self.found.name, scale, ripples)
+                return _found(self.views, self.values, kernel, self.found.name, scale)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,3 +86,16 @@ class Turn:
         light = to_linear(seen) if self.values == "linear" else seen
         middle = ((rows.start + rows.stop) / 2, (columns.start + columns.stop) / 2)
         return Window(np.ascontiguousarray(light @ LUMA), *middle)
+
+
+def _found(
+    views: Views,
+    values: str,
+    kernel: Kernel,
+    name: str,
+    scale: float,
+    support: int | None = None,
+) -> Found:
+    """A kernel with what tells how well it explains the photo at a scale."""
+    ripples = views.ripples(values, scale).left_by(kernel)
+    return Found(kernel, score(views.grey(values, scale), kernel, support), name, scale, ripples)

@@ -37,7 +37,7 @@ TINT = 0.7
 def at_night(light: Float[Tensor, "3 h w"], rng: np.random.Generator) -> Float[Tensor, "3 h w"]:
     """A scene in linear light as it is at night: dark, with lamps."""
     image = light.numpy() * np.float32(_between(rng, DARKNESS))
-    for _ in range(int(_between(rng, (1, MOST)))):
+    for _ in range(int(_between(rng, (1, MOST + 1)))):
         _add_lamp(image, rng)
     return torch.from_numpy(image)
 
