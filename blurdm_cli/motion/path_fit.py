@@ -4,7 +4,7 @@ It starts at the path whose kernel is most like one that was found pixel by pixe
 unknown of the equations, in place of the kernel, is ours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol, runtime_checkable
@@ -22,6 +22,7 @@ from blurdm_cli.motion.path import (
     Controls,
     Path,
     Place,
+    Points,
     basis,
     bends,
     curvature,
@@ -70,7 +71,7 @@ class System(Protocol):
 
     @property
     def lags(self) -> Kernel:
-        """What `apply` convolves a kernel with, twice its side less one."""
+        """The picture that `apply` convolves a kernel with, of twice its side less one."""
 
     @property
     def largest(self) -> float:
@@ -139,6 +140,19 @@ def fit_path(
     return Path(controls), cost
 
 
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """A kernel k that a path draws in one window, whose equations are A k = b."""
+
+    points: Points
+    applied: Kernel
+    """A k."""
+    square: float
+    """⟨k, A k⟩."""
+    product: float
+    """⟨b, k⟩."""
+
+
 class _Problem:
     """A path's cost: ½ ⟨k, A k⟩ - ⟨b, k⟩ over all windows, and the price of its shape.
 
@@ -159,13 +173,24 @@ class _Problem:
         level = np.repeat([0.0 if axis in SHIFTS else LEVEL for axis in axes], CONTROLS)
         self.price = rough + np.diag(level)
 
+    def _drawn(self, controls: Controls) -> Iterator["_Drawn"]:
+        """The kernel of each window."""
+        for system, seen in zip(self.systems, self.seen, strict=True):
+            points = basis() @ controls @ seen
+            kernel = draw(points, system.side, FITTED_WIDTH)
+            applied = system.apply(kernel)
+            square, product = (
+                float((kernel * picture).sum(dtype=np.float64))
+                for picture in (applied, system.target)
+            )
+            yield _Drawn(points, applied, square, product)
+
     def cost(self, controls: Controls) -> tuple[float, float]:
         """The cost and the gain."""
         square = product = 0.0
-        for system, seen in zip(self.systems, self.seen, strict=True):
-            kernel = draw(basis() @ controls @ seen, system.side, FITTED_WIDTH)
-            square += float((kernel * system.apply(kernel)).sum(dtype=np.float64))
-            product += float((kernel * system.target).sum(dtype=np.float64))
+        for drawn in self._drawn(controls):
+            square += drawn.square
+            product += drawn.product
         gain = max(product / max(square, 1e-12), 0.0)
         shape = controls[:, self.axes].T.ravel()
         price = 0.5 * float(shape @ self.price @ shape)
@@ -180,25 +205,21 @@ class _Problem:
         """
         count = len(self.axes) * CONTROLS
         slope, bend = np.zeros(count + 1), np.zeros((count + 1, count + 1))
-        for system, seen, table in zip(self.systems, self.seen, self.tables, strict=True):
-            points = basis() @ controls @ seen
-            kernel = draw(points, system.side, FITTED_WIDTH)
-            applied = system.apply(kernel)
+        windows = zip(self._drawn(controls), self.systems, self.seen, self.tables, strict=True)
+        for drawn, system, seen, table in windows:
             turns = seen[self.axes]
             own, target = (
-                (basis().T @ pulls(points, picture) @ turns.T).T.ravel()
-                for picture in (applied, system.target)
+                (basis().T @ pulls(drawn.points, picture) @ turns.T).T.ravel()
+                for picture in (drawn.applied, system.target)
             )
-            square = float((kernel * applied).sum(dtype=np.float64))
-            product = float((kernel * system.target).sum(dtype=np.float64))
             slope[:-1] += gain * (gain * own - target)
-            slope[-1] += gain * square - product
-            shifts = bends(points, table)
+            slope[-1] += gain * drawn.square - drawn.product
+            shifts = bends(drawn.points, table)
             turned = np.einsum("ai,ijmn,bj->ambn", turns, shifts, turns)
             bend[:-1, :-1] += gain * gain * turned.reshape(count, count)
             bend[:-1, -1] += gain * own
             bend[-1, :-1] += gain * own
-            bend[-1, -1] += square
+            bend[-1, -1] += drawn.square
         slope, bend = slope * self.scale, (bend + bend.T) * (self.scale / 2)
         shape = controls[:, self.axes].T.ravel()
         slope[:-1] += self.price @ shape
