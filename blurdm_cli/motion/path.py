@@ -121,16 +121,16 @@ def draw(points: Points, side: int, width: float) -> Kernel:
     return drawn[:-1].reshape(side, side).astype(np.float32)
 
 
-def pulls(points: Points, picture: Kernel) -> Points:
-    """How the product of a drawn path and a picture changes with each point, down and right."""
-    pixels, (down, right), apart = _dots(points, picture.shape[0], FITTED_WIDTH)
-    under = np.append(picture.ravel(), 0)[pixels]
+def pulls(points: Points, pictures: Sequence[Kernel]) -> list[Points]:
+    """How the product of a drawn path and each picture changes with each point, down and right."""
+    pixels, (down, right), apart = _dots(points, pictures[0].shape[0], FITTED_WIDTH)
     steeper = apart * (down, right) / (FITTED_WIDTH**2 * len(points))
-    pulled = [
-        np.einsum("nij,ni,nj->n", under, *profiles)
-        for profiles in ((steeper[0], right), (down, steeper[1]))
+    both = (steeper[0], right), (down, steeper[1])
+    under = [np.append(picture.ravel(), 0)[pixels] for picture in pictures]
+    return [
+        np.stack([np.einsum("nij,ni,nj->n", each, *profiles) for profiles in both], 1)
+        for each in under
     ]
-    return np.stack(pulled, 1)
 
 
 def curvature(lags: Kernel) -> Float32[np.ndarray, "3 l l"]:

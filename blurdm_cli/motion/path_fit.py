@@ -1,19 +1,17 @@
 """A path fitted to what a photo tells of its kernels, by Levenberg and Marquardt's method.
 
-It starts at the path whose kernel is most like one that was found pixel by pixel. The path as the
-unknown of the equations, in place of the kernel, is ours.
+The path as the unknown of the equations, in place of the kernel, is ours.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
-import cv2
 import numpy as np
 from jaxtyping import Float64
 
-from blurdm_cli.motion.kernel import Kernel, centroid, padded, rescaled
+from blurdm_cli.motion.kernel import Kernel
 from blurdm_cli.motion.path import (
     AXES,
     CONTROLS,
@@ -46,16 +44,6 @@ FARTHEST = 2.0
 SMALLEST_GAIN = 1e-5
 """Share of the objective by which a step must lower it for another one."""
 
-STARTS = 6
-"""Paths that a kernel is compared with."""
-
-COARSE = 3.0
-"""Standard deviation in pixels of kernels along their length, at most, in the first comparison."""
-
-ROUGH, EXACT = ((1.5, 3), (0.8, 2)), 0.7
-"""Standard deviation in pixels of the blur through which kernels are compared: at first, with how
-many paths are compared further, and in full detail."""
-
 
 @runtime_checkable
 class System(Protocol):
@@ -81,25 +69,6 @@ class System(Protocol):
         """The left side."""
 
 
-def path_of(kernel: Kernel) -> Path:
-    """The path, without roll and zoom, whose kernel is most like this one, of sum 1."""
-    paths, length = _starts(kernel)
-    shrunk = max(length / COARSE, 1.0)
-    small = rescaled(kernel, 1 / shrunk) if shrunk > 1 else kernel
-    paths = [path.scaled(1 / shrunk) for path in paths]
-    for blur, kept in ROUGH:
-        paths = _most_alike(small, blur, paths, steps=6)[:kept]
-    paths = [path.scaled(shrunk) for path in paths]
-    return _most_alike(kernel, EXACT, paths, steps=8)[0]
-
-
-def _most_alike(kernel: Kernel, blur: float, paths: Sequence[Path], steps: int) -> list[Path]:
-    """Paths, each made more like a kernel when both are seen through a blur; the best one first."""
-    system = [_Likeness.of(kernel, blur)]
-    fitted = [fit_path(system, path, steps=steps) for path in paths]
-    return [path for path, _ in sorted(fitted, key=lambda each: each[1])]
-
-
 def fit_path(
     systems: Sequence[System],
     path: Path,
@@ -121,23 +90,21 @@ def fit_path(
         The path, and what it costs: less is better.
     """
     problem = _Problem(systems, [seen_from(place) for place in places], axes)
-    controls, damping = path.controls, 1e-2
-    cost, gain = problem.cost(controls)
+    here, damping = problem.at(path.controls), 1e-2
     for _ in range(steps):
-        slope, bend = problem.derivatives(controls, gain)
+        slope, bend = problem.derivatives(here)
         while damping < 1e4:
-            move = problem.step(slope, bend, damping)
-            tried, gain_there = problem.cost(controls + move)
-            if tried < cost:
+            there = problem.at(here.controls + problem.step(slope, bend, damping))
+            if there.cost < here.cost:
                 break
             damping *= 4
         else:
             break
-        small = cost - tried < SMALLEST_GAIN * abs(cost)
-        controls, cost, gain, damping = controls + move, tried, gain_there, max(damping / 3, 1e-4)
+        small = here.cost - there.cost < SMALLEST_GAIN * abs(here.cost)
+        here, damping = there, max(damping / 3, 1e-4)
         if small:
             break
-    return Path(controls), cost
+    return Path(here.controls), here.cost
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +118,16 @@ class _Drawn:
     """⟨k, A k⟩."""
     product: float
     """⟨b, k⟩."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Tried:
+    """A path, its kernel in each window, their common gain, and what it costs."""
+
+    controls: Controls
+    drawn: Sequence[_Drawn]
+    gain: float
+    cost: float
 
 
 class _Problem:
@@ -173,31 +150,21 @@ class _Problem:
         level = np.repeat([0.0 if axis in SHIFTS else LEVEL for axis in axes], CONTROLS)
         self.price = rough + np.diag(level)
 
-    def _drawn(self, controls: Controls) -> Iterator["_Drawn"]:
-        """The kernel of each window."""
-        for system, seen in zip(self.systems, self.seen, strict=True):
-            points = basis() @ controls @ seen
-            kernel = draw(points, system.side, FITTED_WIDTH)
-            applied = system.apply(kernel)
-            square, product = (
-                float((kernel * picture).sum(dtype=np.float64))
-                for picture in (applied, system.target)
-            )
-            yield _Drawn(points, applied, square, product)
-
-    def cost(self, controls: Controls) -> tuple[float, float]:
-        """The cost and the gain."""
-        square = product = 0.0
-        for drawn in self._drawn(controls):
-            square += drawn.square
-            product += drawn.product
+    def at(self, controls: Controls) -> _Tried:
+        """What a path draws, and what it costs."""
+        drawn = [
+            _drawn(system, basis() @ controls @ seen)
+            for system, seen in zip(self.systems, self.seen, strict=True)
+        ]
+        square, product = sum(each.square for each in drawn), sum(each.product for each in drawn)
         gain = max(product / max(square, 1e-12), 0.0)
         shape = controls[:, self.axes].T.ravel()
         price = 0.5 * float(shape @ self.price @ shape)
-        return self.scale * (0.5 * gain * gain * square - gain * product) + price, gain
+        cost = self.scale * (0.5 * gain * gain * square - gain * product) + price
+        return _Tried(controls, drawn, gain, cost)
 
     def derivatives(
-        self, controls: Controls, gain: float
+        self, here: _Tried
     ) -> tuple[Float64[np.ndarray, "n"], Float64[np.ndarray, "n n"]]:
         """The cost's slope and (Gauss-Newton) curvature in control points, axis by axis.
 
@@ -205,12 +172,12 @@ class _Problem:
         """
         count = len(self.axes) * CONTROLS
         slope, bend = np.zeros(count + 1), np.zeros((count + 1, count + 1))
-        windows = zip(self._drawn(controls), self.systems, self.seen, self.tables, strict=True)
-        for drawn, system, seen, table in windows:
+        gain, windows = here.gain, zip(self.systems, self.seen, self.tables, strict=True)
+        for drawn, (system, seen, table) in zip(here.drawn, windows, strict=True):
             turns = seen[self.axes]
             own, target = (
-                (basis().T @ pulls(drawn.points, picture) @ turns.T).T.ravel()
-                for picture in (drawn.applied, system.target)
+                (basis().T @ pulled @ turns.T).T.ravel()
+                for pulled in pulls(drawn.points, (drawn.applied, system.target))
             )
             slope[:-1] += gain * (gain * own - target)
             slope[-1] += gain * drawn.square - drawn.product
@@ -221,7 +188,7 @@ class _Problem:
             bend[-1, :-1] += gain * own
             bend[-1, -1] += drawn.square
         slope, bend = slope * self.scale, (bend + bend.T) * (self.scale / 2)
-        shape = controls[:, self.axes].T.ravel()
+        shape = here.controls[:, self.axes].T.ravel()
         slope[:-1] += self.price @ shape
         bend[:-1, :-1] += self.price
         return slope, bend
@@ -239,61 +206,18 @@ class _Problem:
         return move * min(1.0, FARTHEST / max(farthest, 1e-9))
 
 
+def _drawn(system: System, points: Points) -> _Drawn:
+    """The kernel of one window."""
+    kernel = draw(points, system.side, FITTED_WIDTH)
+    applied = system.apply(kernel)
+    square, product = (
+        float((kernel * picture).sum(dtype=np.float64)) for picture in (applied, system.target)
+    )
+    return _Drawn(points, applied, square, product)
+
+
 @lru_cache(1)
 def _roughness() -> Float64[np.ndarray, "controls controls"]:
     """The quadratic form of third differences."""
     third = np.diff(np.eye(CONTROLS), 3, axis=0)
     return third.T @ third
-
-
-@dataclass(frozen=True, eq=False)
-class _Likeness:
-    """Equations of the kernel that is most like one, both seen through a blur."""
-
-    side: int
-    target: Kernel
-    blur: float
-    largest: float = 1.0
-
-    @classmethod
-    def of(cls, kernel: Kernel, blur: float) -> "_Likeness":
-        around = padded(kernel, kernel.shape[0] + 4)
-        return cls(around.shape[0], _seen(around, blur), blur)
-
-    @property
-    def lags(self) -> Kernel:
-        along = cv2.getGaussianKernel(2 * self.side - 1, self.blur, cv2.CV_32F)
-        return along * along.T
-
-    def apply(self, kernel: Kernel) -> Kernel:
-        return _seen(kernel, self.blur)
-
-
-def _seen(kernel: Kernel, blur: float) -> Kernel:
-    return cv2.GaussianBlur(kernel, (0, 0), blur, borderType=cv2.BORDER_CONSTANT)
-
-
-def _starts(kernel: Kernel) -> tuple[list[Path], float]:
-    """Paths as long and as wide as a kernel: a straight one and curved ones; and its length.
-
-    The length is the standard deviation along the kernel's main direction, in pixels.
-    """
-    middle = kernel.shape[0] // 2
-    row, column = (place - middle for place in centroid(kernel))
-    down, right = np.indices(kernel.shape) - middle
-    apart = np.stack([(down - row).ravel(), (right - column).ravel()])
-    spread, axes = np.linalg.eigh((apart * kernel.ravel()) @ apart.T)
-    wide, long = np.sqrt(np.maximum(spread, 0.05))
-    time = np.linspace(-1, 1, CONTROLS)
-    waves = np.cos(np.pi / 2 * np.arange(5)[:, None] * (time + 1))
-    paths, rng = [], np.random.default_rng(0)
-    for number in range(STARTS):
-        along, across = 1.7 * long * time, np.zeros(CONTROLS)
-        if number:
-            across = 0.8 * wide * (rng.standard_normal(4) @ waves[1:])
-            swing = 0.6 * (rng.standard_normal(2) @ waves[2:4])
-            along = long * (1.7 * rng.uniform(0.3, 1) * time + swing)
-        controls = np.zeros((CONTROLS, AXES))
-        controls[:, :2] = np.outer(along, axes[:, 1]) + np.outer(across, axes[:, 0]) + (row, column)
-        paths.append(Path(controls))
-    return paths, float(long)

@@ -10,7 +10,8 @@ from blurdm_cli.motion.found import Found
 from blurdm_cli.motion.hypotheses import Hypothesis, Refinement
 from blurdm_cli.motion.kernel import Kernel, centred, pruned, rescaled, trimmed
 from blurdm_cli.motion.light import LUMA, to_linear
-from blurdm_cli.motion.path_fit import SHIFTS, TURNS, path_of
+from blurdm_cli.motion.path_fit import SHIFTS, TURNS
+from blurdm_cli.motion.path_start import path_of
 from blurdm_cli.motion.pyramid import estimate, refine
 from blurdm_cli.motion.score import score
 from blurdm_cli.motion.windows import Photo, Views, in_unit_range

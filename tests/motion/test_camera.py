@@ -8,7 +8,8 @@ from blurdm_cli.motion.found import NONE, Found, Motion
 from blurdm_cli.motion.kernel import centroid
 from blurdm_cli.motion.light import LUMA, to_encoded, to_linear
 from blurdm_cli.motion.path import CONTROLS, Path
-from blurdm_cli.motion.path_fit import SHIFTS, TURNS, path_of
+from blurdm_cli.motion.path_fit import SHIFTS, TURNS
+from blurdm_cli.motion.path_start import path_of
 from blurdm_cli.motion.windows import spread_windows
 from blurdm_cli.physics.exposure import expose
 from blurdm_cli.physics.trajectory import Trajectory

@@ -6,7 +6,8 @@ from blurdm_cli.motion.fit import Equations, gradients
 from blurdm_cli.motion.kernel import centroid, likeness, normalised, padded
 from blurdm_cli.motion.light import LUMA, to_linear
 from blurdm_cli.motion.path import AXES, CONTROLS, FITTED_WIDTH, Path, draw, pulls
-from blurdm_cli.motion.path_fit import SHIFTS, TURNS, fit_path, path_of
+from blurdm_cli.motion.path_fit import SHIFTS, TURNS, fit_path
+from blurdm_cli.motion.path_start import path_of
 
 from .scenes import blurred, leaves, path_kernel
 
@@ -61,7 +62,7 @@ def test_pulls_say_how_a_product_with_a_drawn_path_changes() -> None:
             for points in (path + change, path - change)
         )
         slope = (ahead - behind) / 2e-2
-        assert pulls(path, picture)[point, axis] == pytest.approx(slope, rel=0.02, abs=1e-6)
+        assert pulls(path, [picture])[0][point, axis] == pytest.approx(slope, rel=0.02, abs=1e-6)
 
 
 def test_a_path_is_fitted_to_what_the_photo_shows() -> None:
